@@ -1,0 +1,91 @@
+//! What went wrong in one call to OpenStack, in facts: the meaning of a fact for one operation is decided beside
+//! that operation, because an HTTP status is no condition in OpenStack (a conflict of states is mostly a 400).
+
+use std::fmt;
+use std::time::Duration;
+
+use http::StatusCode;
+
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// A call that did not answer what it should have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Error {
+    pub kind: Kind,
+    pub status: Option<StatusCode>,
+    pub service: Service,
+    /// What was asked, as a person would say it: "attach a volume".
+    pub operation: &'static str,
+    /// `x-openstack-request-id`: what an operator of the cloud greps for.
+    pub request_id: Option<String>,
+    /// The cloud's own words, or ours where it said nothing. Never a secret.
+    pub message: String,
+    pub retry_after: Option<Duration>,
+    /// Whether the cloud may have carried out the call all the same.
+    pub effect: Effect,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// 404.
+    NotFound,
+    /// 400 or 409: a bad request, or an object in a state that doesn't allow it. Read the state again.
+    Refused,
+    /// 413 or 403 that speaks of a quota or of too many disks.
+    OverLimit,
+    /// 403.
+    Forbidden,
+    /// 401 that a new token didn't cure, or Keystone refusing the credentials.
+    Unauthenticated,
+    /// 429, or 413 with Retry-After.
+    Throttled,
+    /// 5xx, no connection, a connection lost.
+    Unavailable,
+    /// The RPC's deadline came first.
+    Deadline,
+    /// The cloud's range of microversions lacks the one needed, or the catalog lacks the service.
+    Unsupported,
+    /// An answer that can't be read.
+    Malformed,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// The cloud said no, or never saw the call.
+    None,
+    /// Nobody knows: the call was sent and no clear answer came.
+    Unknown,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Service {
+    Keystone,
+    Cinder,
+    Nova,
+}
+
+impl Service {
+    pub fn name(self) -> &'static str {
+        match self {
+            Service::Keystone => "Keystone",
+            Service::Cinder => "Cinder",
+            Service::Nova => "Nova",
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} could not {}", self.service.name(), self.operation)?;
+        if let Some(status) = self.status {
+            write!(f, ": HTTP {}", status.as_u16())?;
+        }
+        write!(f, ": {}", self.message)?;
+        if let Some(id) = &self.request_id {
+            write!(f, " (request {id})")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Error {}

@@ -1,0 +1,74 @@
+//! How to reach a cloud and as whom. `config` fills it; nothing here reads a file.
+
+use secrecy::SecretString;
+use url::Url;
+
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Keystone's URL, with or without `/v3`.
+    pub auth_url: Url,
+    pub credential: Credential,
+    /// `None`: the only region of the catalog, or its first.
+    pub region: Option<String>,
+    pub interface: Interface,
+    pub tls: Tls,
+    /// Words put before our own in `User-Agent`.
+    pub user_agent: Vec<String>,
+    /// Send no microversion to Cinder (`ignore-volume-microversion`).
+    pub ignore_volume_microversion: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Interface {
+    #[default]
+    Public,
+    Internal,
+    Admin,
+}
+
+#[derive(Clone, Debug)]
+pub enum Credential {
+    Password { user: User, password: SecretString, scope: Scope },
+    ApplicationCredential { by: ApplicationCredential, secret: SecretString },
+    Token { token: SecretString, scope: Scope },
+}
+
+#[derive(Clone, Debug)]
+pub enum ApplicationCredential {
+    Id(String),
+    Name { name: String, user: User },
+}
+
+#[derive(Clone, Debug)]
+pub enum User {
+    Id(String),
+    Name { name: String, domain: UserDomain },
+}
+
+#[derive(Clone, Debug)]
+pub enum UserDomain {
+    Id(String),
+    Name(String),
+}
+
+#[derive(Clone, Debug)]
+pub enum Scope {
+    ProjectId(String),
+    ProjectName {
+        name: String,
+        domain: UserDomain,
+    },
+    Trust(String),
+    /// None asked for: the user's default project (password), or the token's own scope.
+    Unscoped,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Tls {
+    /// PEM: authorities, or one self-signed server certificate to be matched exactly.
+    pub ca: Option<Vec<u8>>,
+    /// PEM: the client's certificate chain and key.
+    pub identity: Option<(Vec<u8>, SecretString)>,
+    /// `tls-insecure`: don't verify the server.
+    pub insecure: bool,
+}
