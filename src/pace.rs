@@ -2,6 +2,8 @@
 //!
 //! Everything reads tokio's clock, so that a test that pauses it pauses the whole driver.
 
+#![allow(clippy::disallowed_methods, reason = "this is the file that the other files are sent to")]
+
 use std::future::Future;
 use std::sync::OnceLock;
 use std::time::{Duration, SystemTime};
