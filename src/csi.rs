@@ -1,4 +1,24 @@
-//! The CSI services over gRPC.
+//! The CSI services: each RPC parses, claims, ensures and replies.
+
+mod capability;
+mod controller;
+mod identity;
+mod locks;
+mod node;
+mod reply;
+mod request;
+mod server;
+mod status;
+mod topology;
+
+pub use controller::{Clouds, Controller, ControllerSettings};
+pub use identity::Identity;
+pub use node::{NodeService, NodeSettings};
+pub use server::{Endpoint, Services, serve};
+pub use topology::Topology;
+
+/// The name of the driver: the existing driver's, because every PV carries it.
+pub const DRIVER: &str = "cinder.csi.openstack.org";
 
 /// The types of `proto/csi.proto`.
 #[allow(clippy::all, clippy::unwrap_used, rustdoc::all)]

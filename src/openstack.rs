@@ -3,12 +3,14 @@
 mod cinder;
 mod error;
 mod id;
+mod ledger;
 mod nova;
 mod options;
 
 pub use cinder::{Attachment, Changes, Cinder, NewVolume, Page, Status, Volume};
 pub use error::{Effect, Error, Kind, Result, Service};
 pub use id::{ServerId, VolumeId};
+pub use ledger::{Record, recorded};
 pub use nova::{FailedAction, Nova, Server};
 pub use options::{ApplicationCredential, Credential, Interface, Options, Scope, Tls, User, UserDomain};
 

@@ -74,22 +74,29 @@ pub fn now() -> SystemTime {
     *wall + tick.elapsed()
 }
 
-/// Growing pauses with jitter: `first`, then twice as long each time up to `limit`, each shortened by up to a quarter.
+/// Growing pauses with jitter: `first`, then `growth` times as long each time up to `limit`, each shortened by up to a
+/// quarter.
 #[derive(Clone, Debug)]
 pub struct Backoff {
     next: Duration,
+    growth: f64,
     limit: Duration,
 }
 
 impl Backoff {
+    /// Pauses that double.
     pub fn new(first: Duration, limit: Duration) -> Self {
-        Self { next: first, limit }
+        Self::growing(first, 2.0, limit)
+    }
+
+    pub fn growing(first: Duration, growth: f64, limit: Duration) -> Self {
+        Self { next: first, growth, limit }
     }
 
     /// The length of the next pause.
     pub fn step(&mut self) -> Duration {
         let whole = self.next;
-        self.next = (whole * 2).min(self.limit);
+        self.next = whole.mul_f64(self.growth).min(self.limit);
         whole.mul_f64(1.0 - fastrand::f64() / 4.0)
     }
 }

@@ -66,6 +66,12 @@ pub enum Status {
     Other(String),
 }
 
+impl std::fmt::Display for Status {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{self:?}")
+    }
+}
+
 /// What to create.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewVolume {

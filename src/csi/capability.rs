@@ -1,0 +1,51 @@
+//! What the services advertise: only what works.
+
+use super::proto::controller_service_capability::{self, Rpc, rpc};
+use super::proto::node_service_capability::{self, Rpc as NodeRpc, rpc as node_rpc};
+use super::proto::plugin_capability::{self, Service, VolumeExpansion, service, volume_expansion};
+use super::proto::{ControllerServiceCapability, NodeServiceCapability, PluginCapability};
+
+const CONTROLLER: [rpc::Type; 7] = [
+    rpc::Type::CreateDeleteVolume,
+    rpc::Type::PublishUnpublishVolume,
+    rpc::Type::ListVolumes,
+    rpc::Type::ListVolumesPublishedNodes,
+    rpc::Type::ExpandVolume,
+    rpc::Type::GetVolume,
+    rpc::Type::SingleNodeMultiWriter,
+];
+
+const NODE: [node_rpc::Type; 4] = [
+    node_rpc::Type::StageUnstageVolume,
+    node_rpc::Type::ExpandVolume,
+    node_rpc::Type::GetVolumeStats,
+    node_rpc::Type::SingleNodeMultiWriter,
+];
+
+pub fn controller() -> Vec<ControllerServiceCapability> {
+    let capability = |kind: rpc::Type| ControllerServiceCapability {
+        r#type: Some(controller_service_capability::Type::Rpc(Rpc { r#type: kind as i32 })),
+    };
+    CONTROLLER.map(capability).into()
+}
+
+pub fn node() -> Vec<NodeServiceCapability> {
+    let capability = |kind: node_rpc::Type| NodeServiceCapability {
+        r#type: Some(node_service_capability::Type::Rpc(NodeRpc { r#type: kind as i32 })),
+    };
+    NODE.map(capability).into()
+}
+
+pub fn plugin(serves_controller: bool, topology: bool) -> Vec<PluginCapability> {
+    let service = |kind: service::Type| PluginCapability {
+        r#type: Some(plugin_capability::Type::Service(Service { r#type: kind as i32 })),
+    };
+    let online = PluginCapability {
+        r#type: Some(plugin_capability::Type::VolumeExpansion(VolumeExpansion {
+            r#type: volume_expansion::Type::Online as i32,
+        })),
+    };
+    let controller = serves_controller.then(|| service(service::Type::ControllerService));
+    let topology = topology.then(|| service(service::Type::VolumeAccessibilityConstraints));
+    controller.into_iter().chain(topology).chain([online]).collect()
+}

@@ -1,0 +1,115 @@
+//! Requests become types: the only source of INVALID_ARGUMENT and OUT_OF_RANGE for what a caller wrote.
+
+pub mod access;
+pub mod create;
+pub mod size;
+
+use std::collections::HashMap;
+use std::path::{Component, Path, PathBuf};
+use std::str::FromStr;
+
+use tonic::Status;
+
+use super::status::invalid;
+use crate::csi::proto::CapacityRange;
+
+/// The CSI specification's limit for a string without one of its own.
+/// <https://github.com/container-storage-interface/spec/blob/master/spec.md#size-limits>
+const LONGEST_TEXT: usize = 128;
+/// A path's, by Linux: PATH_MAX.
+const LONGEST_PATH: usize = 4096;
+
+/// A required text within the specification's limits.
+pub fn text<'a>(field: &str, value: &'a str) -> Result<&'a str, Status> {
+    if value.is_empty() {
+        return Err(invalid(field, "is required"));
+    }
+    if value.len() > LONGEST_TEXT {
+        return Err(invalid(field, format!("has {} bytes, at most {LONGEST_TEXT} are allowed", value.len())));
+    }
+    if value.chars().any(char::is_control) {
+        return Err(invalid(field, "has a control character"));
+    }
+    Ok(value)
+}
+
+/// A required id; `None` where it has no form that a cloud gives, so that no cloud has to be asked.
+pub fn id<T: FromStr>(field: &str, value: &str) -> Result<Option<T>, Status> {
+    Ok(text(field, value)?.parse().ok())
+}
+
+/// A required absolute path that stays where it says.
+pub fn path(field: &str, value: &str) -> Result<PathBuf, Status> {
+    if value.is_empty() {
+        return Err(invalid(field, "is required"));
+    }
+    if value.len() > LONGEST_PATH {
+        return Err(invalid(field, format!("has {} bytes, at most {LONGEST_PATH} are allowed", value.len())));
+    }
+    if value.chars().any(char::is_control) {
+        return Err(invalid(field, "has a control character"));
+    }
+    let path = Path::new(value);
+    if !path.is_absolute() {
+        return Err(invalid(field, "must be an absolute path"));
+    }
+    if path.components().any(|component| component == Component::ParentDir) {
+        return Err(invalid(field, "must not go through .."));
+    }
+    if path == Path::new("/") {
+        return Err(invalid(field, "must not be the root directory"));
+    }
+    Ok(path.components().collect())
+}
+
+/// Which cloud the caller's secrets pick: the unnamed one where they name none.
+pub fn cloud(secrets: &HashMap<String, String>) -> &str {
+    secrets.get("cloud").map_or("", String::as_str)
+}
+
+/// The page size of a list.
+pub fn max_entries(value: i32) -> Result<Option<u32>, Status> {
+    match u32::try_from(value) {
+        Ok(0) => Ok(None),
+        Ok(limit) => Ok(Some(limit)),
+        Err(_) => Err(invalid("max_entries", "must not be negative")),
+    }
+}
+
+/// A capacity range that is required to be there.
+pub fn capacity(range: Option<CapacityRange>) -> Result<CapacityRange, Status> {
+    range.ok_or_else(|| invalid("capacity_range", "is required"))
+}
+
+#[cfg(test)]
+mod tests {
+    use tonic::Code;
+
+    use super::*;
+    use crate::volume::VolumeId;
+
+    #[test]
+    fn a_bad_text_names_its_field() {
+        let long = "x".repeat(129);
+        for bad in ["", &long, "a\nb", "a\0b"] {
+            let status = text("volume_id", bad).unwrap_err();
+            assert_eq!(status.code(), Code::InvalidArgument);
+            assert!(status.message().starts_with("volume_id: "), "{}", status.message());
+        }
+        assert_eq!(text("name", &"x".repeat(128)).unwrap().len(), 128);
+    }
+
+    #[test]
+    fn an_id_that_no_cloud_gives_is_none() {
+        assert_eq!(id::<VolumeId>("volume_id", "reallyfakevolumeid").unwrap(), None);
+        assert!(id::<VolumeId>("volume_id", "6f1f0c66-4c3e-4b7e-9d51-0a1b2c3d4e5f").unwrap().is_some());
+    }
+
+    #[test]
+    fn a_path_is_absolute_and_stays() {
+        for bad in ["", "relative/path", "/a/../b", "/", "//", "/a\nb"] {
+            assert_eq!(path("target_path", bad).unwrap_err().code(), Code::InvalidArgument, "{bad:?}");
+        }
+        assert_eq!(path("target_path", "/a/./b/").unwrap(), PathBuf::from("/a/b"));
+    }
+}

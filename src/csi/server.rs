@@ -1,0 +1,83 @@
+//! The gRPC server: a socket, and the layers that every RPC passes.
+
+mod rpc;
+
+pub use rpc::about;
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use tokio::net::{TcpListener, UnixListener};
+use tokio_stream::wrappers::{TcpListenerStream, UnixListenerStream};
+use tonic::transport::Server;
+
+use super::proto::controller_server::ControllerServer;
+use super::proto::identity_server::IdentityServer;
+use super::proto::node_server::NodeServer;
+use super::{Controller, Identity, NodeService};
+
+/// Where the orchestrator finds the driver.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Endpoint {
+    Unix(PathBuf),
+    Tcp(SocketAddr),
+}
+
+/// What is served there.
+#[derive(Clone, Debug)]
+pub struct Services {
+    pub identity: Identity,
+    pub controller: Option<Controller>,
+    pub node: Option<NodeService>,
+}
+
+/// Serves until `stop`, then until the RPCs under way have ended.
+pub async fn serve(
+    endpoint: &Endpoint,
+    services: Services,
+    stop: impl Future<Output = ()>,
+) -> io::Result<()> {
+    let router = Server::builder()
+        .layer(rpc::RpcLayer)
+        .add_service(IdentityServer::new(services.identity))
+        .add_optional_service(services.controller.map(ControllerServer::new))
+        .add_optional_service(services.node.map(NodeServer::new));
+    let served = match endpoint {
+        Endpoint::Unix(path) => {
+            let listener = UnixListenerStream::new(bind(path)?);
+            router.serve_with_incoming_shutdown(listener, stop).await
+        }
+        Endpoint::Tcp(address) => {
+            let listener = TcpListenerStream::new(TcpListener::bind(address).await?);
+            router.serve_with_incoming_shutdown(listener, stop).await
+        }
+    };
+    if let Endpoint::Unix(path) = endpoint {
+        remove_socket(path)?;
+    }
+    served.map_err(io::Error::other)
+}
+
+/// A socket that a killed process left behind is in the way of its successor.
+fn bind(path: &Path) -> io::Result<UnixListener> {
+    remove_socket(path)?;
+    let listener = UnixListener::bind(path)?;
+    // The socket is root's: whoever can write to it can attach and format.
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+    Ok(listener)
+}
+
+fn remove_socket(path: &Path) -> io::Result<()> {
+    match std::fs::symlink_metadata(path) {
+        Ok(found) if found.file_type().is_socket() => std::fs::remove_file(path),
+        Ok(_) => Err(io::Error::new(
+            io::ErrorKind::AlreadyExists,
+            format!("{} is there and is no socket", path.display()),
+        )),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
+}

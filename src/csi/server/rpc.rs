@@ -1,0 +1,167 @@
+//! What every RPC passes: its deadline, a guard against panics, and one line of log and a metric at its end.
+
+use std::any::Any;
+use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use tokio::time::Instant;
+use tonic::body::Body;
+use tonic::{Code, Status};
+use tower::{Layer, Service};
+use tracing::{Instrument, Span, error, field, info, info_span, warn};
+
+use crate::csi::status;
+use crate::pace::{self, Deadline};
+use crate::volume::{Record, recorded};
+
+/// For callers that set no deadline.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+#[derive(Clone, Copy, Debug)]
+pub struct RpcLayer;
+
+#[derive(Clone, Debug)]
+pub struct Rpc<S> {
+    inner: S,
+}
+
+impl<S> Layer<S> for RpcLayer {
+    type Service = Rpc<S>;
+
+    fn layer(&self, inner: S) -> Rpc<S> {
+        Rpc { inner }
+    }
+}
+
+impl<S> Service<http::Request<Body>> for Rpc<S>
+where
+    S: Service<http::Request<Body>, Response = http::Response<Body>, Error = Infallible>
+        + Clone
+        + Send
+        + 'static,
+    S::Future: Send,
+{
+    type Response = http::Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        let method = method(request.uri().path()).to_owned();
+        let deadline = Deadline::of_rpc(timeout(request.headers()).unwrap_or(PATIENCE));
+        let span = info_span!("rpc", method, volume = field::Empty, node = field::Empty);
+        let ready = self.inner.clone();
+        let mut inner = std::mem::replace(&mut self.inner, ready);
+        let served = async move {
+            let started = Instant::now();
+            let call = AssertUnwindSafe(async move { inner.call(request).await }).catch_unwind();
+            let (outcome, record) = recorded(pace::within(deadline, call)).await;
+            let response = outcome.unwrap_or_else(|panic| Ok(panicked(&method, panic.as_ref())))?;
+            finish(&method, &response, started.elapsed(), &record);
+            Ok(response)
+        };
+        served.instrument(span).boxed()
+    }
+}
+
+/// `/csi.v1.Controller/CreateVolume` is `CreateVolume`.
+fn method(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
+/// `grpc-timeout`: at most eight digits and a unit.
+/// <https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md#requests>
+fn timeout(headers: &http::HeaderMap) -> Option<Duration> {
+    let text = headers.get("grpc-timeout")?.to_str().ok()?;
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    if digits.len() > 8 {
+        return None;
+    }
+    let count: u64 = digits.parse().ok()?;
+    match unit {
+        "H" => Some(Duration::from_secs(count * 3600)),
+        "M" => Some(Duration::from_secs(count * 60)),
+        "S" => Some(Duration::from_secs(count)),
+        "m" => Some(Duration::from_millis(count)),
+        "u" => Some(Duration::from_micros(count)),
+        "n" => Some(Duration::from_nanos(count)),
+        _ => None,
+    }
+}
+
+fn panicked(method: &str, panic: &(dyn Any + Send)) -> http::Response<Body> {
+    let text =
+        panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    error!(panic = text.unwrap_or("without a message"), "a bug in the driver");
+    status::panicked(method).into_http()
+}
+
+/// An error has its code in the headers, a success in trailers that come later.
+fn code(response: &http::Response<Body>) -> Code {
+    Status::from_header_map(response.headers()).map_or(Code::Ok, |status| status.code())
+}
+
+fn finish(method: &str, response: &http::Response<Body>, took: Duration, record: &Record) {
+    let code = code(response);
+    let labels = [("method", method.to_owned()), ("code", format!("{code:?}"))];
+    metrics::histogram!("cinder_csi_rpc_duration_seconds", &labels).record(took.as_secs_f64());
+    let seconds = took.as_secs_f64();
+    let Some(status) = Status::from_header_map(response.headers()).filter(|_| code != Code::Ok) else {
+        match method {
+            "Probe" | "NodeGetVolumeStats" | "GetPluginInfo" => tracing::debug!(seconds, "OK"),
+            _ => info!(seconds, cloud = %record, "OK"),
+        }
+        return;
+    };
+    let message = status.message();
+    match code {
+        Code::Internal | Code::Unknown | Code::DataLoss => {
+            error!(?code, seconds, cloud = %record, "{message}")
+        }
+        _ => warn!(?code, seconds, cloud = %record, "{message}"),
+    }
+}
+
+/// Notes on the RPC's span which objects it is about.
+pub fn about(volume: &str, node: &str) {
+    let span = Span::current();
+    if !volume.is_empty() {
+        span.record("volume", volume);
+    }
+    if !node.is_empty() {
+        span.record("node", node);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timeout_is_read_as_grpc_writes_it() {
+        let table = [
+            ("2S", Some(Duration::from_secs(2))),
+            ("1500m", Some(Duration::from_millis(1500))),
+            ("99999999n", Some(Duration::from_nanos(99_999_999))),
+            ("1H", Some(Duration::from_secs(3600))),
+            ("", None),
+            ("S", None),
+            ("2x", None),
+            ("123456789S", None),
+            ("-1S", None),
+            ("é", None),
+        ];
+        for (text, expected) in table {
+            let mut headers = http::HeaderMap::new();
+            headers.insert("grpc-timeout", http::HeaderValue::from_str(text).unwrap());
+            assert_eq!(timeout(&headers), expected, "{text:?}");
+        }
+    }
+}

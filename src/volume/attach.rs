@@ -1,0 +1,252 @@
+//! A volume becomes a disk of a server.
+
+use std::collections::BTreeMap;
+
+use super::watch::Interest;
+use super::{Condition, Error, Result, ServerId, Volume, VolumeId, Volumes, not_found};
+use crate::openstack::{self, Effect, Kind, Status};
+
+/// What the node needs to know of an attachment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Published {
+    pub volume: Volume,
+    /// The name that Nova gave the device: a hint, the guest's kernel may choose another.
+    pub device: Option<String>,
+}
+
+/// How often one unchanged state may refuse one call before the refusal is the answer.
+const REFUSALS: u32 = 2;
+
+#[derive(Debug, PartialEq, Eq)]
+enum Step {
+    Done,
+    Attach,
+    Wait,
+    /// The attach that was sent has ended without an attachment.
+    Failed,
+    Refuse(Condition, String),
+}
+
+/// What this RPC has sent, as far as it knows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+enum Sent {
+    #[default]
+    Nothing,
+    /// Nova took it: its request id.
+    Accepted(Option<String>),
+    /// No clear answer came.
+    Unclear(String),
+}
+
+impl Volumes {
+    /// Returns once Cinder lists the volume's attachment to `server`.
+    pub async fn ensure_attached(&self, id: VolumeId, server: ServerId) -> Result<Published> {
+        self.attach(id, server)
+            .await
+            .map_err(|error| error.context(format!("attach volume {id} to server {server}")))
+    }
+
+    async fn attach(&self, id: VolumeId, server: ServerId) -> Result<Published> {
+        let mut seen = self.get(id).await?;
+        let mut sent = Sent::Nothing;
+        let mut refusals = 0;
+        let mut looks = None;
+        loop {
+            match plan(&seen, server, &sent) {
+                Step::Done => return Ok(published(seen, server)),
+                Step::Attach => match self.nova.attach_volume(server, id).await {
+                    Ok(request) => sent = Sent::Accepted(request),
+                    Err(error) if error.effect == Effect::Unknown => sent = Sent::Unclear(error.to_string()),
+                    Err(error) if error.kind == Kind::Refused && refusals < REFUSALS => refusals += 1,
+                    Err(error) => return Err(self.refused(id, server, &error).await),
+                },
+                Step::Wait => {}
+                Step::Failed => {
+                    if !self.nova_names(server, id, &sent).await? {
+                        return Err(self.attach_failed(id, server, &sent).await);
+                    }
+                }
+                Step::Refuse(condition, why) => return Err(Error::new(condition, why)),
+            }
+            let looks = looks.get_or_insert_with(|| self.watch.follow(Interest::Change(id)));
+            seen = looks.next().await?.ok_or_else(|| not_found(id))?;
+        }
+    }
+
+    /// Nova drops its own record last: while it has one, the attach hasn't ended.
+    async fn nova_names(&self, server: ServerId, id: VolumeId, sent: &Sent) -> Result<bool> {
+        if let Sent::Unclear(_) = sent {
+            return Ok(true);
+        }
+        self.nova.has_attachment(server, id).await.map_err(|error| Error::unsettled(&error))
+    }
+
+    async fn attach_failed(&self, id: VolumeId, server: ServerId, sent: &Sent) -> Error {
+        let mut why = "Nova accepted the attach and then gave it up".to_owned();
+        if let Sent::Accepted(Some(request)) = sent {
+            why = format!("{why} (request {request})");
+            if let Ok(Some(action)) = self.nova.find_failed_action(server, request).await {
+                why = format!("{why}: {}", action.message);
+            }
+        }
+        let reason = self.reason(id).await;
+        Error::new(Condition::Failed, format!("{why}; {reason}. The volume is available again"))
+    }
+
+    async fn refused(&self, id: VolumeId, server: ServerId, error: &openstack::Error) -> Error {
+        if error.kind != Kind::NotFound {
+            return Error::reading(error);
+        }
+        match self.nova.find_server(server).await {
+            Ok(None) => Error::new(
+                Condition::NotFound,
+                format!(
+                    "server {server} is unknown to Nova in this project: the node id must be its Nova server's id"
+                ),
+            ),
+            Ok(Some(_)) => not_found(id),
+            Err(error) => Error::reading(&error),
+        }
+    }
+}
+
+fn plan(volume: &Volume, server: ServerId, sent: &Sent) -> Step {
+    let ours = volume.attachments.iter().any(|attachment| attachment.server_id == Some(server));
+    match &volume.status {
+        Status::InUse if ours => Step::Done,
+        Status::InUse if !volume.multiattach => elsewhere(volume),
+        Status::Available | Status::InUse => match sent {
+            Sent::Nothing => Step::Attach,
+            Sent::Accepted(_) => Step::Failed,
+            // A request that Nova lost sight of may still be carried out: a second one could never be told from it.
+            Sent::Unclear(_) => Step::Wait,
+        },
+        Status::Creating
+        | Status::Reserved
+        | Status::Attaching
+        | Status::Detaching
+        | Status::Downloading
+        | Status::Uploading
+        | Status::BackingUp
+        | Status::RestoringBackup
+        | Status::Retyping
+        | Status::Extending => Step::Wait,
+        Status::Maintenance | Status::AwaitingTransfer => Step::Refuse(
+            Condition::Precondition,
+            format!(
+                "the volume is in status {}; its owner or an administrator must end that first",
+                volume.status
+            ),
+        ),
+        Status::Deleting | Status::ErrorDeleting => Step::Refuse(
+            Condition::NotFound,
+            format!("the volume is being deleted (status {})", volume.status),
+        ),
+        Status::Error
+        | Status::ErrorBackingUp
+        | Status::ErrorRestoring
+        | Status::ErrorExtending
+        | Status::Other(_) => Step::Refuse(
+            Condition::Precondition,
+            format!(
+                "the volume is in status {}, which Nova doesn't attach; an administrator can reset it (openstack volume set --state)",
+                volume.status
+            ),
+        ),
+    }
+}
+
+fn elsewhere(volume: &Volume) -> Step {
+    let servers: Vec<_> = volume.attachments.iter().filter_map(|attachment| attachment.server_id).collect();
+    if servers.is_empty() {
+        // In use with no entry: Cinder is between two writes.
+        return Step::Wait;
+    }
+    let servers: Vec<_> = servers.iter().map(ServerId::to_string).collect();
+    Step::Refuse(
+        Condition::Precondition,
+        format!(
+            "it is attached to server {} and its volume type doesn't allow more than one; detach it there first",
+            servers.join(", ")
+        ),
+    )
+}
+
+fn published(volume: Volume, server: ServerId) -> Published {
+    let entry = volume.attachments.iter().find(|attachment| attachment.server_id == Some(server));
+    let device = entry.and_then(|attachment| attachment.device.clone());
+    Published { volume, device }
+}
+
+impl Published {
+    /// `publish_context`: `DevicePath` is the existing driver's key; with size and encryption the node can prove the disk.
+    pub fn context(&self) -> BTreeMap<String, String> {
+        let mut context = BTreeMap::from([
+            ("size".to_owned(), (self.volume.size * super::GIB).to_string()),
+            ("encrypted".to_owned(), self.volume.encrypted.to_string()),
+        ]);
+        if let Some(device) = &self.device {
+            context.insert("DevicePath".to_owned(), device.clone());
+        }
+        context
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::volume::sample::{server, volume};
+
+    const ACCEPTED: Sent = Sent::Accepted(None);
+
+    fn decided(volume: &Volume, sent: &Sent) -> Step {
+        match plan(volume, server(1), sent) {
+            Step::Refuse(condition, _) => Step::Refuse(condition, String::new()),
+            step => step,
+        }
+    }
+
+    #[test]
+    fn every_state_of_a_volume_leads_to_one_step() {
+        let refuse = |condition| Step::Refuse(condition, String::new());
+        let unclear = Sent::Unclear("lost".to_owned());
+        let table = [
+            (volume(Status::Available), Sent::Nothing, Step::Attach),
+            (volume(Status::Available), ACCEPTED, Step::Failed),
+            (volume(Status::Available), unclear.clone(), Step::Wait),
+            (volume(Status::Reserved), ACCEPTED, Step::Wait),
+            (volume(Status::Attaching), ACCEPTED, Step::Wait),
+            (volume(Status::Attaching), Sent::Nothing, Step::Wait),
+            (volume(Status::InUse).on(&[1]), Sent::Nothing, Step::Done),
+            (volume(Status::InUse).on(&[1]), ACCEPTED, Step::Done),
+            (volume(Status::InUse).on(&[2]), Sent::Nothing, refuse(Condition::Precondition)),
+            (volume(Status::InUse).on(&[2]), ACCEPTED, refuse(Condition::Precondition)),
+            (volume(Status::InUse), ACCEPTED, Step::Wait),
+            (volume(Status::InUse).on(&[2]).shared(), Sent::Nothing, Step::Attach),
+            (volume(Status::InUse).on(&[2]).shared(), ACCEPTED, Step::Failed),
+            (volume(Status::InUse).on(&[2]).shared(), unclear, Step::Wait),
+            (volume(Status::InUse).on(&[1, 2]).shared(), Sent::Nothing, Step::Done),
+            (volume(Status::Detaching).on(&[1]), Sent::Nothing, Step::Wait),
+            (volume(Status::Creating), Sent::Nothing, Step::Wait),
+            (volume(Status::Extending).on(&[1]), Sent::Nothing, Step::Wait),
+            (volume(Status::Retyping), Sent::Nothing, Step::Wait),
+            (volume(Status::Deleting), Sent::Nothing, refuse(Condition::NotFound)),
+            (volume(Status::ErrorDeleting), Sent::Nothing, refuse(Condition::NotFound)),
+            (volume(Status::Error), Sent::Nothing, refuse(Condition::Precondition)),
+            (volume(Status::ErrorExtending), Sent::Nothing, refuse(Condition::Precondition)),
+            (volume(Status::Maintenance), Sent::Nothing, refuse(Condition::Precondition)),
+            (volume(Status::Other("new-in-2030".to_owned())), Sent::Nothing, refuse(Condition::Precondition)),
+        ];
+        for (volume, sent, step) in table {
+            assert_eq!(decided(&volume, &sent), step, "{volume:?} after {sent:?}");
+        }
+    }
+
+    #[test]
+    fn the_node_is_told_the_size_and_the_encryption() {
+        let context = published(volume(Status::InUse).on(&[1]), server(1)).context();
+        assert_eq!(context["DevicePath"], "/dev/vdb");
+        assert_eq!(context["size"], "1073741824");
+        assert_eq!(context["encrypted"], "false");
+    }
+}

@@ -1,0 +1,324 @@
+//! Which of the volumes of one name is the one.
+
+use std::cmp::Reverse;
+use std::time::{Duration, SystemTime};
+
+use super::Wanted;
+use crate::openstack::{Status, Volume, VolumeId};
+use crate::volume::metadata::{ATTEMPT, is_settled, is_unpromised};
+use crate::volume::{Condition, Error};
+
+/// An attempt that hasn't settled for so long has died: no RPC lives as long.
+const DEAD_AFTER: Duration = Duration::from_secs(600);
+
+/// This RPC's own attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    pub id: String,
+    pub posted: Posted,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Posted {
+    No,
+    As(VolumeId),
+    /// The POST was sent and no clear answer came.
+    Unclear,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Step {
+    Create,
+    Wait,
+    /// Mark it, then answer with it.
+    Settle(Volume),
+    Answer(Volume),
+    /// Remove a volume that lost, then look again.
+    Discard(VolumeId),
+    /// Remove a volume of ours and say why; without a reason, Cinder knows it.
+    Remove(VolumeId, Option<Error>),
+    Refuse(Error),
+}
+
+impl Attempt {
+    fn made(&self, volume: &Volume) -> bool {
+        self.posted == Posted::As(volume.id) || volume.metadata.get(ATTEMPT) == Some(&self.id)
+    }
+
+    /// The volume that the next looks are at.
+    pub fn followed(&self, seen: &[Volume]) -> Option<VolumeId> {
+        let own = match &self.posted {
+            Posted::As(id) => Some(*id),
+            Posted::No | Posted::Unclear => None,
+        };
+        let known = own.filter(|id| seen.is_empty() || seen.iter().any(|volume| volume.id == *id));
+        known.or_else(|| seen.iter().find(|volume| is_being_made(volume)).map(|volume| volume.id)).or(own)
+    }
+}
+
+pub fn is_being_made(volume: &Volume) -> bool {
+    matches!(volume.status, Status::Creating | Status::Downloading)
+}
+
+pub fn plan(wanted: &Wanted, attempt: &Attempt, seen: &[Volume], now: SystemTime) -> Step {
+    let mut there: Vec<&Volume> = seen
+        .iter()
+        // MySQL compares names without case, and what is going away is no longer there.
+        .filter(|volume| volume.name == wanted.name && !is_going(volume))
+        .collect();
+    there.sort_by_key(|volume| (Reverse(is_settled(volume)), volume.created_at, volume.id));
+    if let Some(broken) = there.iter().find(|volume| volume.status == Status::Error && is_unpromised(volume))
+    {
+        return Step::Remove(broken.id, None);
+    }
+    if let Some(step) = incompatible(wanted, attempt, &there, now) {
+        return step;
+    }
+    match there.as_slice() {
+        [] => absent(attempt),
+        [only] => alone(wanted, attempt, only),
+        [winner, losers @ ..] => contested(attempt, winner, losers, now),
+    }
+}
+
+fn is_going(volume: &Volume) -> bool {
+    matches!(volume.status, Status::Deleting | Status::ErrorDeleting)
+}
+
+fn absent(attempt: &Attempt) -> Step {
+    match attempt.posted {
+        Posted::No => Step::Create,
+        // Lists may show a new volume late.
+        Posted::As(_) | Posted::Unclear => Step::Wait,
+    }
+}
+
+/// The one of this name, which is compatible or our own.
+fn alone(wanted: &Wanted, attempt: &Attempt, volume: &Volume) -> Step {
+    if is_being_made(volume) {
+        return Step::Wait;
+    }
+    if let Some(difference) = wanted.difference(volume).filter(|_| attempt.made(volume)) {
+        let why = format!("Cinder made another volume than asked for: {difference}");
+        return Step::Remove(volume.id, Some(Error::new(Condition::Invalid, why)));
+    }
+    match volume.status {
+        Status::Error => Step::Refuse(Error::new(
+            Condition::Precondition,
+            format!(
+                "volume {} of that name is in status error; an administrator can reset it, or delete it",
+                volume.id
+            ),
+        )),
+        _ if is_settled(volume) => Step::Answer(volume.clone()),
+        _ => Step::Settle(volume.clone()),
+    }
+}
+
+/// More than one: the settled one wins, else the oldest. The winner is answered once the others are gone.
+fn contested(attempt: &Attempt, winner: &Volume, losers: &[&Volume], now: SystemTime) -> Step {
+    let mut waiting = false;
+    for loser in losers {
+        let removable = attempt.made(loser) || (is_dead(loser, now) && winner.id != loser.id);
+        if removable && loser.attachments.is_empty() && !is_being_made(loser) {
+            return Step::Discard(loser.id);
+        }
+        if !loser.metadata.contains_key(ATTEMPT) || is_settled(loser) {
+            let ids: Vec<_> =
+                std::iter::once(&winner).chain(losers).map(|volume| volume.id.to_string()).collect();
+            return Step::Refuse(Error::new(
+                Condition::AlreadyExists,
+                format!(
+                    "there are several volumes of that name and which one is in use can't be told: {}; delete or rename the others",
+                    ids.join(", ")
+                ),
+            ));
+        }
+        waiting = true;
+    }
+    if waiting { Step::Wait } else { Step::Settle(winner.clone()) }
+}
+
+fn is_dead(volume: &Volume, now: SystemTime) -> bool {
+    let created = volume.created_at.and_then(|created| SystemTime::try_from(created).ok());
+    let age = created.and_then(|created| now.duration_since(created).ok());
+    is_unpromised(volume) && age.is_some_and(|age| age > DEAD_AFTER)
+}
+
+/// What to do about a volume of the name that isn't as wanted and isn't this attempt's.
+fn incompatible(wanted: &Wanted, attempt: &Attempt, there: &[&Volume], now: SystemTime) -> Option<Step> {
+    let others = there.iter().filter(|volume| !attempt.made(volume));
+    let (other, difference) =
+        others.filter_map(|volume| Some((volume, wanted.difference(volume)?))).next()?;
+    if let Some(own) = there.iter().find(|volume| attempt.made(volume) && !is_being_made(volume)) {
+        return Some(Step::Discard(own.id));
+    }
+    if is_dead(other, now) {
+        return Some(Step::Discard(other.id));
+    }
+    let own_is_being_made = there.iter().any(|volume| attempt.made(volume));
+    if own_is_being_made {
+        return Some(Step::Wait);
+    }
+    // One that nobody was promised may be another attempt's that is about to remove it: not final.
+    let condition = if is_unpromised(other) { Condition::Unsettled } else { Condition::AlreadyExists };
+    Some(Step::Refuse(Error::new(condition, format!("volume {} has that name, but {difference}", other.id))))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::volume::sample::{id, volume};
+    use crate::volume::{ZoneChoice, metadata};
+
+    fn wanted() -> Wanted {
+        Wanted {
+            name: "pvc-1".to_owned(),
+            size: 1,
+            size_limit: None,
+            volume_type: None,
+            zone: ZoneChoice::Any,
+            multiattach: false,
+            cluster: "kubernetes".to_owned(),
+            metadata: BTreeMap::new(),
+        }
+    }
+
+    fn ours(posted: Posted) -> Attempt {
+        Attempt { id: "ours".to_owned(), posted }
+    }
+
+    /// Shortly after the volumes of `sample` were created.
+    fn soon() -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_225_660)
+    }
+
+    fn decided(attempt: &Attempt, seen: &[Volume]) -> Step {
+        plan(&wanted(), attempt, seen, soon())
+    }
+
+    fn refusal(step: &Step) -> Option<Condition> {
+        match step {
+            Step::Refuse(error) => Some(error.condition),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn a_free_name_is_created_once() {
+        assert_eq!(decided(&ours(Posted::No), &[]), Step::Create);
+        assert_eq!(decided(&ours(Posted::Unclear), &[]), Step::Wait);
+        assert_eq!(decided(&ours(Posted::As(id(1))), &[]), Step::Wait);
+    }
+
+    #[test]
+    fn volumes_on_their_way_out_and_names_in_other_case_are_not_there() {
+        let going = [volume(Status::Deleting), volume(Status::ErrorDeleting).settled()];
+        assert_eq!(decided(&ours(Posted::No), &going), Step::Create);
+        let other = Volume { name: "PVC-1".to_owned(), ..volume(Status::Available) };
+        assert_eq!(decided(&ours(Posted::No), &[other]), Step::Create);
+    }
+
+    #[test]
+    fn one_volume_is_waited_for_marked_and_answered() {
+        let own = ours(Posted::As(id(1)));
+        let made = |status| volume(status).made_by("ours");
+        assert_eq!(decided(&own, &[made(Status::Creating)]), Step::Wait);
+        assert_eq!(decided(&own, &[made(Status::Available)]), Step::Settle(made(Status::Available)));
+        let settled = made(Status::InUse).settled();
+        assert_eq!(decided(&ours(Posted::No), std::slice::from_ref(&settled)), Step::Answer(settled));
+        // The existing driver's volumes have no attempt.
+        let theirs = volume(Status::Available);
+        assert_eq!(decided(&ours(Posted::No), std::slice::from_ref(&theirs)), Step::Settle(theirs));
+    }
+
+    #[test]
+    fn a_volume_that_could_not_be_made_is_removed_only_where_nobody_was_promised_it() {
+        let broken = |volume: Volume| decided(&ours(Posted::No), &[volume]);
+        assert_eq!(broken(volume(Status::Error).made_by("ours")), Step::Remove(id(1), None));
+        assert_eq!(broken(volume(Status::Error).made_by("another")), Step::Remove(id(1), None));
+        assert_eq!(
+            refusal(&broken(volume(Status::Error).made_by("another").settled())),
+            Some(Condition::Precondition)
+        );
+        assert_eq!(refusal(&broken(volume(Status::Error))), Some(Condition::Precondition));
+    }
+
+    #[test]
+    fn of_two_the_settled_one_wins_then_the_older() {
+        let older = volume(Status::Available).made_by("ours").created("2026-01-01T00:00:00Z");
+        let newer = volume(Status::Available).with_id(2).made_by("theirs").created("2026-01-01T00:00:01Z");
+        // We lose: ours goes.
+        let settled = newer.clone().settled();
+        assert_eq!(decided(&ours(Posted::As(id(1))), &[older.clone(), settled]), Step::Discard(id(1)));
+        // We win: theirs is theirs to remove.
+        assert_eq!(decided(&ours(Posted::As(id(1))), &[older.clone(), newer.clone()]), Step::Wait);
+        // Both are of the same second: the ids decide, for both alike.
+        let twin = newer.created("2026-01-01T00:00:00Z");
+        let theirs = Attempt { id: "theirs".to_owned(), posted: Posted::As(id(2)) };
+        assert_eq!(decided(&theirs, &[twin, older]), Step::Discard(id(2)));
+    }
+
+    #[test]
+    fn anothers_attempt_is_removed_only_after_ten_minutes() {
+        let winner = volume(Status::Available).settled();
+        let loser = volume(Status::Available).with_id(2).made_by("dead");
+        let seen = [winner, loser];
+        assert_eq!(decided(&ours(Posted::No), &seen), Step::Wait);
+        let later = soon() + Duration::from_secs(600);
+        assert_eq!(plan(&wanted(), &ours(Posted::No), &seen, later), Step::Discard(id(2)));
+        let attached = [seen[0].clone(), seen[1].clone().on(&[1])];
+        assert_eq!(plan(&wanted(), &ours(Posted::No), &attached, later), Step::Wait);
+    }
+
+    #[test]
+    fn duplicates_that_carry_no_attempt_are_named_and_kept() {
+        let seen = [volume(Status::Available), volume(Status::Available).with_id(2)];
+        let step = decided(&ours(Posted::No), &seen);
+        assert_eq!(refusal(&step), Some(Condition::AlreadyExists));
+        let Step::Refuse(error) = step else { unreachable!() };
+        assert!(seen.iter().all(|volume| error.message.contains(&volume.id.to_string())), "{error}");
+    }
+
+    #[test]
+    fn another_volume_of_the_name_is_refused_naming_the_difference() {
+        let zoned = Wanted { zone: ZoneChoice::OneOf(vec!["az2".to_owned()]), ..wanted() };
+        let typed = Wanted { volume_type: Some("slow".to_owned()), ..wanted() };
+        let large = Wanted { size: 2, ..wanted() };
+        let small = Wanted { size_limit: Some(1), ..wanted() };
+        let settled = || volume(Status::Available).settled();
+        let table = [
+            (large, settled(), "1 GiB"),
+            (small, Volume { size: 5, ..settled() }, "5 GiB"),
+            (typed, settled(), "type is fast"),
+            (zoned, settled(), "zone is az1"),
+            (wanted(), Volume { snapshot_id: Some("s".to_owned()), ..settled() }, "snapshot s"),
+            (wanted(), Volume { source_volid: Some("v".to_owned()), ..settled() }, "clone of volume v"),
+            (wanted(), Volume { metadata: BTreeMap::new(), ..settled() }, metadata::CLUSTER),
+        ];
+        for (wanted, volume, named) in table {
+            let step = plan(&wanted, &ours(Posted::No), &[volume], soon());
+            assert_eq!(refusal(&step), Some(Condition::AlreadyExists), "{step:?}");
+            let Step::Refuse(error) = step else { unreachable!() };
+            assert!(error.message.contains(named), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_volume_of_ours_that_cinder_made_otherwise_is_removed() {
+        let shared = Wanted { multiattach: true, ..wanted() };
+        let made = |status| volume(status).made_by("ours");
+        let own = ours(Posted::As(id(1)));
+        assert_eq!(plan(&shared, &own, &[made(Status::Creating)], soon()), Step::Wait);
+        let step = plan(&shared, &own, &[made(Status::Available)], soon());
+        assert!(
+            matches!(&step, Step::Remove(_, Some(error)) if error.condition == Condition::Invalid),
+            "{step:?}"
+        );
+        // Left by an attempt that was cut off: not final, or nobody would come back to remove it.
+        let step = plan(&shared, &ours(Posted::No), &[made(Status::Available).made_by("cut off")], soon());
+        assert_eq!(refusal(&step), Some(Condition::Unsettled));
+    }
+}

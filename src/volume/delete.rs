@@ -1,0 +1,166 @@
+//! A volume ends.
+
+use super::watch::Interest;
+use super::{Condition, Error, Result, ServerId, Volume, VolumeId, Volumes};
+use crate::openstack::{Effect, Kind, Status};
+
+/// How often one unchanged state may refuse the call before the refusal is the answer.
+const REFUSALS: u32 = 1;
+
+#[derive(Debug, PartialEq, Eq)]
+enum Step {
+    Done,
+    Delete,
+    Wait,
+    Failed,
+    Refuse(Condition, String),
+}
+
+impl Volumes {
+    /// Returns once Cinder knows the volume no more.
+    pub async fn ensure_deleted(&self, id: VolumeId) -> Result<()> {
+        self.delete(id).await.map_err(|error| error.context(format!("delete volume {id}")))
+    }
+
+    pub(super) async fn delete(&self, id: VolumeId) -> Result<()> {
+        let mut seen = self.cinder.find_volume(id).await.map_err(|error| Error::reading(&error))?;
+        let mut sent = false;
+        let mut refusals = 0;
+        let mut looks = None;
+        loop {
+            match plan(seen.as_ref(), sent) {
+                Step::Done => return Ok(()),
+                Step::Delete => match self.cinder.delete_volume(id).await {
+                    Ok(()) => sent = true,
+                    Err(error) if error.kind == Kind::NotFound => return Ok(()),
+                    Err(error) if error.effect == Effect::Unknown => {}
+                    Err(error) if error.kind == Kind::Refused => {
+                        self.refuse_with_snapshots(id).await?;
+                        refusals += 1;
+                        if refusals > REFUSALS {
+                            return Err(Error::reading(&error));
+                        }
+                    }
+                    Err(error) => return Err(Error::reading(&error)),
+                },
+                Step::Wait => {}
+                Step::Failed => return Err(self.deletion_failed(id).await),
+                Step::Refuse(condition, why) => return Err(Error::new(condition, why)),
+            }
+            let looks = looks.get_or_insert_with(|| self.watch.follow(Interest::Deletion(id)));
+            seen = looks.next().await?;
+        }
+    }
+
+    async fn deletion_failed(&self, id: VolumeId) -> Error {
+        let why = "Cinder couldn't delete it (status error_deleting), and no tenant can try again: an administrator must \
+                   (openstack volume delete --force, or volume set --state available)";
+        Error::new(Condition::Failed, format!("{why}; {}", self.reason(id).await))
+    }
+
+    /// Cinder's 400 for a volume with snapshots is the same as for one in a wrong state.
+    async fn refuse_with_snapshots(&self, id: VolumeId) -> Result<()> {
+        let snapshots =
+            self.cinder.list_snapshot_ids_of(id).await.map_err(|error| Error::unsettled(&error))?;
+        if snapshots.is_empty() {
+            return Ok(());
+        }
+        let why = format!("it has snapshots, delete them first: {}", snapshots.join(", "));
+        Err(Error::new(Condition::Precondition, why))
+    }
+}
+
+fn plan(volume: Option<&Volume>, sent: bool) -> Step {
+    let Some(volume) = volume else {
+        return Step::Done;
+    };
+    match &volume.status {
+        Status::ErrorDeleting => Step::Failed,
+        Status::Deleting => Step::Wait,
+        Status::Available
+        | Status::Error
+        | Status::ErrorExtending
+        | Status::ErrorRestoring
+        | Status::ErrorBackingUp
+            if volume.attachments.is_empty() =>
+        {
+            // Cinder moves to `deleting` before it answers 202, so an old status after it is a stale read.
+            if sent { Step::Wait } else { Step::Delete }
+        }
+        Status::Creating
+        | Status::Attaching
+        | Status::Detaching
+        | Status::Reserved
+        | Status::Downloading
+        | Status::Uploading
+        | Status::BackingUp
+        | Status::RestoringBackup
+        | Status::Retyping
+        | Status::Extending => Step::Wait,
+        Status::InUse | Status::Available => in_use(volume),
+        Status::Error
+        | Status::ErrorExtending
+        | Status::ErrorRestoring
+        | Status::ErrorBackingUp
+        | Status::Maintenance
+        | Status::AwaitingTransfer
+        | Status::Other(_) => Step::Refuse(
+            Condition::Precondition,
+            format!("it is in status {}, which Cinder doesn't delete", volume.status),
+        ),
+    }
+}
+
+fn in_use(volume: &Volume) -> Step {
+    let servers = volume.attachments.iter().filter_map(|attachment| attachment.server_id);
+    let servers: Vec<_> = servers.map(|server: ServerId| server.to_string()).collect();
+    Step::Refuse(
+        Condition::Precondition,
+        format!(
+            "it is in use by server {}; detach it first",
+            if servers.is_empty() { "(not listed yet)".to_owned() } else { servers.join(", ") }
+        ),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::volume::sample::volume;
+
+    fn decided(volume: Option<&Volume>, sent: bool) -> Step {
+        match plan(volume, sent) {
+            Step::Refuse(condition, _) => Step::Refuse(condition, String::new()),
+            step => step,
+        }
+    }
+
+    #[test]
+    fn every_state_of_a_volume_leads_to_one_step() {
+        let refuse = || Step::Refuse(Condition::Precondition, String::new());
+        let table = [
+            (volume(Status::Available), false, Step::Delete),
+            (volume(Status::Available), true, Step::Wait),
+            (volume(Status::Error), false, Step::Delete),
+            (volume(Status::ErrorExtending), false, Step::Delete),
+            (volume(Status::ErrorRestoring), false, Step::Delete),
+            (volume(Status::ErrorBackingUp), false, Step::Delete),
+            (volume(Status::Deleting), true, Step::Wait),
+            (volume(Status::Deleting), false, Step::Wait),
+            (volume(Status::ErrorDeleting), true, Step::Failed),
+            (volume(Status::ErrorDeleting), false, Step::Failed),
+            (volume(Status::InUse).on(&[1]), false, refuse()),
+            (volume(Status::Error).on(&[1]), false, refuse()),
+            (volume(Status::Creating), false, Step::Wait),
+            (volume(Status::Attaching), false, Step::Wait),
+            (volume(Status::Detaching), false, Step::Wait),
+            (volume(Status::Extending), false, Step::Wait),
+            (volume(Status::Maintenance), false, refuse()),
+            (volume(Status::Other("x".to_owned())), false, refuse()),
+        ];
+        for (volume, sent, step) in table {
+            assert_eq!(decided(Some(&volume), sent), step, "{volume:?} sent: {sent}");
+        }
+        assert_eq!(decided(None, false), Step::Done);
+    }
+}

@@ -1,0 +1,89 @@
+//! Why a volume isn't as asked, in the vocabulary of the CSI error tables.
+
+use std::fmt;
+
+use crate::openstack::{self, Kind};
+
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// A condition and a sentence that says what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Error {
+    pub condition: Condition,
+    pub message: String,
+}
+
+/// What the orchestrator has to know: each is one gRPC code in `csi::status`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Condition {
+    Invalid,
+    NotFound,
+    AlreadyExists,
+    OutOfRange,
+    Exhausted,
+    /// The object is in a state that somebody has to change first.
+    Precondition,
+    Unauthenticated,
+    Denied,
+    /// The cloud can't be asked now; nothing was changed.
+    Unavailable,
+    /// A change was sent, or may have been, and its end wasn't seen: ask again, never forget.
+    Unsettled,
+    /// As `Unsettled`, because the RPC's deadline came first.
+    TimedOut,
+    /// The list token names no volume any more: start over.
+    StaleToken,
+    /// The cloud carried out the change and it failed.
+    Failed,
+}
+
+impl Error {
+    pub fn new(condition: Condition, message: impl Into<String>) -> Self {
+        Self { condition, message: message.into() }
+    }
+
+    /// A call that changed nothing failed, while no change of ours is under way.
+    pub fn reading(error: &openstack::Error) -> Self {
+        let condition = match error.kind {
+            Kind::NotFound => Condition::NotFound,
+            Kind::Refused | Kind::Unsupported => Condition::Precondition,
+            Kind::OverLimit => Condition::Exhausted,
+            Kind::Forbidden => Condition::Denied,
+            Kind::Unauthenticated => Condition::Unauthenticated,
+            Kind::Throttled | Kind::Unavailable | Kind::Malformed => Condition::Unavailable,
+            Kind::Deadline => Condition::TimedOut,
+        };
+        Self::new(condition, error.to_string())
+    }
+
+    /// A call failed while a change is under way, or may be. Whatever the failure was, it says nothing about that change.
+    pub fn unsettled(error: &openstack::Error) -> Self {
+        let condition = match error.kind {
+            Kind::Deadline => Condition::TimedOut,
+            Kind::NotFound
+            | Kind::Refused
+            | Kind::OverLimit
+            | Kind::Forbidden
+            | Kind::Unauthenticated
+            | Kind::Throttled
+            | Kind::Unavailable
+            | Kind::Unsupported
+            | Kind::Malformed => Condition::Unsettled,
+        };
+        Self::new(condition, error.to_string())
+    }
+
+    /// The sentence of the operation that failed, before what is known.
+    pub fn context(mut self, doing: impl fmt::Display) -> Self {
+        self.message = format!("{doing}: {}", self.message);
+        self
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Error {}

@@ -1,0 +1,69 @@
+//! Volumes for the tables of the plans.
+
+use crate::openstack::{Attachment, ServerId, Status, Volume, VolumeId};
+use crate::volume::metadata::{ATTEMPT, CLUSTER, SETTLED};
+
+pub fn id(n: u128) -> VolumeId {
+    VolumeId::from(uuid::Uuid::from_u128(n))
+}
+
+pub fn server(n: u128) -> ServerId {
+    ServerId::from(uuid::Uuid::from_u128(n))
+}
+
+/// A volume of 1 GiB of cluster `kubernetes`, made by nobody's attempt.
+pub fn volume(status: Status) -> Volume {
+    Volume {
+        id: id(1),
+        name: "pvc-1".to_owned(),
+        status,
+        size: 1,
+        availability_zone: Some("az1".to_owned()),
+        volume_type: Some("fast".to_owned()),
+        multiattach: false,
+        encrypted: false,
+        bootable: false,
+        snapshot_id: None,
+        source_volid: None,
+        metadata: [(CLUSTER.to_owned(), "kubernetes".to_owned())].into(),
+        attachments: Vec::new(),
+        created_at: Some("2026-01-01T00:00:00Z".parse().unwrap()),
+        updated_at: None,
+    }
+}
+
+impl Volume {
+    pub fn with_id(self, n: u128) -> Self {
+        Self { id: id(n), ..self }
+    }
+
+    pub fn on(mut self, servers: &[u128]) -> Self {
+        self.attachments = servers
+            .iter()
+            .map(|n| Attachment {
+                server_id: Some(server(*n)),
+                attachment_id: None,
+                device: Some("/dev/vdb".to_owned()),
+            })
+            .collect();
+        self
+    }
+
+    pub fn shared(self) -> Self {
+        Self { multiattach: true, ..self }
+    }
+
+    pub fn made_by(mut self, attempt: &str) -> Self {
+        self.metadata.insert(ATTEMPT.to_owned(), attempt.to_owned());
+        self
+    }
+
+    pub fn settled(mut self) -> Self {
+        self.metadata.insert(SETTLED.to_owned(), "true".to_owned());
+        self
+    }
+
+    pub fn created(self, at: &str) -> Self {
+        Self { created_at: Some(at.parse().unwrap()), ..self }
+    }
+}

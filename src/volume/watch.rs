@@ -1,0 +1,203 @@
+//! One poller for each cloud wakes every waiter.
+//!
+//! A waiter asks for a look made from now on. One or two waiters are served by a GET each, soon at first and then
+//! gently; more are served together by one list of what changed, at most every [`LIST_EVERY`].
+
+mod poller;
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::{Notify, oneshot};
+use tokio::time::Instant;
+
+use super::{Condition, Error, Result, Volume, VolumeId};
+use crate::openstack::{self, Cinder};
+use crate::pace::{self, Backoff};
+use poller::Poller;
+
+const FIRST_LOOK: Duration = Duration::from_millis(100);
+const GROWTH: f64 = 1.4;
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+const LIST_EVERY: Duration = Duration::from_millis(200);
+
+/// What a waiter is after.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Interest {
+    Change(VolumeId),
+    /// The volume's end: lists of what changed don't show it.
+    Deletion(VolumeId),
+    /// Every volume of a name, and of them this one where it is known.
+    Named(String, Option<VolumeId>),
+}
+
+impl Interest {
+    fn id(&self) -> Option<VolumeId> {
+        match self {
+            Interest::Change(id) | Interest::Deletion(id) => Some(*id),
+            Interest::Named(_, id) => *id,
+        }
+    }
+}
+
+impl fmt::Display for Interest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Interest::Change(id) | Interest::Deletion(id) => write!(f, "volume {id}"),
+            Interest::Named(name, None) => write!(f, "volume {name}"),
+            Interest::Named(name, Some(id)) => write!(f, "volume {name} ({id})"),
+        }
+    }
+}
+
+/// What one look showed.
+#[derive(Clone, Debug)]
+pub enum Seen {
+    Volume(Box<Volume>),
+    Gone,
+    Named(Vec<Volume>),
+}
+
+/// The shared poller of one cloud. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Watch {
+    shared: Arc<Shared>,
+}
+
+/// One waiter's looks at one volume.
+#[derive(Debug)]
+pub struct Looks {
+    shared: Arc<Shared>,
+    interest: Interest,
+    backoff: Backoff,
+    /// The cloud's clock at the last look: what changes from then on is news.
+    since: SystemTime,
+    last: String,
+}
+
+#[derive(Debug)]
+struct Shared {
+    cinder: Cinder,
+    state: Mutex<State>,
+    asked: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    asks: Vec<Ask>,
+    polling: bool,
+    /// The last look that failed since the last that didn't.
+    failure: Option<String>,
+}
+
+/// One look that somebody waits for.
+#[derive(Debug)]
+struct Ask {
+    interest: Interest,
+    since: SystemTime,
+    asked: Instant,
+    due: Instant,
+    backoff: Backoff,
+    reply: oneshot::Sender<Answer>,
+}
+
+#[derive(Debug)]
+struct Answer {
+    seen: openstack::Result<Seen>,
+    clock: SystemTime,
+    backoff: Backoff,
+}
+
+impl Watch {
+    pub fn new(cinder: Cinder) -> Self {
+        Self { shared: Arc::new(Shared { cinder, state: Mutex::default(), asked: Notify::new() }) }
+    }
+
+    /// Looks at a volume from now on: follow it right after the call whose effect is awaited.
+    pub fn follow(&self, interest: Interest) -> Looks {
+        Looks {
+            interest,
+            backoff: Backoff::growing(FIRST_LOOK, GROWTH, LONGEST_PAUSE),
+            since: self.shared.cinder.clock(),
+            last: "not seen yet".to_owned(),
+            shared: Arc::clone(&self.shared),
+        }
+    }
+}
+
+impl Looks {
+    /// The volume at the next look, which starts after this call; `None` once it is gone.
+    pub async fn next(&mut self) -> Result<Option<Volume>> {
+        match self.next_seen().await? {
+            Seen::Volume(volume) => Ok(Some(*volume)),
+            Seen::Gone => Ok(None),
+            Seen::Named(volumes) => {
+                let id = self.interest.id();
+                Ok(volumes.into_iter().find(|volume| Some(volume.id) == id))
+            }
+        }
+    }
+
+    /// What the next waits are for; the pauses go on growing.
+    pub fn turn_to(&mut self, interest: Interest) {
+        self.interest = interest;
+    }
+
+    /// As [`Self::next`], with what else was seen.
+    pub async fn next_seen(&mut self) -> Result<Seen> {
+        let answer = self.shared.ask(self);
+        match tokio::time::timeout(pace::deadline().remaining(), answer).await {
+            Ok(Ok(answer)) => {
+                self.since = answer.clock;
+                self.backoff = answer.backoff;
+                let seen = answer.seen.map_err(|error| Error::unsettled(&error))?;
+                if let Seen::Volume(volume) = &seen {
+                    self.last = format!("status {}", volume.status);
+                }
+                Ok(seen)
+            }
+            Ok(Err(_)) => Err(Error::new(
+                Condition::Unsettled,
+                "the shared poller of this cloud ended; it starts anew with the next call",
+            )),
+            Err(_) => Err(self.timed_out()),
+        }
+    }
+
+    fn timed_out(&self) -> Error {
+        let failure = self.shared.lock().failure.clone();
+        let failure = failure.map_or(String::new(), |text| format!("; the last look failed: {text}"));
+        Error::new(
+            Condition::TimedOut,
+            format!(
+                "the RPC's deadline came first ({}: {}{failure}). The cloud goes on and the next call finds its work",
+                self.interest, self.last
+            ),
+        )
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Hands an ask to the poller, and starts one where none runs.
+    fn ask(self: &Arc<Self>, looks: &Looks) -> oneshot::Receiver<Answer> {
+        let (reply, answer) = oneshot::channel();
+        let mut backoff = looks.backoff.clone();
+        let asked = Instant::now();
+        let due = asked + backoff.step();
+        let ask = Ask { interest: looks.interest.clone(), since: looks.since, asked, due, backoff, reply };
+        let mut state = self.lock();
+        state.asks.push(ask);
+        if !state.polling {
+            state.polling = true;
+            tokio::spawn(Poller::new(Arc::clone(self)).run());
+        }
+        drop(state);
+        self.asked.notify_one();
+        answer
+    }
+}

@@ -1,0 +1,255 @@
+//! The task that looks, for as long as somebody waits.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use futures_util::future::join_all;
+use tokio::time::Instant;
+
+use super::{Answer, Ask, Interest, LIST_EVERY, Seen, Shared, State};
+use crate::openstack::{self, Kind, Volume, VolumeId};
+use crate::pace::{self, Deadline};
+
+/// Up to this many waiters, a GET each costs the cloud less than a list.
+const FEW: usize = 2;
+/// GETs at a time where the cloud can't list what changed.
+const GETS_AT_ONCE: usize = 4;
+/// `updated_at` has a resolution of one second and the API's hosts have clocks of their own.
+const OVERLAP: Duration = Duration::from_secs(3);
+/// A waiter that no list has mentioned for so long gets a look of its own.
+const FULL_LOOK_AFTER: Duration = Duration::from_secs(10);
+const ONE_LOOK: Duration = Duration::from_secs(30);
+
+/// What the next look is.
+#[derive(Debug, PartialEq, Eq)]
+enum Plan {
+    End,
+    Sleep(Option<Instant>),
+    /// A look for each of these.
+    Each(Vec<Interest>),
+    Changes(SystemTime),
+    Deletions(Vec<VolumeId>),
+}
+
+pub struct Poller {
+    shared: Arc<Shared>,
+    listed: Option<Instant>,
+    /// Microversion 3.60 is there: what changed can be asked for.
+    lists_changes: bool,
+    /// Which of the two lists had the last turn.
+    last_was_deletions: bool,
+}
+
+impl Poller {
+    pub fn new(shared: Arc<Shared>) -> Self {
+        Self { shared, listed: None, lists_changes: true, last_was_deletions: false }
+    }
+
+    pub async fn run(mut self) {
+        loop {
+            let plan = self.plan(&mut self.shared.lock());
+            match plan {
+                Plan::End => return,
+                Plan::Sleep(until) => self.sleep(until).await,
+                Plan::Each(asks) => self.look_at_each(asks).await,
+                Plan::Changes(since) => self.list_changes(since).await,
+                Plan::Deletions(ids) => self.list_deletions(ids).await,
+            }
+        }
+    }
+
+    fn plan(&self, state: &mut State) -> Plan {
+        state.asks.retain(|ask| !ask.reply.is_closed());
+        let Some(first) = state.asks.iter().map(|ask| ask.due).min() else {
+            state.polling = false;
+            return Plan::End;
+        };
+        let now = Instant::now();
+        let listing_from = self.listed.map_or(now, |listed| listed + LIST_EVERY);
+        if first > now {
+            return Plan::Sleep(Some(first));
+        }
+        if state.asks.len() <= FEW {
+            return Plan::Each(due(state, now, FEW));
+        }
+        if listing_from > now {
+            return Plan::Sleep(Some(listing_from));
+        }
+        if !self.lists_changes {
+            return Plan::Each(due(state, now, GETS_AT_ONCE));
+        }
+        if let Some(ask) = state.asks.iter().find(|ask| ask.asked + FULL_LOOK_AFTER <= now && ask.due <= now)
+        {
+            return Plan::Each(vec![ask.interest.clone()]);
+        }
+        crowd(state, self.last_was_deletions)
+    }
+
+    /// Sleeps until then, or until somebody asks.
+    async fn sleep(&self, until: Option<Instant>) {
+        let time = until.map_or(ONE_LOOK, |until| until.saturating_duration_since(Instant::now()));
+        tokio::select! {
+            biased;
+            () = self.shared.asked.notified() => {}
+            () = pace::sleep(time) => {}
+        }
+    }
+
+    async fn look_at_each(&mut self, interests: Vec<Interest>) {
+        let began = self.begin();
+        let looks = join_all(interests.iter().map(|interest| self.look(interest))).await;
+        for (interest, seen) in interests.iter().zip(looks) {
+            self.deliver(&began, |ask| ask.interest == *interest, |_| Some(seen.clone()));
+        }
+    }
+
+    async fn look(&self, interest: &Interest) -> openstack::Result<Seen> {
+        let cinder = &self.shared.cinder;
+        limited(async {
+            match interest {
+                Interest::Named(name, _) => cinder.list_volumes_named(name).await.map(Seen::Named),
+                Interest::Change(id) | Interest::Deletion(id) => {
+                    let found = cinder.find_volume(*id).await?;
+                    Ok(found.map_or(Seen::Gone, |volume| Seen::Volume(Box::new(volume))))
+                }
+            }
+        })
+        .await
+    }
+
+    async fn list_changes(&mut self, since: SystemTime) {
+        let mut began = self.begin();
+        self.last_was_deletions = false;
+        match limited(self.shared.cinder.list_volumes_changed_since(since)).await {
+            Ok(changes) => {
+                began.clock = changes.date.unwrap_or(began.clock);
+                let volumes: BTreeMap<VolumeId, Volume> =
+                    changes.volumes.into_iter().map(|volume| (volume.id, volume)).collect();
+                let listed = |ask: &Ask| ask.interest.id().and_then(|id| volumes.get(&id));
+                self.deliver(
+                    &began,
+                    |ask| !ask.awaits_deletion() || listed(ask).is_some(),
+                    |ask| listed(ask).map(|volume| Ok(Seen::Volume(Box::new(volume.clone())))),
+                );
+            }
+            Err(error) if error.kind == Kind::Unsupported => self.lists_changes = false,
+            Err(error) => self.deliver(&began, |_| true, |_| Some(Err(error.clone()))),
+        }
+    }
+
+    /// A volume that is no longer on the list of what is being deleted is gone, or its deletion failed: a GET tells.
+    async fn list_deletions(&mut self, ids: Vec<VolumeId>) {
+        let began = self.begin();
+        self.last_was_deletions = true;
+        match limited(self.shared.cinder.list_volumes_being_deleted()).await {
+            Ok(deleting) => {
+                let deleting: HashSet<_> = deleting.into_iter().collect();
+                let ended: Vec<_> =
+                    ids.into_iter().filter(|id| !deleting.contains(id)).map(Interest::Deletion).collect();
+                let looks = join_all(ended.iter().map(|interest| self.look(interest))).await;
+                let seen: BTreeMap<_, _> = ended.iter().zip(looks).collect();
+                self.deliver(&began, Ask::awaits_deletion, |ask| seen.get(&ask.interest).cloned());
+            }
+            Err(error) => self.deliver(&began, |_| true, |_| Some(Err(error.clone()))),
+        }
+    }
+
+    fn begin(&mut self) -> Began {
+        let at = Instant::now();
+        self.listed = Some(at);
+        Began { at, clock: self.shared.cinder.clock() }
+    }
+
+    /// Answers every ask of those `concerned` that was there when the look began and that `seen` knows something for;
+    /// puts off the other ones of them.
+    fn deliver(
+        &self,
+        began: &Began,
+        concerned: impl Fn(&Ask) -> bool,
+        seen: impl Fn(&Ask) -> Option<openstack::Result<Seen>>,
+    ) {
+        let mut state = self.shared.lock();
+        for mut ask in std::mem::take(&mut state.asks) {
+            if ask.asked > began.at || !concerned(&ask) {
+                state.asks.push(ask);
+                continue;
+            }
+            match seen(&ask) {
+                Some(Err(error)) if is_passing(&error) => {
+                    state.failure = Some(error.to_string());
+                    ask.put_off(began.at);
+                    state.asks.push(ask);
+                }
+                Some(seen) => {
+                    state.failure = None;
+                    let Ask { reply, backoff, .. } = ask;
+                    // A caller that has gone away needs no answer.
+                    let _ = reply.send(Answer { seen, clock: began.clock, backoff });
+                }
+                None => {
+                    ask.since = ask.since.max(began.clock);
+                    ask.put_off(began.at);
+                    state.asks.push(ask);
+                }
+            }
+        }
+    }
+}
+
+/// When a look was begun, by tokio's clock and the cloud's.
+struct Began {
+    at: Instant,
+    clock: SystemTime,
+}
+
+impl Ask {
+    fn awaits_deletion(&self) -> bool {
+        matches!(self.interest, Interest::Deletion(_))
+    }
+
+    fn put_off(&mut self, looked: Instant) {
+        self.due = looked + self.backoff.step();
+    }
+}
+
+/// The asks whose time has come, the longest waiting first.
+fn due(state: &State, now: Instant, most: usize) -> Vec<Interest> {
+    let mut due: Vec<_> = state.asks.iter().filter(|ask| ask.due <= now).collect();
+    due.sort_by_key(|ask| ask.due);
+    let mut each: Vec<Interest> = Vec::new();
+    for ask in due {
+        if each.len() < most && !each.contains(&ask.interest) {
+            each.push(ask.interest.clone());
+        }
+    }
+    each
+}
+
+/// One list for all: of what changed since the oldest news, or of what is being deleted.
+fn crowd(state: &State, last_was_deletions: bool) -> Plan {
+    let mut deletions = Vec::new();
+    let mut since = None;
+    for ask in &state.asks {
+        match ask.interest {
+            Interest::Deletion(id) => deletions.push(id),
+            Interest::Change(_) | Interest::Named(..) => {
+                since = Some(since.map_or(ask.since, |since| ask.since.min(since)))
+            }
+        }
+    }
+    match since {
+        Some(since) if deletions.is_empty() || last_was_deletions => Plan::Changes(since - OVERLAP),
+        _ => Plan::Deletions(deletions),
+    }
+}
+
+/// A failure that the next look may not meet.
+fn is_passing(error: &openstack::Error) -> bool {
+    matches!(error.kind, Kind::Throttled | Kind::Unavailable | Kind::Deadline | Kind::Malformed)
+}
+
+/// A look outlives the RPC that caused it, so it has a deadline of its own.
+async fn limited<T>(look: impl Future<Output = T>) -> T {
+    pace::within(Deadline::after(ONE_LOOK), look).await
+}
