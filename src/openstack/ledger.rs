@@ -1,0 +1,80 @@
+//! What one RPC cost the cloud: counted while it runs, so that its log line can say so.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::future::Future;
+
+/// The most request ids that a record keeps: one line of a log, not a list.
+const KEPT: usize = 8;
+
+/// The exchanges with the cloud during one piece of work. Tasks that it spawned, and work that it shares with others
+/// (a token, the poller), don't count.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Record {
+    pub calls: u32,
+    /// The cloud's ids of the latest requests, oldest first.
+    pub requests: Vec<String>,
+}
+
+tokio::task_local! {
+    static RECORD: RefCell<Record>;
+}
+
+/// Runs `work` and says what it asked of the cloud.
+pub async fn recorded<F: Future>(work: F) -> (F::Output, Record) {
+    RECORD
+        .scope(RefCell::default(), async {
+            let output = work.await;
+            (output, RECORD.with(RefCell::take))
+        })
+        .await
+}
+
+/// One exchange happened.
+pub(super) fn enter(request_id: Option<String>) {
+    let _ = RECORD.try_with(|record| {
+        let mut record = record.borrow_mut();
+        record.calls += 1;
+        record.requests.extend(request_id);
+        if record.requests.len() > KEPT {
+            record.requests.remove(0);
+        }
+    });
+}
+
+impl fmt::Display for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} calls", self.calls)?;
+        if !self.requests.is_empty() {
+            write!(f, ", requests {}", self.requests.join(" "))?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_record_counts_its_own_work_only() {
+        let (output, record) = recorded(async {
+            enter(Some("req-1".into()));
+            tokio::spawn(async { enter(Some("req-other".into())) }).await.unwrap();
+            enter(None);
+            7
+        })
+        .await;
+        enter(None);
+        assert_eq!(output, 7);
+        assert_eq!(record.to_string(), "2 calls, requests req-1");
+    }
+
+    #[tokio::test]
+    async fn the_latest_requests_are_kept() {
+        let work = async { (0..20).for_each(|n| enter(Some(n.to_string()))) };
+        let (_, record) = recorded(work).await;
+        assert_eq!(record.calls, 20);
+        assert_eq!(record.requests.first().map(String::as_str), Some("12"));
+    }
+}
