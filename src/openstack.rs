@@ -1,23 +1,37 @@
 //! One OpenStack cloud: its block storage and its compute service.
 
+mod answer;
 mod cinder;
+mod client;
 mod error;
+mod exchange;
+mod fault;
+mod flight;
 mod id;
-mod ledger;
+mod keystone;
+mod layer;
+pub mod ledger;
 mod nova;
 mod options;
+mod page;
+mod request;
+mod stack;
 
 pub use cinder::{Attachment, Changes, Cinder, NewVolume, Page, Status, Volume};
 pub use error::{Effect, Error, Kind, Result, Service};
 pub use id::{ServerId, VolumeId};
-pub use ledger::{Record, recorded};
+pub use layer::Limits;
 pub use nova::{FailedAction, Nova, Server};
 pub use options::{ApplicationCredential, Credential, Interface, Options, Scope, Tls, User, UserDomain};
 
 use bytes::Bytes;
+use client::Client;
 use tower::util::BoxCloneSyncService;
 
 /// The innermost service: one HTTP exchange. reqwest, or the sandbox's router called in process.
+///
+/// Its errors of the kinds `ConnectionRefused`, `HostUnreachable`, `NetworkUnreachable`, `NetworkDown`,
+/// `AddrNotAvailable` and `NotConnected` say that no connection was made: the request was not sent.
 pub type Http = BoxCloneSyncService<http::Request<Bytes>, http::Response<Bytes>, std::io::Error>;
 
 /// The clients of one cloud. Cheap to clone.
@@ -25,4 +39,23 @@ pub type Http = BoxCloneSyncService<http::Request<Bytes>, http::Response<Bytes>,
 pub struct Cloud {
     pub cinder: Cinder,
     pub nova: Nova,
+}
+
+impl Cloud {
+    /// Calls nobody: the first call authenticates.
+    pub fn new(http: Http, options: Options) -> Self {
+        Self::limited(http, options, Limits::default())
+    }
+
+    /// As [`Self::new`], with other limits.
+    pub fn limited(http: Http, options: Options, limits: Limits) -> Self {
+        let client = Client::new(http, options, limits);
+        Self { cinder: Cinder::new(client.clone()), nova: Nova::new(client) }
+    }
+
+    /// Goes on with other credentials or another connection: the token, the catalog and what is known of
+    /// microversions are dropped. Calls under way end with the old ones. The limits stay.
+    pub fn replace(&self, http: Http, options: Options) {
+        self.cinder.client().replace(http, options);
+    }
 }

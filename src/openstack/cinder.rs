@@ -1,144 +1,146 @@
 //! Cinder's calls, one HTTP request each. Which answer means what is decided in `volume`.
+//!
+//! <https://docs.openstack.org/api-ref/block-storage/v3/>
+
+mod clock;
+mod volume;
 
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
+use http::Method;
 use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::json;
 
-use super::{Result, ServerId, VolumeId};
+use super::answer::Answer;
+use super::client::Client;
+use super::page;
+use super::request::{Microversion, Request, Version};
+use super::{Kind, Result, Service, VolumeId};
+use clock::Clock;
+pub use volume::{Attachment, Changes, NewVolume, Page, Status, Volume};
+
+/// `updated_at=gte:` is understood from here on.
+const TIME_COMPARISON: Version = Version::Needed(Microversion(3, 60));
+/// An attached volume can be extended from here on.
+const ONLINE_EXTEND: Version = Version::Needed(Microversion(3, 42));
+/// User messages are there from here on.
+const MESSAGES: Version = Version::Needed(Microversion(3, 3));
 
 /// A client of one cloud's Cinder.
 #[derive(Clone, Debug)]
-pub struct Cinder {}
-
-/// A volume as Cinder shows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Volume {
-    pub id: VolumeId,
-    pub name: String,
-    pub status: Status,
-    /// GiB.
-    pub size: u64,
-    pub availability_zone: Option<String>,
-    pub volume_type: Option<String>,
-    pub multiattach: bool,
-    pub encrypted: bool,
-    pub bootable: bool,
-    pub snapshot_id: Option<String>,
-    pub source_volid: Option<String>,
-    pub metadata: BTreeMap<String, String>,
-    pub attachments: Vec<Attachment>,
-    pub created_at: Option<Timestamp>,
-    pub updated_at: Option<Timestamp>,
+pub struct Cinder {
+    client: Client,
+    clock: Clock,
 }
 
-/// One entry of a volume's `attachments`: Cinder lists it once the attachment is complete.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Attachment {
-    pub server_id: Option<ServerId>,
-    pub attachment_id: Option<String>,
-    pub device: Option<String>,
+#[derive(Deserialize)]
+struct One {
+    volume: Volume,
 }
 
-/// A volume's status; <https://docs.openstack.org/api-ref/block-storage/v3/#volumes-volumes>.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Status {
-    Creating,
-    Available,
-    Reserved,
-    Attaching,
-    Detaching,
-    InUse,
-    Maintenance,
-    Deleting,
-    AwaitingTransfer,
-    Error,
-    ErrorDeleting,
-    ErrorBackingUp,
-    ErrorRestoring,
-    ErrorExtending,
-    BackingUp,
-    RestoringBackup,
-    Downloading,
-    Uploading,
-    Retyping,
-    Extending,
-    Other(String),
+#[derive(Deserialize)]
+struct Id<T> {
+    id: T,
 }
 
-impl std::fmt::Display for Status {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{self:?}")
-    }
+#[derive(Deserialize)]
+struct Message {
+    user_message: String,
+    #[serde(default)]
+    created_at: String,
 }
 
-/// What to create.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NewVolume {
-    pub name: String,
-    pub description: String,
-    /// GiB.
-    pub size: u64,
-    pub volume_type: Option<String>,
-    pub availability_zone: Option<String>,
-    pub metadata: BTreeMap<String, String>,
-}
-
-/// The volumes that changed, and the cloud's own clock when it answered.
-#[derive(Clone, Debug)]
-pub struct Changes {
-    pub volumes: Vec<Volume>,
-    pub date: Option<SystemTime>,
-}
-
-/// One page of a list.
-#[derive(Clone, Debug)]
-pub struct Page {
-    pub volumes: Vec<Volume>,
-    /// There is more, to be asked for with this marker.
-    pub next: Option<VolumeId>,
-}
-
-#[allow(unused_variables, clippy::unimplemented, reason = "the signatures that `volume` builds on")]
 impl Cinder {
+    pub(super) fn new(client: Client) -> Self {
+        Self { client, clock: Clock::default() }
+    }
+
+    pub(super) fn client(&self) -> &Client {
+        &self.client
+    }
+
     /// GET /volumes/ID
     pub async fn get_volume(&self, id: VolumeId) -> Result<Volume> {
-        unimplemented!()
+        let request = get("show the volume", &["volumes", &id.to_string()]);
+        Ok(self.call(request).await?.json::<One>()?.volume)
     }
 
     /// As [`Self::get_volume`], with a 404 as `None`.
     pub async fn find_volume(&self, id: VolumeId) -> Result<Option<Volume>> {
-        unimplemented!()
+        match self.get_volume(id).await {
+            Ok(volume) => Ok(Some(volume)),
+            Err(error) if error.kind == Kind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// GET /volumes/detail?name=NAME, all pages.
     pub async fn list_volumes_named(&self, name: &str) -> Result<Vec<Volume>> {
-        unimplemented!()
+        let request = get("list the volumes of a name", &["volumes", "detail"]).query("name", name);
+        let mut volumes: Vec<Volume> = self.all(request).await?;
+        // An operator may let the filter match parts of names (`name~` of Cinder's resource filters).
+        volumes.retain(|volume| volume.name == name);
+        Ok(volumes)
     }
 
     /// GET /volumes/detail?updated_at=gte:TIME, all pages. Kind::Unsupported below 3.60.
     pub async fn list_volumes_changed_since(&self, since: SystemTime) -> Result<Changes> {
-        unimplemented!()
+        let request = get("list the volumes that changed", &["volumes", "detail"])
+            .query("updated_at", format!("gte:{}", seconds(since)))
+            .version(TIME_COMPARISON);
+        let part = page::all(&self.client, request).await?;
+        self.clock.set(part.date);
+        Ok(Changes { volumes: part.items, date: part.date })
     }
 
     /// GET /volumes?status=deleting, all pages: ids only.
     pub async fn list_volumes_being_deleted(&self) -> Result<Vec<VolumeId>> {
-        unimplemented!()
+        let request = get("list the volumes being deleted", &["volumes"]).query("status", "deleting");
+        let volumes: Vec<Id<VolumeId>> = self.all(request).await?;
+        Ok(volumes.into_iter().map(|volume| volume.id).collect())
     }
 
     /// GET /volumes/detail?limit=&marker=: one page. Kind::NotFound: the marker is unknown.
     pub async fn list_volumes(&self, limit: Option<u32>, marker: Option<VolumeId>) -> Result<Page> {
-        unimplemented!()
+        let mut request = get("list volumes", &["volumes", "detail"]);
+        if let Some(limit) = limit {
+            request = request.query("limit", limit);
+        }
+        if let Some(marker) = marker {
+            request = request.query("marker", marker);
+        }
+        let part = page::one(&self.client, request.clone()).await?;
+        self.clock.set(part.date);
+        let next = part.next.map(|marker| marker.parse()).transpose();
+        let next = next.map_err(|_| request.error(Kind::Malformed, "the marker of the next page is no id"))?;
+        Ok(Page { volumes: part.items, next })
     }
 
     /// POST /volumes
     pub async fn create_volume(&self, new: &NewVolume) -> Result<Volume> {
-        unimplemented!()
+        let mut volume = json!({
+            "name": new.name,
+            "description": new.description,
+            "size": new.size,
+            "metadata": new.metadata,
+        });
+        if let Some(volume_type) = &new.volume_type {
+            volume["volume_type"] = json!(volume_type);
+        }
+        if let Some(zone) = &new.availability_zone {
+            volume["availability_zone"] = json!(zone);
+        }
+        let request = post("create a volume", &["volumes"]).json(&json!({ "volume": volume }));
+        Ok(self.call(request).await?.json::<One>()?.volume)
     }
 
     /// DELETE /volumes/ID
     pub async fn delete_volume(&self, id: VolumeId) -> Result<()> {
-        unimplemented!()
+        let path = ["volumes", &id.to_string()];
+        self.call(Request::new(Service::Cinder, "delete the volume", Method::DELETE, &path)).await?;
+        Ok(())
     }
 
     /// POST /volumes/ID/metadata: merges `metadata` into what is there. Safe to repeat.
@@ -147,26 +149,68 @@ impl Cinder {
         id: VolumeId,
         metadata: &BTreeMap<String, String>,
     ) -> Result<()> {
-        unimplemented!()
+        let request = post("write the volume's metadata", &["volumes", &id.to_string(), "metadata"])
+            .json(&json!({ "metadata": metadata }))
+            .repeatable();
+        self.call(request).await?;
+        Ok(())
     }
 
     /// POST /volumes/ID/action os-extend, with 3.42 where `attached`.
     pub async fn extend_volume(&self, id: VolumeId, size: u64, attached: bool) -> Result<()> {
-        unimplemented!()
+        let request = post("extend the volume", &["volumes", &id.to_string(), "action"])
+            .json(&json!({ "os-extend": { "new_size": size } }))
+            .version(if attached { ONLINE_EXTEND } else { Version::Any });
+        self.call(request).await?;
+        Ok(())
     }
 
     /// GET /snapshots/detail?volume_id=ID: the ids of its snapshots.
     pub async fn list_snapshot_ids_of(&self, id: VolumeId) -> Result<Vec<String>> {
-        unimplemented!()
+        let request = get("list the volume's snapshots", &["snapshots", "detail"]).query("volume_id", id);
+        let snapshots: Vec<Id<String>> = self.all(request).await?;
+        Ok(snapshots.into_iter().map(|snapshot| snapshot.id).collect())
     }
 
     /// GET /messages?resource_uuid=ID: the newest user message about this volume, if the cloud has (3.3+).
     pub async fn find_message(&self, id: VolumeId) -> Result<Option<String>> {
-        unimplemented!()
+        let request = get("list the volume's messages", &["messages"]).query("resource_uuid", id).version(MESSAGES);
+        let messages: Vec<Message> = match self.all(request).await {
+            Err(error) if error.kind == Kind::Unsupported => return Ok(None),
+            messages => messages?,
+        };
+        let newest = messages.into_iter().max_by(|a, b| a.created_at.cmp(&b.created_at));
+        Ok(newest.map(|message| message.user_message))
     }
 
     /// The cloud's own clock: the `Date` of its last answer, aged; `pace::now()` before any.
     pub fn clock(&self) -> SystemTime {
-        unimplemented!()
+        self.clock.now()
     }
+
+    async fn call(&self, request: Request) -> Result<Answer> {
+        let answer = self.client.call(request).await?;
+        self.clock.set(answer.date());
+        Ok(answer)
+    }
+
+    async fn all<T: serde::de::DeserializeOwned>(&self, request: Request) -> Result<Vec<T>> {
+        let part = page::all(&self.client, request).await?;
+        self.clock.set(part.date);
+        Ok(part.items)
+    }
+}
+
+fn get(operation: &'static str, path: &[&str]) -> Request {
+    Request::new(Service::Cinder, operation, Method::GET, path)
+}
+
+fn post(operation: &'static str, path: &[&str]) -> Request {
+    Request::new(Service::Cinder, operation, Method::POST, path)
+}
+
+/// Cinder keeps whole seconds and reads no zone: <https://docs.openstack.org/cinder/latest/cli/cli-cinder-rootwrap.html>.
+fn seconds(time: SystemTime) -> String {
+    let time = Timestamp::try_from(time).unwrap_or(Timestamp::UNIX_EPOCH);
+    time.strftime("%Y-%m-%dT%H:%M:%S").to_string()
 }

@@ -1,0 +1,225 @@
+//! An HTTP answer, read: either what was asked for, or an error in facts.
+
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode, header};
+use serde::de::DeserializeOwned;
+
+use super::request::Request;
+use super::{Effect, Error, Kind, Result, Service, fault};
+use crate::pace;
+
+/// A 2xx answer.
+#[derive(Clone)]
+pub(super) struct Answer {
+    pub headers: HeaderMap,
+    pub body: Bytes,
+    service: Service,
+    operation: &'static str,
+    effect: Effect,
+}
+
+impl Answer {
+    /// Reads the answer to `request`: every status but 2xx is an error.
+    pub fn read(request: &Request, response: http::Response<Bytes>) -> Result<Self> {
+        let (parts, body) = response.into_parts();
+        if !parts.status.is_success() {
+            return Err(classify(request, parts.status, &parts.headers, &body));
+        }
+        let (service, operation, effect) = (request.service, request.operation, request.effect());
+        Ok(Self { headers: parts.headers, body, service, operation, effect })
+    }
+
+    pub fn request_id(&self) -> Option<String> {
+        request_id(&self.headers)
+    }
+
+    /// The cloud's clock when it answered.
+    pub fn date(&self) -> Option<SystemTime> {
+        date(&self.headers)
+    }
+
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T> {
+        serde_json::from_slice(&self.body).map_err(|error| {
+            self.malformed(format!("the answer can't be read: {error}: {}", fault::excerpt(&self.body)))
+        })
+    }
+
+    pub fn malformed(&self, message: String) -> Error {
+        Error {
+            kind: Kind::Malformed,
+            status: None,
+            service: self.service,
+            operation: self.operation,
+            request_id: self.request_id(),
+            message,
+            retry_after: None,
+            effect: self.effect,
+        }
+    }
+}
+
+/// Without headers and body: Keystone's carry the token.
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Answer to {:?}: {} bytes", self.operation, self.body.len())
+    }
+}
+
+fn classify(request: &Request, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Error {
+    let message = match fault::message(body) {
+        Some(message) => message,
+        None => status.canonical_reason().unwrap_or("no reason given").to_owned(),
+    };
+    let retry_after = retry_after(headers);
+    Error {
+        kind: kind(status, &message, retry_after),
+        status: Some(status),
+        service: request.service,
+        operation: request.operation,
+        request_id: request_id(headers),
+        message,
+        retry_after,
+        effect: if leaves_doubt(status) { request.effect() } else { Effect::None },
+    }
+}
+
+fn kind(status: StatusCode, message: &str, retry_after: Option<Duration>) -> Kind {
+    match status.as_u16() {
+        401 => Kind::Unauthenticated,
+        403 if speaks_of_a_limit(message) => Kind::OverLimit,
+        403 => Kind::Forbidden,
+        404 | 410 => Kind::NotFound,
+        406 => Kind::Unsupported,
+        // Cinder sends "Retry-After: 0" with every exceeded quota: waiting doesn't help there.
+        // https://opendev.org/openstack/cinder/src/branch/master/cinder/api/v3/volumes.py
+        413 if retry_after.is_some_and(|time| !time.is_zero()) => Kind::Throttled,
+        413 => Kind::OverLimit,
+        429 => Kind::Throttled,
+        408 | 500.. => Kind::Unavailable,
+        400.. => Kind::Refused,
+        _ => Kind::Malformed,
+    }
+}
+
+/// Nova's 403 for too many disks, and any service's 403 for a quota, differ from a policy's by their words only.
+/// <https://opendev.org/openstack/nova/src/branch/master/nova/exception.py>: `TooManyDiskDevices`, `OverQuota`.
+fn speaks_of_a_limit(message: &str) -> bool {
+    let message = message.to_lowercase();
+    ["quota", "maximum number", "maximum allowed", "too many"].iter().any(|words| message.contains(words))
+}
+
+/// A 5xx says nothing about the effect: Nova's 500 for an attach that timed out is carried out later.
+fn leaves_doubt(status: StatusCode) -> bool {
+    status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT
+}
+
+pub(super) fn request_id(headers: &HeaderMap) -> Option<String> {
+    ["x-openstack-request-id", "x-compute-request-id"]
+        .iter()
+        .find_map(|name| headers.get(*name)?.to_str().ok())
+        .filter(|id| !id.is_empty() && id.len() <= 64)
+        .map(str::to_owned)
+}
+
+fn date(headers: &HeaderMap) -> Option<SystemTime> {
+    httpdate::parse_http_date(headers.get(header::DATE)?.to_str().ok()?).ok()
+}
+
+/// Seconds, or a date: <https://www.rfc-editor.org/rfc/rfc9110#name-retry-after>.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse::<u32>() {
+        return Some(Duration::from_secs(seconds.into()));
+    }
+    let until = httpdate::parse_http_date(text).ok()?;
+    let now = date(headers).unwrap_or_else(pace::now);
+    Some(until.duration_since(now).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Method;
+
+    use super::*;
+
+    fn error_of(method: Method, status: u16, headers: &[(&str, &str)], body: &str) -> Error {
+        let request = Request::new(Service::Cinder, "test", method, &[]);
+        let _sent = request.sent();
+        let mut response = http::Response::builder().status(status);
+        for (name, value) in headers {
+            response = response.header(*name, *value);
+        }
+        Answer::read(&request, response.body(Bytes::from(body.to_owned())).unwrap()).unwrap_err()
+    }
+
+    #[test]
+    fn a_status_and_its_words_make_the_kind() {
+        for (status, words, kind) in [
+            (400, "Invalid volume: already attached", Kind::Refused),
+            (409, "locked", Kind::Refused),
+            (422, "no", Kind::Refused),
+            (401, "requires authentication", Kind::Unauthenticated),
+            (403, "Policy doesn't allow it", Kind::Forbidden),
+            (403, "Quota exceeded for instances", Kind::OverLimit),
+            (403, "The maximum allowed number of disk devices (1) to attach was exceeded", Kind::OverLimit),
+            (403, "Maximum number of volumes attached", Kind::OverLimit),
+            (404, "Volume could not be found", Kind::NotFound),
+            (406, "Version 3.99 is not supported", Kind::Unsupported),
+            (413, "VolumeSizeExceedsAvailableQuota", Kind::OverLimit),
+            (429, "Too many requests", Kind::Throttled),
+            (408, "slow", Kind::Unavailable),
+            (500, "oops", Kind::Unavailable),
+            (503, "maintenance", Kind::Unavailable),
+            (302, "", Kind::Malformed),
+        ] {
+            let body = format!("{{\"fault\": {{\"message\": \"{words}\", \"code\": {status}}}}}");
+            let error = error_of(Method::POST, status, &[], &body);
+            assert_eq!(error.kind, kind, "{status} {words}");
+            assert!(error.message.contains(words), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_quota_is_no_throttle_though_cinder_sends_retry_after_zero() {
+        let quota = error_of(Method::POST, 413, &[("retry-after", "0")], "{}");
+        assert_eq!(quota.kind, Kind::OverLimit);
+        let throttle = error_of(Method::POST, 413, &[("retry-after", "7")], "{}");
+        assert_eq!((throttle.kind, throttle.retry_after), (Kind::Throttled, Some(Duration::from_secs(7))));
+    }
+
+    #[test]
+    fn retry_after_may_be_a_date_on_the_clouds_clock() {
+        let headers = [
+            ("date", "Mon, 23 Nov 2020 13:36:28 GMT"),
+            ("retry-after", "Mon, 23 Nov 2020 13:36:58 GMT"),
+        ];
+        assert_eq!(
+            error_of(Method::GET, 429, &headers, "").retry_after,
+            Some(Duration::from_secs(30))
+        );
+    }
+
+    #[test]
+    fn only_a_server_error_on_a_mutation_leaves_doubt() {
+        for (method, status, effect) in [
+            (Method::POST, 500, Effect::Unknown),
+            (Method::POST, 503, Effect::Unknown),
+            (Method::DELETE, 504, Effect::Unknown),
+            (Method::POST, 408, Effect::Unknown),
+            (Method::POST, 400, Effect::None),
+            (Method::POST, 429, Effect::None),
+            (Method::GET, 503, Effect::None),
+        ] {
+            assert_eq!(error_of(method.clone(), status, &[], "").effect, effect, "{method} {status}");
+        }
+    }
+
+    #[test]
+    fn novas_older_header_names_the_request_too() {
+        let error = error_of(Method::GET, 404, &[("x-compute-request-id", "req-1")], "");
+        assert_eq!(error.request_id.as_deref(), Some("req-1"));
+    }
+}

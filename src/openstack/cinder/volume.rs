@@ -1,0 +1,161 @@
+//! Volumes as Cinder shows them. Unknown fields are ignored, absent ones tolerated, wrong types are an error.
+
+use std::collections::BTreeMap;
+use std::time::SystemTime;
+
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::Offset;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+
+use super::super::{ServerId, VolumeId};
+
+/// A volume as Cinder shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Volume {
+    pub id: VolumeId,
+    #[serde(default, deserialize_with = "or_default")]
+    pub name: String,
+    pub status: Status,
+    /// GiB.
+    pub size: u64,
+    pub availability_zone: Option<String>,
+    pub volume_type: Option<String>,
+    #[serde(default, deserialize_with = "or_default")]
+    pub multiattach: bool,
+    #[serde(default, deserialize_with = "or_default")]
+    pub encrypted: bool,
+    #[serde(default, deserialize_with = "flag")]
+    pub bootable: bool,
+    pub snapshot_id: Option<String>,
+    pub source_volid: Option<String>,
+    #[serde(default, deserialize_with = "or_default")]
+    pub metadata: BTreeMap<String, String>,
+    #[serde(default, deserialize_with = "or_default")]
+    pub attachments: Vec<Attachment>,
+    #[serde(default, deserialize_with = "time")]
+    pub created_at: Option<Timestamp>,
+    #[serde(default, deserialize_with = "time")]
+    pub updated_at: Option<Timestamp>,
+}
+
+/// One entry of a volume's `attachments`: Cinder lists it once the attachment is complete.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Attachment {
+    pub server_id: Option<ServerId>,
+    pub attachment_id: Option<String>,
+    pub device: Option<String>,
+}
+
+/// A volume's status; <https://docs.openstack.org/api-ref/block-storage/v3/#volumes-volumes>.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(from = "String")]
+pub enum Status {
+    Creating,
+    Available,
+    Reserved,
+    Attaching,
+    Detaching,
+    InUse,
+    Maintenance,
+    Deleting,
+    AwaitingTransfer,
+    Error,
+    ErrorDeleting,
+    ErrorBackingUp,
+    ErrorRestoring,
+    ErrorExtending,
+    BackingUp,
+    RestoringBackup,
+    Downloading,
+    Uploading,
+    Retyping,
+    Extending,
+    Other(String),
+}
+
+/// What to create.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewVolume {
+    pub name: String,
+    pub description: String,
+    /// GiB.
+    pub size: u64,
+    pub volume_type: Option<String>,
+    pub availability_zone: Option<String>,
+    pub metadata: BTreeMap<String, String>,
+}
+
+/// The volumes that changed, and the cloud's own clock when it answered.
+#[derive(Clone, Debug)]
+pub struct Changes {
+    pub volumes: Vec<Volume>,
+    pub date: Option<SystemTime>,
+}
+
+/// One page of a list.
+#[derive(Clone, Debug)]
+pub struct Page {
+    pub volumes: Vec<Volume>,
+    /// There is more, to be asked for with this marker.
+    pub next: Option<VolumeId>,
+}
+
+impl From<String> for Status {
+    fn from(text: String) -> Self {
+        match text.as_str() {
+            "creating" => Status::Creating,
+            "available" => Status::Available,
+            "reserved" => Status::Reserved,
+            "attaching" => Status::Attaching,
+            "detaching" => Status::Detaching,
+            "in-use" => Status::InUse,
+            "maintenance" => Status::Maintenance,
+            "deleting" => Status::Deleting,
+            "awaiting-transfer" => Status::AwaitingTransfer,
+            "error" => Status::Error,
+            "error_deleting" => Status::ErrorDeleting,
+            "error_backing-up" => Status::ErrorBackingUp,
+            "error_restoring" => Status::ErrorRestoring,
+            "error_extending" => Status::ErrorExtending,
+            "backing-up" => Status::BackingUp,
+            "restoring-backup" => Status::RestoringBackup,
+            "downloading" => Status::Downloading,
+            "uploading" => Status::Uploading,
+            "retyping" => Status::Retyping,
+            "extending" => Status::Extending,
+            _ => Status::Other(text),
+        }
+    }
+}
+
+/// `null` is the default, as an absent field is.
+fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(from: D) -> Result<T, D::Error> {
+    Ok(Option::<T>::deserialize(from)?.unwrap_or_default())
+}
+
+/// Cinder writes `bootable` as the string "true".
+fn flag<'de, D: Deserializer<'de>>(from: D) -> Result<bool, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Flag {
+        Bool(bool),
+        Text(String),
+    }
+    Ok(match Option::<Flag>::deserialize(from)? {
+        Some(Flag::Bool(flag)) => flag,
+        Some(Flag::Text(text)) => text.eq_ignore_ascii_case("true"),
+        None => false,
+    })
+}
+
+/// UTC without a zone, with or without microseconds.
+fn time<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Timestamp>, D::Error> {
+    let Some(text) = Option::<String>::deserialize(from)? else { return Ok(None) };
+    if let Ok(time) = text.parse::<Timestamp>() {
+        return Ok(Some(time));
+    }
+    let civil: DateTime = text.parse().map_err(D::Error::custom)?;
+    Offset::UTC.to_timestamp(civil).map(Some).map_err(D::Error::custom)
+}

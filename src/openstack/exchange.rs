@@ -1,0 +1,147 @@
+//! The innermost typed service: one call, with its address and token, becomes one HTTP exchange.
+
+use std::io::{self, ErrorKind};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{self, HeaderName, HeaderValue};
+use secrecy::{ExposeSecret, SecretString};
+use tower::{Service as _, ServiceExt, service_fn};
+use url::Url;
+
+use super::answer::Answer;
+use super::layer::Exchanges;
+use super::request::{Path, Request};
+use super::{Error, Http, Kind, Result, Service};
+
+const TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
+const SUBJECT: HeaderName = HeaderName::from_static("x-subject-token");
+const MICROVERSION: HeaderName = HeaderName::from_static("openstack-api-version");
+
+/// A call that can be sent.
+#[derive(Clone, Debug)]
+pub(super) struct Addressed {
+    pub request: Request,
+    pub url: Url,
+    pub token: Option<SecretString>,
+    /// The token that the call is about, where Keystone is asked about one.
+    pub subject: Option<SecretString>,
+}
+
+/// `agent` is the User-Agent.
+pub(super) fn exchange(http: Http, agent: HeaderValue) -> impl Exchanges {
+    service_fn(move |call: Addressed| {
+        let (http, agent) = (http.clone(), agent.clone());
+        async move { send(http, agent, call).await }
+    })
+}
+
+async fn send(mut http: Http, agent: HeaderValue, call: Addressed) -> Result<Answer> {
+    let message = message(&call, agent)?;
+    let ready = http.ready().await.map_err(|error| broken(&call.request, &error))?;
+    let sent = call.request.sent();
+    let answer = match patience(&call.request) {
+        None => ready.call(message).await,
+        Some(time) => match tokio::time::timeout(time, ready.call(message)).await {
+            Ok(answer) => answer,
+            Err(_) => Err(io::Error::new(ErrorKind::TimedOut, format!("no answer within {time:?}"))),
+        },
+    };
+    let result = match answer {
+        Ok(response) => Answer::read(&call.request, response),
+        Err(error) => Err(broken(&call.request, &error)),
+    };
+    result.map_err(|mut error| {
+        if error.effect == super::Effect::None {
+            sent.without_effect();
+        }
+        // An earlier attempt may still be in doubt.
+        error.effect = call.request.effect();
+        call.redact(error)
+    })
+}
+
+/// How long an answer may take before the connection is given up as dead. A mutation is only limited by its RPC:
+/// Nova blocks an attach for a minute where the compute host is down.
+fn patience(request: &Request) -> Option<Duration> {
+    match (request.service, &request.path) {
+        (Service::Keystone, _) | (_, Path::VersionDocument) => Some(Duration::from_secs(30)),
+        _ if request.method.is_safe() => Some(Duration::from_secs(60)),
+        _ => None,
+    }
+}
+
+/// No answer came. Where no connection was made, nothing was done.
+fn broken(request: &Request, error: &io::Error) -> Error {
+    let unsent = matches!(
+        error.kind(),
+        ErrorKind::ConnectionRefused
+            | ErrorKind::HostUnreachable
+            | ErrorKind::NetworkUnreachable
+            | ErrorKind::NetworkDown
+            | ErrorKind::NotConnected
+            | ErrorKind::AddrNotAvailable
+    );
+    let mut failure = request.error(Kind::Unavailable, with_causes(error));
+    if unsent {
+        failure.effect = super::Effect::None;
+    }
+    failure
+}
+
+/// The text of an error from below says little without its causes: "error sending request" and nothing else.
+fn with_causes(error: &io::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.get_ref().and_then(|inner| inner.source());
+    while let Some(inner) = cause {
+        let words = inner.to_string();
+        if !text.contains(&words) {
+            text = format!("{text}: {words}");
+        }
+        cause = inner.source();
+    }
+    text
+}
+
+fn message(call: &Addressed, agent: HeaderValue) -> Result<http::Request<Bytes>> {
+    let request = &call.request;
+    let unfit = |what: &str| request.error(Kind::Refused, format!("{what} can't be sent over HTTP"));
+    let mut message = http::Request::new(request.body.clone().unwrap_or_default());
+    *message.method_mut() = request.method.clone();
+    *message.uri_mut() = call.url.as_str().parse().map_err(|_| unfit("the address"))?;
+    let headers = message.headers_mut();
+    headers.insert(header::USER_AGENT, agent);
+    headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+    if request.body.is_some() {
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    }
+    for (name, token) in [(TOKEN, &call.token), (SUBJECT, &call.subject)] {
+        let Some(token) = token else { continue };
+        let mut value = HeaderValue::from_str(token.expose_secret()).map_err(|_| unfit("the token"))?;
+        value.set_sensitive(true);
+        headers.insert(name, value);
+    }
+    if let Some(version) = request.microversion {
+        let word = if request.service == Service::Cinder { "volume" } else { "compute" };
+        let value = HeaderValue::try_from(format!("{word} {version}"));
+        headers.insert(MICROVERSION, value.map_err(|_| unfit("the microversion"))?);
+    }
+    Ok(message)
+}
+
+impl Addressed {
+    /// A proxy's error page may show what it was sent.
+    fn redact(&self, mut error: Error) -> Error {
+        for secret in [&self.token, &self.subject].into_iter().flatten() {
+            error.message = hide(&error.message, secret);
+        }
+        error
+    }
+}
+
+pub(super) fn hide(text: &str, secret: &SecretString) -> String {
+    match secret.expose_secret() {
+        "" => text.to_owned(),
+        secret => text.replace(secret, "[hidden]"),
+    }
+}

@@ -1,0 +1,134 @@
+//! One value that many ask for and one fetches: a token, a service's microversions.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, Shared};
+use tokio::time::Instant;
+
+use super::{Kind, Result};
+
+/// How long a failed fetch keeps others from starting where they can do without: a refused password is not tried
+/// again at once (Keystone may lock an account after a few), and a value that only ages is used as it is.
+const REST: Duration = Duration::from_secs(10);
+
+type Landing<T> = Shared<BoxFuture<'static, Result<T>>>;
+
+/// What a held value is good for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Age {
+    Fresh,
+    /// Good, but to be replaced: a new one is fetched while callers go on with this one.
+    Aging,
+    Stale,
+}
+
+/// Cheap to clone: the clones share the value and the fetch.
+pub(super) struct Flight<T>(Arc<Mutex<State<T>>>);
+
+struct State<T> {
+    held: Option<T>,
+    running: Option<Landing<T>>,
+    failed: Option<(Instant, super::Error)>,
+}
+
+impl<T> Clone for Flight<T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<T> Default for Flight<T> {
+    fn default() -> Self {
+        Self(Arc::new(Mutex::new(State { held: None, running: None, failed: None })))
+    }
+}
+
+impl<T: Clone + Send + Sync + 'static> Flight<T> {
+    /// The value held, or else the one that `fetch` brings: started once, however many wait for it, and finished
+    /// even if all of them leave.
+    pub async fn get<F>(&self, age: impl Fn(&T) -> Age, fetch: impl FnOnce() -> F) -> Result<T>
+    where
+        F: Future<Output = Result<T>> + Send + 'static,
+    {
+        let landing = {
+            let mut state = self.lock();
+            let held = state.held.clone().map(|value| (age(&value), value));
+            match held {
+                Some((Age::Fresh, value)) => return Ok(value),
+                Some((Age::Aging, value)) => {
+                    if state.recent_failure().is_none() {
+                        drop(self.join(&mut state, fetch));
+                    }
+                    return Ok(value);
+                }
+                Some((Age::Stale, _)) | None => match state.recent_failure() {
+                    Some(error) if error.kind == Kind::Unauthenticated => return Err(error),
+                    _ => self.join(&mut state, fetch),
+                },
+            }
+        };
+        landing.await
+    }
+
+    /// Drops the value held where `is_it`: a newer one stays.
+    pub fn forget(&self, is_it: impl Fn(&T) -> bool) {
+        let mut state = self.lock();
+        if state.held.as_ref().is_some_and(is_it) {
+            state.held = None;
+        }
+    }
+
+    fn join<F>(&self, state: &mut State<T>, fetch: impl FnOnce() -> F) -> Landing<T>
+    where
+        F: Future<Output = Result<T>> + Send + 'static,
+    {
+        if let Some(running) = &state.running {
+            return running.clone();
+        }
+        let (flight, work) = (self.clone(), fetch());
+        let task = tokio::spawn(async move {
+            let result = work.await;
+            flight.land(result)
+        });
+        let landing = async move { task.await.unwrap_or_else(|_| Err(interrupted())) }.boxed().shared();
+        state.running = Some(landing.clone());
+        landing
+    }
+
+    fn land(&self, result: Result<T>) -> Result<T> {
+        let mut state = self.lock();
+        state.running = None;
+        match &result {
+            Ok(value) => (state.held, state.failed) = (Some(value.clone()), None),
+            Err(error) => state.failed = Some((Instant::now(), error.clone())),
+        }
+        result
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<T>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T> State<T> {
+    fn recent_failure(&self) -> Option<super::Error> {
+        let (when, error) = self.failed.as_ref()?;
+        (when.elapsed() < REST).then(|| error.clone())
+    }
+}
+
+/// The task that fetched ended without an answer: the runtime is shutting down.
+fn interrupted() -> super::Error {
+    super::Error {
+        kind: Kind::Unavailable,
+        status: None,
+        service: super::Service::Keystone,
+        operation: "answer",
+        request_id: None,
+        message: "this process is shutting down".into(),
+        retry_after: None,
+        effect: super::Effect::None,
+    }
+}

@@ -1,0 +1,180 @@
+//! Tokens: <https://docs.openstack.org/api-ref/identity/v3/#authentication-and-token-management>.
+
+mod catalog;
+mod identity;
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use http::Method;
+use jiff::Timestamp;
+use secrecy::SecretString;
+use serde::Deserialize;
+use tokio::time::Instant;
+use tower::ServiceExt;
+use tower::util::BoxCloneSyncService;
+use url::Url;
+
+use super::answer::Answer;
+use super::exchange::{Addressed, hide};
+use super::flight::{Age, Flight};
+use super::layer::Exchanges;
+use super::request::{Path, Request};
+use super::{Effect, Error, Kind, Options, Result, Service};
+use crate::pace;
+use catalog::{Catalog, Endpoint};
+
+/// Cheap to clone: the clones share the token.
+#[derive(Clone)]
+pub(super) struct Keystone {
+    options: Arc<Options>,
+    exchange: BoxCloneSyncService<Addressed, Answer, Error>,
+    flight: Flight<Arc<Session>>,
+}
+
+/// A token, and what it opens.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub token: SecretString,
+    until: Instant,
+    life: Duration,
+    cinder: Result<Endpoint>,
+    nova: Result<Endpoint>,
+}
+
+#[derive(Deserialize)]
+struct Document {
+    token: Token,
+}
+
+#[derive(Deserialize)]
+struct Token {
+    expires_at: Timestamp,
+    issued_at: Option<Timestamp>,
+    project: Option<Project>,
+    #[serde(default)]
+    catalog: Catalog,
+}
+
+#[derive(Deserialize)]
+struct Project {
+    id: String,
+}
+
+impl Keystone {
+    pub fn new(options: Options, exchange: &impl Exchanges) -> Self {
+        let exchange = BoxCloneSyncService::new(exchange.clone());
+        Self { options: Arc::new(options), exchange, flight: Flight::default() }
+    }
+
+    /// The token in use, or a new one.
+    pub async fn session(&self) -> Result<Arc<Session>> {
+        self.flight.get(|session| session.age(), || self.clone().authenticate()).await
+    }
+
+    /// The cloud refused this token. Whoever met the same one finds it gone, or already replaced.
+    pub fn forget(&self, session: &Arc<Session>) {
+        self.flight.forget(|held| Arc::ptr_eq(held, session));
+    }
+
+    async fn authenticate(self) -> Result<Arc<Session>> {
+        let asked = Instant::now();
+        let call = identity::call(&self.options)?;
+        let answer = self.exchange.clone().oneshot(call.clone()).await.map_err(|e| self.explained(e))?;
+        let token = match answer.headers.get("x-subject-token").map(|value| value.to_str()) {
+            Some(Ok(token)) => SecretString::from(token),
+            _ => return Err(answer.malformed("the answer has no X-Subject-Token".into())),
+        };
+        let document: Document = answer.json()?;
+        let session = Session::new(token, asked, document.token, answer.date(), &self.options);
+        tracing::info!(life_s = session.life.as_secs(), "authenticated");
+        Ok(Arc::new(session))
+    }
+
+    /// What Keystone says of a wrong password is "The request you have made requires authentication".
+    fn explained(&self, mut error: Error) -> Error {
+        // A token that nobody received does nothing.
+        error.effect = Effect::None;
+        for secret in identity::secrets(&self.options.credential) {
+            error.message = hide(&error.message, secret);
+        }
+        let next = match error.status.map(|status| status.as_u16()) {
+            Some(400 | 401 | 403) => identity::next_step(&self.options.credential),
+            Some(404) => "auth-url may not be Keystone's, or the trust or project doesn't exist".into(),
+            None => format!("is Keystone reachable at {}?", self.options.auth_url),
+            Some(_) => return error,
+        };
+        if error.status.is_some() {
+            error.kind = Kind::Unauthenticated;
+        }
+        error.message = format!("{}: {next}", error.message);
+        error
+    }
+}
+
+impl Session {
+    fn new(
+        token: SecretString,
+        asked: Instant,
+        document: Token,
+        date: Option<SystemTime>,
+        options: &Options,
+    ) -> Self {
+        let life = life(&document, date);
+        let project = document.project.as_ref().map(|project| project.id.as_str());
+        let find = |service| document.catalog.find(service, project, options);
+        let (cinder, nova) = (find(Service::Cinder), find(Service::Nova));
+        Self { token, until: asked + life, life, cinder, nova }
+    }
+
+    /// A token is replaced when a tenth of its life, but at least a minute, is left: longer than any call takes, so
+    /// that what one service asks of another with it is still answered. One that lives for two minutes or less is
+    /// replaced at its half.
+    fn age(&self) -> Age {
+        let margin = (self.life / 10).max(Duration::from_secs(60)).min(self.life / 2);
+        match self.until.saturating_duration_since(Instant::now()) {
+            Duration::ZERO => Age::Stale,
+            left if left <= margin => Age::Aging,
+            _ => Age::Fresh,
+        }
+    }
+
+    /// The address of a call.
+    pub fn url(&self, request: &Request) -> Result<Url> {
+        let endpoint = match request.service {
+            Service::Nova => &self.nova,
+            Service::Cinder | Service::Keystone => &self.cinder,
+        };
+        let endpoint = endpoint.as_ref().map_err(|error| {
+            let effect = request.effect();
+            Error { operation: request.operation, effect, ..error.clone() }
+        })?;
+        match &request.path {
+            Path::Below(segments) => Ok(endpoint.below(segments, &request.query)),
+            Path::VersionDocument => Ok(endpoint.version_root()),
+        }
+    }
+}
+
+/// How long the token lives: by the cloud's clock alone, as ours may be minutes off.
+fn life(token: &Token, date: Option<SystemTime>) -> Duration {
+    let date = date.and_then(|date| Timestamp::try_from(date).ok());
+    let born = date.or(token.issued_at).or_else(|| Timestamp::try_from(pace::now()).ok());
+    let life = token.expires_at.duration_since(born.unwrap_or(token.expires_at));
+    Duration::try_from(life).unwrap_or_default()
+}
+
+/// Keystone's own calls have no catalog: they go below `auth-url`, which is written with and without `/v3`.
+fn below_auth_url(auth_url: &Url, segments: &[&str]) -> Url {
+    let path = auth_url.path().trim_end_matches('/');
+    let root = ["/v3", "/v2.0"].iter().find_map(|version| path.strip_suffix(version)).unwrap_or(path);
+    let mut url = auth_url.clone();
+    url.set_path(&format!("{root}/v3/{}", segments.join("/")));
+    url.set_query(None);
+    url.set_fragment(None);
+    url
+}
+
+fn request(method: Method) -> Request {
+    Request::new(Service::Keystone, "give a token", method, &["auth", "tokens"])
+}

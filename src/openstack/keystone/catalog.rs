@@ -1,0 +1,172 @@
+//! Where the services are: <https://docs.openstack.org/keystone/latest/contributor/service-catalog.html>.
+
+use serde::Deserialize;
+use url::Url;
+
+use super::super::options::{Interface, Options};
+use super::super::{Effect, Error, Kind, Result, Service};
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(transparent)]
+pub(super) struct Catalog(Vec<Entry>);
+
+#[derive(Clone, Debug, Deserialize)]
+struct Entry {
+    #[serde(rename = "type")]
+    kind: String,
+    #[serde(default)]
+    endpoints: Vec<Listed>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct Listed {
+    interface: String,
+    region: Option<String>,
+    region_id: Option<String>,
+    url: String,
+}
+
+/// The endpoint chosen: its path begins with the version and may end with the project.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Endpoint(Url);
+
+impl Catalog {
+    /// The endpoint of `service`, by the types that it goes by, the interface and the region.
+    pub fn find(&self, service: Service, project: Option<&str>, options: &Options) -> Result<Endpoint> {
+        let region = options.region.as_deref().or_else(|| self.first_region(options.interface));
+        let wanted = |listed: &&Listed| listed.is(options.interface, region);
+        for kind in types(service) {
+            let entries = self.0.iter().filter(|entry| entry.kind == *kind);
+            let mut urls = entries.flat_map(|entry| &entry.endpoints).filter(wanted).map(|listed| &listed.url);
+            let usable = |url: &&String| *kind != "volume" || speaks_v3(url);
+            if let Some(url) = urls.find(usable) {
+                return Endpoint::parse(url, service, project)
+                    .ok_or_else(|| unsupported(service, format!("the catalog's {kind} endpoint {url:?} is no URL")));
+            }
+        }
+        Err(unsupported(service, self.lacking(service, region, options.interface)))
+    }
+
+    /// One region for all services: the first of compute's, as volumes serve its servers.
+    fn first_region(&self, interface: Interface) -> Option<&str> {
+        let compute = self.0.iter().filter(|entry| types(Service::Nova).contains(&entry.kind.as_str()));
+        let mut endpoints = compute.chain(&self.0).flat_map(|entry| &entry.endpoints);
+        endpoints.find(|listed| listed.is(interface, None)).and_then(Listed::region)
+    }
+
+    fn lacking(&self, service: Service, region: Option<&str>, interface: Interface) -> String {
+        let types = types(service);
+        let endpoints = self.0.iter().filter(|entry| types.contains(&entry.kind.as_str()));
+        let mut offered: Vec<String> = endpoints
+            .flat_map(|entry| entry.endpoints.iter().map(move |listed| (entry, listed)))
+            .map(|(entry, listed)| {
+                format!("{} {} in {}", listed.interface, entry.kind, listed.region().unwrap_or("no region"))
+            })
+            .collect();
+        offered.dedup();
+        let offered = if offered.is_empty() { "none at all".to_owned() } else { offered.join(", ") };
+        format!(
+            "Keystone's catalog has no {} endpoint ({}) in region {}; it has {offered}: check region and \
+             os-endpoint-type, and that the project has a role",
+            word(interface),
+            types.join(", "),
+            region.unwrap_or("(none given)"),
+        )
+    }
+}
+
+impl Listed {
+    fn region(&self) -> Option<&str> {
+        self.region_id.as_deref().or(self.region.as_deref())
+    }
+
+    fn is(&self, interface: Interface, region: Option<&str>) -> bool {
+        // Keystone v2's names lived on in some catalogs: "publicURL".
+        let listed = self.interface.trim_end_matches("URL");
+        let here = |region: &str| {
+            self.region_id.as_deref() == Some(region) || self.region.as_deref() == Some(region)
+        };
+        listed == word(interface) && region.is_none_or(here)
+    }
+}
+
+impl Endpoint {
+    /// The services may be listed with or without version and project.
+    fn parse(text: &str, service: Service, project: Option<&str>) -> Option<Self> {
+        let mut url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
+        url.set_query(None);
+        url.set_fragment(None);
+        let path = url.path().trim_end_matches('/').to_owned();
+        if path.split('/').any(is_version) {
+            url.set_path(&path);
+        } else {
+            // Cinder before 3.67 wants the project in the path: https://docs.openstack.org/cinder/latest/contributor/api_microversion_history.html
+            let rest = match (service, project) {
+                (Service::Cinder, Some(project)) => format!("v3/{project}"),
+                (Service::Cinder, None) => "v3".to_owned(),
+                _ => "v2.1".to_owned(),
+            };
+            url.set_path(&format!("{path}/{rest}"));
+        }
+        Some(Self(url))
+    }
+
+    pub fn below(&self, segments: &[String], query: &[(&'static str, String)]) -> Url {
+        let mut url = self.0.clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().extend(segments);
+        }
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        url
+    }
+
+    /// Up to and with the version, and a slash: without it Cinder redirects.
+    pub fn version_root(&self) -> Url {
+        let mut url = self.0.clone();
+        let segments: Vec<&str> = self.0.path().split('/').collect();
+        let end = segments.iter().rposition(|segment| is_version(segment)).map_or(segments.len(), |at| at + 1);
+        url.set_path(&format!("{}/", segments[..end].join("/")));
+        url
+    }
+}
+
+fn types(service: Service) -> &'static [&'static str] {
+    match service {
+        Service::Keystone => &["identity"],
+        Service::Cinder => &["block-storage", "volumev3", "block-store", "volume"],
+        Service::Nova => &["compute"],
+    }
+}
+
+/// `v3`, `v2.1`.
+fn is_version(segment: &str) -> bool {
+    let number = segment.strip_prefix('v').unwrap_or_default();
+    number.starts_with(|c: char| c.is_ascii_digit()) && number.chars().all(|c| c.is_ascii_digit() || c == '.')
+}
+
+fn speaks_v3(url: &str) -> bool {
+    url.split('/').any(|segment| segment == "v3")
+}
+
+fn word(interface: Interface) -> &'static str {
+    match interface {
+        Interface::Public => "public",
+        Interface::Internal => "internal",
+        Interface::Admin => "admin",
+    }
+}
+
+fn unsupported(service: Service, message: String) -> Error {
+    Error {
+        kind: Kind::Unsupported,
+        status: None,
+        service,
+        operation: "be found",
+        request_id: None,
+        message,
+        retry_after: None,
+        effect: Effect::None,
+    }
+}

@@ -1,0 +1,85 @@
+//! How much one process asks of one cloud: requests a second, and requests at a time.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+use tower::{ServiceExt, service_fn};
+
+use super::super::request::Request;
+use super::Calls;
+use crate::pace;
+
+/// What a cloud is asked at most. Clouds answer 429 or ban an address above their own limits, which differ; these
+/// leave room for a hundred nodes being drained at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    pub per_second: u32,
+    /// How many may come at once after a quiet time.
+    pub burst: u32,
+    /// Reads, and mutations, under way at a time.
+    pub concurrent: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { per_second: 100, burst: 200, concurrent: 32 }
+    }
+}
+
+/// Cheap to clone: the clones share the limits.
+#[derive(Clone)]
+pub(in crate::openstack) struct Limit {
+    bucket: Arc<Mutex<Bucket>>,
+    reads: Arc<Semaphore>,
+    /// Apart from the reads: attaches to a dead compute host block for a minute each, and must not keep anyone from
+    /// looking.
+    mutations: Arc<Semaphore>,
+}
+
+/// A token bucket that lends: a caller takes its token at once and sleeps until it would have been there.
+struct Bucket {
+    limits: Limits,
+    tokens: f64,
+    filled: Instant,
+}
+
+impl Limit {
+    pub fn new(limits: Limits) -> Self {
+        let bucket = Bucket { limits, tokens: limits.burst.into(), filled: Instant::now() };
+        Self {
+            bucket: Arc::new(Mutex::new(bucket)),
+            reads: Arc::new(Semaphore::new(limits.concurrent)),
+            mutations: Arc::new(Semaphore::new(limits.concurrent)),
+        }
+    }
+
+    pub fn layer<S: Calls>(self, inner: S) -> impl Calls {
+        service_fn(move |request: Request| {
+            let (inner, limit) = (inner.clone(), self.clone());
+            async move {
+                let slots = if request.method.is_safe() { limit.reads } else { limit.mutations };
+                // The semaphore is never closed.
+                let _slot = slots.acquire().await;
+                let wait = limit.bucket.lock().unwrap_or_else(PoisonError::into_inner).take();
+                if !wait.is_zero() {
+                    pace::sleep(wait).await;
+                }
+                inner.oneshot(request).await
+            }
+        })
+    }
+}
+
+impl Bucket {
+    /// Takes a token: how long until it is there.
+    fn take(&mut self) -> Duration {
+        let now = Instant::now();
+        let rate = f64::from(self.limits.per_second);
+        let gained = (now - self.filled).as_secs_f64() * rate;
+        self.tokens = (self.tokens + gained).min(self.limits.burst.into()) - 1.0;
+        self.filled = now;
+        Duration::try_from_secs_f64(-self.tokens / rate).unwrap_or_default()
+    }
+}
