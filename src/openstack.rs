@@ -10,7 +10,9 @@ pub use cinder::{Attachment, Changes, Cinder, NewVolume, Page, Status, Volume};
 pub use error::{Effect, Error, Kind, Result, Service};
 pub use id::{ServerId, VolumeId};
 pub use nova::{FailedAction, Nova, Server};
-pub use options::{ApplicationCredential, Credential, Interface, Options, Scope, Tls, User, UserDomain};
+pub use options::{
+    ApplicationCredential, Credential, Interface, Options, Proxy, Scope, Tls, User, UserDomain,
+};
 
 use bytes::Bytes;
 use tower::util::BoxCloneSyncService;
