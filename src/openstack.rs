@@ -22,7 +22,9 @@ pub use error::{Effect, Error, Kind, Result, Service};
 pub use id::{ServerId, VolumeId};
 pub use layer::Limits;
 pub use nova::{FailedAction, Nova, Server};
-pub use options::{ApplicationCredential, Credential, Interface, Options, Scope, Tls, User, UserDomain};
+pub use options::{
+    ApplicationCredential, Credential, Interface, Options, Proxy, Scope, Tls, User, UserDomain,
+};
 
 use bytes::Bytes;
 use client::Client;

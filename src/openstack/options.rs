@@ -72,3 +72,14 @@ pub struct Tls {
     /// `tls-insecure`: don't verify the server.
     pub insecure: bool,
 }
+
+/// Through whom to reach the clouds: the environment says it for the whole process.
+#[derive(Clone, Debug, Default)]
+pub struct Proxy {
+    /// For `http://` URLs. A proxy's URL may hold a password.
+    pub http: Option<SecretString>,
+    /// For `https://` URLs.
+    pub https: Option<SecretString>,
+    /// Hosts reached directly, as `NO_PROXY` lists them.
+    pub bypass: String,
+}

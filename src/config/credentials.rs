@@ -1,0 +1,235 @@
+//! From what was said about a cloud to how to reach it: who, in which project, with which certificates.
+//!
+//! Which kind of credential wins and which domain is meant follow gophercloud:
+//! <https://github.com/gophercloud/utils/blob/main/openstack/clientconfig/requests.go> (`v3auth`) and
+//! <https://github.com/gophercloud/gophercloud/blob/main/auth_options.go> (`ToTokenV3CreateMap`).
+
+use std::path::Path;
+
+use secrecy::SecretString;
+use url::Url;
+
+use super::error::{Error, Place, Result, Warning};
+use super::settings::{Key, Setting, Settings};
+use super::source::Reads;
+use crate::openstack::{ApplicationCredential, Credential, Interface, Scope, Tls, User, UserDomain};
+
+/// One cloud's settings and a place to name where one is missing.
+pub struct Account<'a> {
+    pub settings: &'a Settings,
+    pub place: Place,
+    /// The cloud's section of cloud.conf, or what stands for it.
+    pub section: String,
+}
+
+impl Account<'_> {
+    pub fn auth_url(&self) -> Result<Url> {
+        let setting =
+            self.need(Key::AuthUrl, "it is Keystone's URL, such as https://keystone.example:5000/v3")?;
+        let wrong = |what: &str| Error::at(&setting.place, format!("\"{}\" {what}", setting.name));
+        // url's own message doesn't quote the text, which may hold a password.
+        let url = Url::parse(setting.text()).map_err(|error| wrong(&format!("is not a URL: {error}")))?;
+        if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+            return Err(wrong("is not a URL that begins with https:// or http://"));
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(wrong("holds a user name or password: move it to \"username\" and \"password\""));
+        }
+        if url.path().trim_end_matches('/').ends_with("/v2.0") {
+            return Err(wrong("names version 2 of Keystone's API, which is gone since 2018: end it in /v3"));
+        }
+        Ok(url)
+    }
+
+    pub fn interface(&self) -> Result<Interface> {
+        let Some(setting) = self.settings.get(Key::EndpointType) else { return Ok(Interface::Public) };
+        match setting.text() {
+            "public" | "publicURL" => Ok(Interface::Public),
+            "internal" | "internalURL" => Ok(Interface::Internal),
+            "admin" | "adminURL" => Ok(Interface::Admin),
+            _ => Err(Error::at(
+                &setting.place,
+                format!("\"{}\" is not public, internal or admin", setting.name),
+            )),
+        }
+    }
+
+    pub fn region(&self) -> Option<String> {
+        self.text(Key::Region)
+    }
+
+    pub fn credential(&self, warnings: &mut Vec<Warning>) -> Result<Credential> {
+        if self.settings.has(Key::TrustId) {
+            return self.trust();
+        }
+        if let Some(token) = self.settings.get(Key::Token) {
+            if let Some(unused) = self.settings.get(Key::Password) {
+                let message =
+                    format!("\"{}\" is not used: a token is given, too, and goes first", unused.name);
+                warnings.push(Warning::at(&unused.place, message));
+            }
+            return Ok(Credential::Token { token: token.value.clone(), scope: self.project()? });
+        }
+        match (self.settings.get(Key::Password), self.application()) {
+            (Some(password), Some(other)) => Err(self.both(password, other)),
+            (None, Some(_)) => self.application_credential(),
+            (Some(password), None) => {
+                let (user, scope) = (self.user(None)?, self.project()?);
+                Ok(Credential::Password { user, password: password.value.clone(), scope })
+            }
+            (None, None) => Err(self.missing_secret()),
+        }
+    }
+
+    pub fn tls(&self, reads: &Reads, warnings: &mut Vec<Warning>) -> Result<Tls> {
+        let ca =
+            self.settings.get(Key::CaFile).map(|setting| pem(reads, setting, "CERTIFICATE")).transpose()?;
+        let identity = match (self.settings.get(Key::CertFile), self.settings.get(Key::KeyFile)) {
+            (Some(cert), Some(key)) => {
+                let key = pem(reads, key, "PRIVATE KEY").and_then(|bytes| secret(key, bytes))?;
+                Some((pem(reads, cert, "CERTIFICATE")?, key))
+            }
+            (Some(alone), None) => return Err(incomplete(alone, "key-file")),
+            (None, Some(alone)) => return Err(incomplete(alone, "cert-file")),
+            (None, None) => None,
+        };
+        Ok(Tls { ca, identity, insecure: self.insecure(warnings) })
+    }
+
+    /// The existing driver compares with "true" and takes every other text as "verify".
+    fn insecure(&self, warnings: &mut Vec<Warning>) -> bool {
+        let Some(setting) = self.settings.get(Key::TlsInsecure) else { return false };
+        let insecure = setting.text() == "true";
+        if !insecure && setting.text() != "false" {
+            let message = "certificates are verified: only \"true\" switches \"tls-insecure\" on";
+            warnings.push(Warning::at(&setting.place, message));
+        }
+        insecure
+    }
+
+    fn trust(&self) -> Result<Credential> {
+        let trust = self.need(Key::TrustId, "")?.text().to_owned();
+        if let (Some(other), Some(trust)) = (self.application(), self.settings.get(Key::TrustId)) {
+            return Err(self.both(trust, other));
+        }
+        let password =
+            self.settings.get(Key::TrusteePassword).or_else(|| self.settings.get(Key::Password)).ok_or_else(
+                || self.missing("trustee-password", "a trust is used with the trustee's password"),
+            )?;
+        let user = self.user(self.settings.get(Key::TrusteeId))?;
+        Ok(Credential::Password { user, password: password.value.clone(), scope: Scope::Trust(trust) })
+    }
+
+    fn application_credential(&self) -> Result<Credential> {
+        let secret =
+            self.need(Key::ApplicationCredentialSecret, "an application credential is used with its secret")?;
+        let by = match (self.text(Key::ApplicationCredentialId), self.text(Key::ApplicationCredentialName)) {
+            (Some(id), _) => ApplicationCredential::Id(id),
+            (None, Some(name)) => ApplicationCredential::Name { name, user: self.user(None)? },
+            (None, None) => {
+                let hint = "the secret alone doesn't say which application credential";
+                return Err(self.missing("application-credential-id", hint));
+            }
+        };
+        Ok(Credential::ApplicationCredential { by, secret: secret.value.clone() })
+    }
+
+    fn user(&self, trustee: Option<&Setting>) -> Result<User> {
+        if let Some(trustee) = trustee {
+            return Ok(User::Id(trustee.text().to_owned()));
+        }
+        match (self.settings.get(Key::UserId), self.settings.get(Key::Username)) {
+            (Some(id), Some(name)) => Err(self.both(id, name)),
+            (Some(id), None) => Ok(User::Id(id.text().to_owned())),
+            (None, Some(name)) => {
+                let domain = self.domain(Key::UserDomainId, Key::UserDomainName)?.ok_or_else(|| {
+                    let hint = "a user's name is unique only within a domain, often \"Default\"";
+                    self.missing("user-domain-name", hint)
+                })?;
+                Ok(User::Name { name: name.text().to_owned(), domain })
+            }
+            (None, None) => Err(self.missing("username", "or user-id: the password needs a user")),
+        }
+    }
+
+    fn project(&self) -> Result<Scope> {
+        match (self.text(Key::TenantId), self.text(Key::TenantName)) {
+            (Some(id), _) => Ok(Scope::ProjectId(id)),
+            (None, Some(name)) => {
+                let domain = self.domain(Key::TenantDomainId, Key::TenantDomainName)?.ok_or_else(|| {
+                    let hint = "a project's name is unique only within a domain, often \"Default\"; or set tenant-id";
+                    self.missing("tenant-domain-name", hint)
+                })?;
+                Ok(Scope::ProjectName { name, domain })
+            }
+            (None, None) => Ok(Scope::Unscoped),
+        }
+    }
+
+    /// The domain of a user or a project: its own, else `domain-*`, else the default domain.
+    fn domain(&self, id: Key, name: Key) -> Result<Option<UserDomain>> {
+        for (id, name) in [(id, name), (Key::DomainId, Key::DomainName)] {
+            match (self.settings.get(id), self.settings.get(name)) {
+                // Two sources may say the same thing in two ways; an id is exact.
+                (Some(id), _) => return Ok(Some(UserDomain::Id(id.text().to_owned()))),
+                (None, Some(name)) => return Ok(Some(UserDomain::Name(name.text().to_owned()))),
+                (None, None) => {}
+            }
+        }
+        Ok(self.text(Key::DefaultDomain).map(UserDomain::Id))
+    }
+
+    /// Any setting of an application credential.
+    fn application(&self) -> Option<&Setting> {
+        [Key::ApplicationCredentialSecret, Key::ApplicationCredentialId, Key::ApplicationCredentialName]
+            .into_iter()
+            .find_map(|key| self.settings.get(key))
+    }
+
+    fn text(&self, key: Key) -> Option<String> {
+        self.settings.get(key).map(|setting| setting.text().to_owned())
+    }
+
+    fn need(&self, key: Key, hint: &str) -> Result<&Setting> {
+        self.settings.get(key).ok_or_else(|| self.missing(key.name(), hint))
+    }
+
+    fn missing(&self, key: &str, hint: &str) -> Error {
+        Error::at(&self.place, format!("\"{key}\" is missing in {}: {hint}", self.section))
+    }
+
+    fn missing_secret(&self) -> Error {
+        self.missing(
+            "password",
+            "give username and password, an application credential and its secret, or a token",
+        )
+    }
+
+    fn both(&self, one: &Setting, other: &Setting) -> Error {
+        let message =
+            format!("\"{}\" contradicts \"{}\" ({}): remove one of them", one.name, other.name, other.place);
+        Error::at(&one.place, message)
+    }
+}
+
+fn incomplete(setting: &Setting, other: &str) -> Error {
+    Error::at(&setting.place, format!("\"{}\" is of use only together with \"{other}\"", setting.name))
+}
+
+/// The file that a setting names, if it holds a PEM block of that kind.
+fn pem(reads: &Reads, setting: &Setting, label: &str) -> Result<Vec<u8>> {
+    let wrong = |what: String| Error::at(&setting.place, format!("the file of \"{}\" {what}", setting.name));
+    let bytes =
+        reads.read(Path::new(setting.text())).map_err(|error| wrong(format!("can't be read: {error}")))?;
+    let marker = format!("{label}-----");
+    if !bytes.windows(marker.len()).any(|window| window == marker.as_bytes()) {
+        return Err(wrong(format!("holds no PEM block of a {label}")));
+    }
+    Ok(bytes)
+}
+
+fn secret(setting: &Setting, bytes: Vec<u8>) -> Result<SecretString> {
+    let text = String::from_utf8(bytes);
+    text.map(SecretString::from)
+        .map_err(|_| Error::at(&setting.place, format!("the file of \"{}\" is not a PEM text", setting.name)))
+}

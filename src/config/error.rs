@@ -1,0 +1,101 @@
+//! What is wrong with the settings, and where.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Where a setting was made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    Line { file: PathBuf, line: u64 },
+    File(PathBuf),
+    Variable(String),
+    Flag(&'static str),
+}
+
+/// Settings that can't be used. Never holds a value of a setting, so that no secret can be in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Error {
+    pub place: Option<Place>,
+    pub message: String,
+}
+
+/// Settings that are used, but probably not as meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Warning {
+    pub place: Option<Place>,
+    pub message: String,
+}
+
+impl Error {
+    /// `EX_USAGE` of sysexits.h: the exit code of a process that can't use its settings.
+    pub const EXIT: u8 = 64;
+
+    pub(super) fn at(place: &Place, message: impl Into<String>) -> Self {
+        Self { place: Some(place.clone()), message: message.into() }
+    }
+
+    pub(super) fn nowhere(message: impl Into<String>) -> Self {
+        Self { place: None, message: message.into() }
+    }
+
+    pub(super) fn unreadable(file: &Path, error: &std::io::Error) -> Self {
+        Self::at(&Place::File(file.to_owned()), format!("can't be read: {error}"))
+    }
+}
+
+impl Warning {
+    pub(super) fn at(place: &Place, message: impl Into<String>) -> Self {
+        Self { place: Some(place.clone()), message: message.into() }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::Line { file, line } => write!(f, "{}:{line}", file.display()),
+            Place::File(file) => write!(f, "{}", file.display()),
+            Place::Variable(name) => write!(f, "environment variable {name}"),
+            Place::Flag(name) => write!(f, "{name}"),
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        placed(f, self.place.as_ref(), &self.message)
+    }
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        placed(f, self.place.as_ref(), &self.message)
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// The known name that `word` was probably meant to be.
+pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let word = word.to_lowercase().replace('_', "-");
+    let limit = (word.chars().count() / 3).max(2);
+    known
+        .into_iter()
+        .map(|name| (strsim::damerau_levenshtein(&word, name), name))
+        .filter(|(distance, _)| *distance <= limit)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, name)| name)
+}
+
+/// `; did you mean "x"?`, or nothing where no known name is near.
+pub(super) fn hint<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    nearest(word, known).map(|name| format!("; did you mean \"{name}\"?")).unwrap_or_default()
+}
+
+fn placed(f: &mut fmt::Formatter<'_>, place: Option<&Place>, message: &str) -> fmt::Result {
+    match place {
+        Some(place) => write!(f, "{place}: {message}"),
+        None => f.write_str(message),
+    }
+}

@@ -1,0 +1,381 @@
+//! The syntax of cloud.conf: git-config flavoured INI, as the Go package gcfg reads it.
+//!
+//! <https://github.com/go-gcfg/gcfg/blob/v1/scanner/scanner.go> is the reference for every rule here. What a text
+//! means is [`super::cloud_conf`]'s matter.
+
+use std::iter::Peekable;
+use std::str::Chars;
+
+use secrecy::SecretString;
+
+#[derive(Debug)]
+pub enum Item {
+    Section { line: u64, name: String, subsection: Option<String> },
+    Variable(Variable),
+}
+
+#[derive(Debug)]
+pub struct Variable {
+    pub line: u64,
+    pub key: String,
+    /// `None`: the bare key, which is true for a boolean.
+    pub value: Option<SecretString>,
+    /// A `#` or `;` with no space before it ended the value: a password that wanted quotes looks like that.
+    pub cut: bool,
+}
+
+/// A text that isn't gcfg. Never quotes the text: it may be a secret.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Malformed {
+    pub line: u64,
+    pub message: &'static str,
+}
+
+type Result<T> = std::result::Result<T, Malformed>;
+
+pub fn parse(text: &[u8]) -> Result<Vec<Item>> {
+    // Notepad's byte order mark is no part of the text.
+    let text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text);
+    let text = std::str::from_utf8(text).map_err(|error| Malformed {
+        line: 1 + text[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count() as u64,
+        message: "the file is not UTF-8",
+    })?;
+    if let Some(nul) = text.find('\0') {
+        let line = 1 + text[..nul].matches('\n').count() as u64;
+        return Err(Malformed { line, message: "the file has a NUL character" });
+    }
+    let mut scanner = Scanner { rest: text.chars().peekable(), line: 1 };
+    let mut items = Vec::new();
+    while let Some(item) = scanner.item(!items.is_empty())? {
+        items.push(item);
+    }
+    Ok(items)
+}
+
+struct Scanner<'a> {
+    rest: Peekable<Chars<'a>>,
+    line: u64,
+}
+
+impl Scanner<'_> {
+    fn item(&mut self, in_section: bool) -> Result<Option<Item>> {
+        loop {
+            self.skip_blanks();
+            match self.rest.peek() {
+                None => return Ok(None),
+                Some('\n') => {
+                    self.next();
+                }
+                Some(';' | '#') => self.skip_comment(),
+                Some('[') => return self.section().map(Some),
+                Some(_) if !in_section => {
+                    return Err(self.wrong("a section header such as [Global] must come first"));
+                }
+                Some(first) if first.is_alphabetic() => return self.variable().map(Some),
+                Some(_) => {
+                    return Err(self
+                        .wrong("expected a section header, a key that begins with a letter, or a comment"));
+                }
+            }
+        }
+    }
+
+    fn section(&mut self) -> Result<Item> {
+        let line = self.line;
+        self.next();
+        self.skip_blanks();
+        let name = self.identifier();
+        if name.is_empty() {
+            return Err(self.wrong("expected the name of a section after '['"));
+        }
+        self.skip_blanks();
+        let subsection = match self.rest.peek() {
+            Some('"') => Some(self.subsection()?),
+            _ => None,
+        };
+        self.skip_blanks();
+        if self.rest.peek() != Some(&']') {
+            return Err(self.wrong("expected ']' or a quoted name after the name of the section"));
+        }
+        self.next();
+        self.end_of_line()?;
+        Ok(Item::Section { line, name, subsection })
+    }
+
+    fn subsection(&mut self) -> Result<String> {
+        self.next();
+        let mut name = String::new();
+        loop {
+            match self.rest.peek() {
+                None | Some('\n') => {
+                    return Err(self.wrong("the quoted name of the section has no closing quote"));
+                }
+                Some('"') => break,
+                Some(_) => {}
+            }
+            match self.next() {
+                Some('\\') => match self.next() {
+                    Some(escaped @ ('\\' | '"')) => name.push(escaped),
+                    _ => return Err(self.wrong("in the name of a section only \\\\ and \\\" can be escaped")),
+                },
+                Some(other) => name.push(other),
+                None => {}
+            }
+        }
+        self.next();
+        if name.is_empty() {
+            return Err(self.wrong("the quoted name of the section is empty"));
+        }
+        Ok(name)
+    }
+
+    fn variable(&mut self) -> Result<Item> {
+        let line = self.line;
+        let key = self.identifier();
+        self.skip_blanks();
+        let (value, cut) = match self.rest.peek() {
+            None | Some('\n' | ';' | '#') => (None, false),
+            Some('=') => {
+                self.next();
+                self.skip_blanks();
+                let (value, cut) = self.value()?;
+                (Some(SecretString::from(value)), cut)
+            }
+            Some('_') => return Err(self.wrong("a key is written with '-', not '_'")),
+            Some(_) => return Err(self.wrong("expected '=' after the key")),
+        };
+        self.end_of_line()?;
+        Ok(Item::Variable(Variable { line, key, value, cut }))
+    }
+
+    /// The value, and whether a comment cut it short with no space between.
+    fn value(&mut self) -> Result<(String, bool)> {
+        let mut value = String::new();
+        // Where the value ends once the blanks behind it are cut off.
+        let mut end = 0;
+        let mut quoted = false;
+        loop {
+            match self.rest.peek() {
+                None | Some('\n') if quoted => return Err(self.wrong("a quoted value has no closing quote")),
+                None | Some('\n') => break,
+                Some('#' | ';') if !quoted => {
+                    let cut = end == value.len() && !value.is_empty();
+                    value.truncate(end);
+                    return Ok((value, cut));
+                }
+                Some(_) => {}
+            }
+            let Some(next) = self.next() else { break };
+            match next {
+                '\\' => value.extend(self.escape(quoted)?),
+                '"' => quoted = !quoted,
+                '\r' => continue,
+                other => value.push(other),
+            }
+            if quoted || !matches!(next, ' ' | '\t') {
+                end = value.len();
+            }
+        }
+        value.truncate(end);
+        Ok((value, false))
+    }
+
+    /// What a backslash that was just read stands for. One at the end of a line joins the next line.
+    fn escape(&mut self, quoted: bool) -> Result<Option<char>> {
+        if !quoted && self.rest.peek() == Some(&'\r') {
+            self.next();
+        }
+        match (quoted, self.next()) {
+            (false, Some('\n')) => Ok(None),
+            (_, Some('"')) => Ok(Some('"')),
+            (true, Some('\\')) => Ok(Some('\\')),
+            (true, Some('n')) => Ok(Some('\n')),
+            (true, Some('t')) => Ok(Some('\t')),
+            (true, _) => Err(self.wrong("in quotes only \\\\, \\\", \\n and \\t can be escaped")),
+            (false, _) => {
+                Err(self.wrong("a '\\' outside of quotes can only join the next line or escape a quote; put the value in quotes and write '\\\\'"))
+            }
+        }
+    }
+
+    fn identifier(&mut self) -> String {
+        let mut name = String::new();
+        if !self.rest.peek().is_some_and(|first| first.is_alphabetic()) {
+            return name;
+        }
+        while let Some(next) = self.rest.next_if(|next| next.is_alphanumeric() || *next == '-') {
+            name.push(next);
+        }
+        name
+    }
+
+    fn end_of_line(&mut self) -> Result<()> {
+        self.skip_blanks();
+        match self.rest.peek() {
+            None | Some('\n' | ';' | '#') => Ok(()),
+            Some(_) => Err(self.wrong("expected the end of the line or a comment")),
+        }
+    }
+
+    fn skip_blanks(&mut self) {
+        while self.rest.next_if(|next| matches!(next, ' ' | '\t' | '\r')).is_some() {}
+    }
+
+    fn skip_comment(&mut self) {
+        while self.rest.next_if(|next| *next != '\n').is_some() {}
+    }
+
+    fn next(&mut self) -> Option<char> {
+        let next = self.rest.next();
+        if next == Some('\n') {
+            self.line += 1;
+        }
+        next
+    }
+
+    fn wrong(&self, message: &'static str) -> Malformed {
+        Malformed { line: self.line, message }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use secrecy::ExposeSecret;
+
+    /// The value of the one variable in `text`, under a section.
+    fn value(text: &str) -> Option<String> {
+        let items = parse(format!("[s]\n{text}").as_bytes()).unwrap();
+        let Item::Variable(variable) = &items[1] else { panic!("{items:?}") };
+        variable.value.as_ref().map(|value| value.expose_secret().to_owned())
+    }
+
+    #[test]
+    fn values_are_read_as_gcfg_reads_them() {
+        let table = [
+            ("k = v", "v"),
+            ("k=v", "v"),
+            ("k =  two words  ", "two words"),
+            ("k =", ""),
+            ("k = \"\"", ""),
+            ("k = \" kept \"  ", " kept "),
+            ("k = a\" b \"c", "a b c"),
+            ("k = v # comment", "v"),
+            ("k = v ; comment", "v"),
+            ("k = \"a#b;c\"", "a#b;c"),
+            ("k = a=b", "a=b"),
+            ("k = [x]", "[x]"),
+            ("k = \"tab\\tline\\nquote\\\"slash\\\\\"", "tab\tline\nquote\"slash\\"),
+            ("k = \\\"v\\\"", "\"v\""),
+            ("k = a \\\n  b", "a   b"),
+            ("k = a\\\r\nb\r\n", "ab"),
+            ("k = v\r\n", "v"),
+            ("K = V", "V"),
+            ("k = häß", "häß"),
+        ];
+        for (text, expected) in table {
+            assert_eq!(value(text).as_deref(), Some(expected), "{text:?}");
+        }
+        assert_eq!(value("k"), None);
+        assert_eq!(value("k # comment"), None);
+    }
+
+    #[test]
+    fn sections_have_names_and_quoted_names() {
+        let text = "\u{feff}; first\n[Global]\n[ Global \"a b\" ] # c\n[Global\"x\\\\\\\"y\"]\n";
+        let names: Vec<_> = parse(text.as_bytes())
+            .unwrap()
+            .into_iter()
+            .map(|item| match item {
+                Item::Section { line, name, subsection } => (line, name, subsection),
+                Item::Variable(_) => panic!("no variable here"),
+            })
+            .collect();
+        let name = || "Global".to_owned();
+        assert_eq!(
+            names,
+            [(2, name(), None), (3, name(), Some("a b".into())), (4, name(), Some("x\\\"y".into()))]
+        );
+    }
+
+    #[test]
+    fn malformed_text_is_refused_with_its_line() {
+        let table: [(&[u8], u64); 22] = [
+            (b"k = v", 1),
+            (b"\n= v", 2),
+            (b"[", 1),
+            (b"[]", 1),
+            (b"[s", 1),
+            (b"[s\n]", 1),
+            (b"[s \"]", 1),
+            (b"[s \"\"]", 1),
+            (b"[s \"a\\n\"]", 1),
+            (b"[s] k = v", 1),
+            (b"[1]", 1),
+            (b"[s]\nk v", 2),
+            (b"[s]\nk: v", 2),
+            (b"[s]\nuser_name = v", 2),
+            (b"[s]\n9 = v", 2),
+            (b"[s]\nk = \"v", 2),
+            (b"[s]\nk = \"v\nw\"", 2),
+            (b"[s]\nk = a\\b", 2),
+            (b"[s]\nk = \"a\\x\"", 2),
+            (b"[s]\nk = a\\", 2),
+            (b"[s]\n\nk = \xff\n", 3),
+            (b"[s]\nk = \0", 2),
+        ];
+        for (text, line) in table {
+            let error = parse(text).expect_err(&String::from_utf8_lossy(text));
+            assert_eq!(error.line, line, "{:?}: {error:?}", String::from_utf8_lossy(text));
+        }
+    }
+
+    #[test]
+    fn a_comment_that_touches_a_value_is_noted() {
+        for (text, expected) in [
+            ("p = ab#c", true),
+            ("p = ab;c", true),
+            ("p = ab #c", false),
+            ("p = \"ab#c\"", false),
+            ("p = #c", false),
+        ] {
+            let items = parse(format!("[s]\n{text}").as_bytes()).unwrap();
+            let Item::Variable(variable) = &items[1] else { panic!("{items:?}") };
+            assert_eq!(variable.cut, expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn no_text_panics_and_every_line_number_is_within_the_text() {
+        let alphabet = [
+            "[", "]", "\"", "\\", "\n", "\r", " ", "\t", "=", ";", "#", "a", "Global", "-", "_", "é", "\0",
+            "1",
+        ];
+        for seed in 0..20_000 {
+            let mut random = fastrand::Rng::with_seed(seed);
+            let text: String =
+                (0..random.usize(0..40)).map(|_| alphabet[random.usize(0..alphabet.len())]).collect();
+            let lines = text.matches('\n').count() as u64 + 1;
+            match parse(text.as_bytes()) {
+                Err(error) => assert!((1..=lines).contains(&error.line), "seed {seed}: {text:?}: {error:?}"),
+                Ok(items) => assert!(items.len() as u64 <= lines, "seed {seed}: {text:?}"),
+            }
+            let bytes: Vec<u8> = (0..random.usize(0..40)).map(|_| random.u8(..)).collect();
+            let _ = parse(&bytes);
+        }
+    }
+
+    #[test]
+    fn a_written_value_is_read_back() {
+        for seed in 0..5_000 {
+            let mut random = fastrand::Rng::with_seed(seed);
+            let secret: String = (0..random.usize(0..30))
+                .map(|_| random.char('\u{1}'..'\u{250}'))
+                .filter(|c| *c != '\r')
+                .collect();
+            let escaped =
+                secret.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n").replace('\t', "\\t");
+            assert_eq!(value(&format!("k = \"{escaped}\"")).as_deref(), Some(secret.as_str()), "seed {seed}");
+        }
+    }
+}

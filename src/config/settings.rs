@@ -1,0 +1,114 @@
+//! What was said about one cloud, whoever said it: every format has its own names for the same settings.
+
+use std::collections::BTreeMap;
+
+use secrecy::{ExposeSecret, SecretString};
+
+use super::error::{Place, nearest};
+
+/// A setting of a cloud, under its name in cloud.conf.
+macro_rules! keys {
+    ($($variant:ident $name:literal,)*) => {
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        #[allow(clippy::enum_variant_names, reason = "the names are cloud.conf's")]
+        pub enum Key { $($variant,)* }
+
+        impl Key {
+            const ALL: &[Key] = &[$(Key::$variant,)*];
+
+            pub fn name(self) -> &'static str {
+                match self { $(Key::$variant => $name,)* }
+            }
+        }
+    };
+}
+
+// https://github.com/kubernetes/cloud-provider-openstack/blob/master/pkg/client/client.go (AuthOpts)
+keys! {
+    AuthUrl "auth-url",
+    UserId "user-id",
+    Username "username",
+    Password "password",
+    TenantId "tenant-id",
+    TenantName "tenant-name",
+    TrustId "trust-id",
+    TrusteeId "trustee-id",
+    TrusteePassword "trustee-password",
+    DomainId "domain-id",
+    DomainName "domain-name",
+    DefaultDomain "default-domain",
+    TenantDomainId "tenant-domain-id",
+    TenantDomainName "tenant-domain-name",
+    UserDomainId "user-domain-id",
+    UserDomainName "user-domain-name",
+    Region "region",
+    EndpointType "os-endpoint-type",
+    CaFile "ca-file",
+    TlsInsecure "tls-insecure",
+    CertFile "cert-file",
+    KeyFile "key-file",
+    Token "token",
+    ApplicationCredentialId "application-credential-id",
+    ApplicationCredentialName "application-credential-name",
+    ApplicationCredentialSecret "application-credential-secret",
+    UseClouds "use-clouds",
+    CloudsFile "clouds-file",
+    Cloud "cloud",
+}
+
+/// A value and who said it.
+#[derive(Clone, Debug)]
+pub struct Setting {
+    pub value: SecretString,
+    pub place: Place,
+    /// The setting's name where it was made.
+    pub name: &'static str,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Settings(BTreeMap<Key, Setting>);
+
+impl Key {
+    /// gcfg folds the case of keys.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|key| key.name().eq_ignore_ascii_case(name))
+    }
+
+    pub fn nearest(name: &str) -> Option<&'static str> {
+        nearest(name, Self::ALL.iter().map(|key| key.name()))
+    }
+}
+
+impl Setting {
+    pub fn text(&self) -> &str {
+        self.value.expose_secret()
+    }
+}
+
+impl Settings {
+    pub fn set(&mut self, key: Key, setting: Setting) {
+        self.0.insert(key, setting);
+    }
+
+    /// The setting, unless it is empty: every reader of these formats takes an empty value as unset.
+    pub fn get(&self, key: Key) -> Option<&Setting> {
+        self.0.get(&key).filter(|setting| !setting.text().is_empty())
+    }
+
+    pub fn has(&self, key: Key) -> bool {
+        self.get(key).is_some()
+    }
+
+    /// Takes from `other` what isn't set here.
+    pub fn fill(&mut self, other: Settings) {
+        for (key, setting) in other.0 {
+            if !self.has(key) {
+                self.set(key, setting);
+            }
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}

@@ -1,0 +1,500 @@
+//! The contract with users of the existing driver, as tables.
+
+use secrecy::ExposeSecret;
+
+use super::*;
+use crate::openstack::{ApplicationCredential, Credential, Interface, Scope, User, UserDomain};
+
+const CANARY: &str = "canary-s3cr3t";
+const FILE: &str = "/etc/config/cloud.conf";
+
+/// Everything that a cloud needs but a credential.
+const BASE: &str = "auth-url = https://keystone.example:5000/v3\n";
+
+fn conf(text: &str) -> Fixed {
+    Fixed::default().with_file(FILE, text)
+}
+
+fn request() -> Request {
+    Request { files: vec![FILE.into()], ..Request::default() }
+}
+
+/// The unnamed cloud of a `[Global]` with `lines`.
+fn cloud(lines: &str) -> Options {
+    let source = conf(&format!("[Global]\n{BASE}{lines}"));
+    Config::load(&source, &request())
+        .unwrap_or_else(|error| panic!("{lines}: {error}"))
+        .clouds
+        .remove("")
+        .unwrap()
+}
+
+fn refusal(lines: &str) -> String {
+    let source = conf(&format!("[Global]\n{lines}"));
+    let error = Config::load(&source, &request()).expect_err(lines).to_string();
+    assert!(!error.contains(CANARY), "{error}");
+    error
+}
+
+/// A credential as a line, its secret shown.
+fn show(credential: &Credential) -> String {
+    let domain = |domain: &UserDomain| match domain {
+        UserDomain::Id(id) => format!("domain id {id}"),
+        UserDomain::Name(name) => format!("domain {name}"),
+    };
+    let who = |user: &User| match user {
+        User::Id(id) => format!("user id {id}"),
+        User::Name { name, domain: of } => format!("user {name} of {}", domain(of)),
+    };
+    let where_ = |scope: &Scope| match scope {
+        Scope::ProjectId(id) => format!("project id {id}"),
+        Scope::ProjectName { name, domain: of } => format!("project {name} of {}", domain(of)),
+        Scope::Trust(id) => format!("trust {id}"),
+        Scope::Unscoped => "no scope".to_owned(),
+    };
+    match credential {
+        Credential::Password { user, password, scope } => {
+            format!("{}, {}, {}", who(user), password.expose_secret(), where_(scope))
+        }
+        Credential::Token { token, scope } => format!("token {}, {}", token.expose_secret(), where_(scope)),
+        Credential::ApplicationCredential { by: ApplicationCredential::Id(id), secret } => {
+            format!("application id {id}, {}", secret.expose_secret())
+        }
+        Credential::ApplicationCredential { by: ApplicationCredential::Name { name, user }, secret } => {
+            format!("application {name} of {}, {}", who(user), secret.expose_secret())
+        }
+    }
+}
+
+#[test]
+fn every_kind_of_credential_is_read_as_gophercloud_reads_it() {
+    let table = [
+        (
+            "username=u\npassword=p\ntenant-name=t\ndomain-name=D",
+            "user u of domain D, p, project t of domain D",
+        ),
+        (
+            "username=u\npassword=p\ntenant-name=t\ndomain-id=d",
+            "user u of domain id d, p, project t of domain id d",
+        ),
+        (
+            "username=u\npassword=p\ntenant-name=t\nuser-domain-name=U\ntenant-domain-id=T\ndomain-name=D",
+            "user u of domain U, p, project t of domain id T",
+        ),
+        ("username=u\npassword=p\ntenant-id=t\nuser-domain-id=d", "user u of domain id d, p, project id t"),
+        (
+            "username=u\npassword=p\ntenant-id=t\ntenant-name=n\ndomain-id=d",
+            "user u of domain id d, p, project id t",
+        ),
+        ("user-id=u\npassword=p\ntenant-id=t", "user id u, p, project id t"),
+        ("user-id=u\npassword=p", "user id u, p, no scope"),
+        (
+            "username=u\npassword=p\ndefault-domain=d\ntenant-name=t",
+            "user u of domain id d, p, project t of domain id d",
+        ),
+        ("application-credential-id=a\napplication-credential-secret=s", "application id a, s"),
+        (
+            "application-credential-name=a\napplication-credential-secret=s\nusername=u\ndomain-name=D",
+            "application a of user u of domain D, s",
+        ),
+        (
+            "application-credential-name=a\napplication-credential-secret=s\nuser-id=u",
+            "application a of user id u, s",
+        ),
+        ("token=t\ntenant-id=p", "token t, project id p"),
+        ("token=t", "token t, no scope"),
+        ("token=t\nusername=u\npassword=p", "token t, no scope"),
+        ("trust-id=x\nuser-id=u\npassword=p\ntenant-id=t", "user id u, p, trust x"),
+        ("trust-id=x\ntrustee-id=e\ntrustee-password=q\nusername=u\npassword=p", "user id e, q, trust x"),
+        ("trust-id=x\nusername=u\nuser-domain-name=U\npassword=p", "user u of domain U, p, trust x"),
+    ];
+    for (lines, expected) in table {
+        assert_eq!(show(&cloud(lines).credential), expected, "{lines}");
+    }
+}
+
+#[test]
+fn a_missing_or_contradictory_credential_says_what_to_do() {
+    let table = [
+        ("", "\"auth-url\" is missing in [Global]"),
+        (&format!("{BASE}username=u\ntenant-id=t"), "\"password\" is missing in [Global]"),
+        (&format!("{BASE}password={CANARY}"), "\"username\" is missing"),
+        (&format!("{BASE}username=u\npassword={CANARY}\ntenant-id=t"), "\"user-domain-name\" is missing"),
+        (&format!("{BASE}user-id=u\npassword={CANARY}\ntenant-name=t"), "\"tenant-domain-name\" is missing"),
+        (
+            &format!("{BASE}user-id=u\nusername=v\npassword={CANARY}"),
+            "\"user-id\" contradicts \"username\" (/etc/config/cloud.conf:4)",
+        ),
+        (
+            &format!(
+                "{BASE}user-id=u\npassword={CANARY}\napplication-credential-id=a\napplication-credential-secret={CANARY}"
+            ),
+            "\"password\" contradicts \"application-credential-secret\"",
+        ),
+        (&format!("{BASE}application-credential-id=a"), "\"application-credential-secret\" is missing"),
+        (
+            &format!("{BASE}application-credential-secret={CANARY}"),
+            "\"application-credential-id\" is missing",
+        ),
+        (&format!("{BASE}trust-id=x\nuser-id=u"), "\"trustee-password\" is missing"),
+        (&format!("{BASE}trust-id=x\napplication-credential-id=u"), "\"trust-id\" contradicts"),
+        ("auth-url=keystone:5000", "cloud.conf:2: \"auth-url\" is not a URL that begins with"),
+        ("auth-url=/v3", "cloud.conf:2: \"auth-url\" is not a URL"),
+        ("auth-url=ftp://x/", "begins with https://"),
+        ("auth-url=http://x/v2.0/", "version 2"),
+        (&format!("auth-url=http://u:{CANARY}@x/v3"), "holds a user name or password"),
+        (
+            &format!("{BASE}token={CANARY}\nos-endpoint-type=pubic"),
+            "cloud.conf:4: \"os-endpoint-type\" is not public",
+        ),
+        (
+            &format!("{BASE}token={CANARY}\nca-file=/none"),
+            "cloud.conf:4: the file of \"ca-file\" can't be read",
+        ),
+        (&format!("{BASE}token={CANARY}\nca-file={FILE}"), "holds no PEM block of a CERTIFICATE"),
+        (&format!("{BASE}token={CANARY}\ncert-file={FILE}"), "only together with \"key-file\""),
+        (&format!("{BASE}token"), "cloud.conf:3: \"token\" needs a value"),
+        (&format!("{BASE}use-clouds=maybe"), "cloud.conf:3: \"use-clouds\" is neither true"),
+    ];
+    for (lines, expected) in table {
+        let error = refusal(lines);
+        assert!(error.contains(expected) && error.starts_with(FILE), "{lines}\n{error}");
+    }
+}
+
+#[test]
+fn syntax_and_type_errors_name_file_and_line() {
+    let table = [
+        ("[Global", ":1: expected ']'"),
+        ("[Global]\nauth_url = x", ":2: a key is written with '-', not '_'"),
+        ("[Global]\npassword = \"canary-s3cr3t", ":2: a quoted value has no closing quote"),
+        ("[BlockStorage]\nrescan-on-resize = maybe", ":2: \"rescan-on-resize\" is neither"),
+        (
+            "[BlockStorage]\nnode-volume-attach-limit = many",
+            ":2: \"node-volume-attach-limit\" is not a whole number",
+        ),
+        (
+            "[BlockStorage]\nnode-volume-attach-limit",
+            ":2: \"node-volume-attach-limit\" is not a whole number",
+        ),
+        ("[Metadata]\nsearch-order = configdrive", ":2: \"search-order\" knows \"configDrive\""),
+        ("[Metadata]\nrequest-timeout = 5", ":2: \"request-timeout\" is not a duration"),
+        ("[Metadata]\nsearch-order", ":2: \"search-order\" needs a value"),
+    ];
+    for (text, expected) in table {
+        for error in [
+            Config::load(&conf(text), &request()).unwrap_err().to_string(),
+            NodeSettings::load(&conf(text), &[FILE.into()]).unwrap_err().to_string(),
+        ] {
+            assert!(error.contains(expected) && error.starts_with(FILE), "{text}\n{error}");
+            assert!(!error.contains(CANARY), "{error}");
+        }
+    }
+}
+
+#[test]
+fn unknown_keys_of_ours_are_warnings_and_other_sections_are_skipped() {
+    let text = "[Global]\nauth-url=https://k/v3\ntoken=t\nuser-nam=x\n\
+        [LoadBalancer]\nuse-octavia\nsubnet-id = \"1\"\n\
+        [LoadBalancerClass \"x\"]\nfloating-subnet-tags = !a\n[Networking]\n[Route]\nrouter-id=1\n\
+        [BlockStorage]\nbs-version=v3\ntrust-device-path=nonsense\nrescan-on-resiz=yes\n\
+        [blockstorage \"x\"]\nrescan-on-resize=1\n[Metadata]\nserch-order=1\n";
+    let config = Config::load(&conf(text), &request()).unwrap();
+    let warnings: Vec<_> = config.warnings.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        warnings,
+        [
+            "/etc/config/cloud.conf:4: unknown key \"user-nam\" in [Global] is ignored; did you mean \"username\"?",
+            "/etc/config/cloud.conf:16: unknown key \"rescan-on-resiz\" in [BlockStorage] is ignored; did you mean \"rescan-on-resize\"?",
+            "/etc/config/cloud.conf:17: [blockstorage] takes no quoted name: this section is ignored",
+            "/etc/config/cloud.conf:20: unknown key \"serch-order\" in [Metadata] is ignored; did you mean \"search-order\"?",
+        ]
+    );
+    assert!(!config.block_storage.rescan_on_resize);
+}
+
+#[test]
+fn block_storage_and_metadata_are_typed() {
+    let text = "[BLOCKSTORAGE]\nNode-Volume-Attach-Limit = 0x10\nrescan-on-resize\nignore-volume-az = YES\n\
+        ignore-volume-microversion = off\n[metadata]\nsearch-order = metadataService, configDrive\nrequest-timeout = 1m30s";
+    let node = NodeSettings::load(&conf(text), &[FILE.into()]).unwrap();
+    assert_eq!(
+        node.block_storage,
+        BlockStorage {
+            node_volume_attach_limit: Some(16),
+            rescan_on_resize: true,
+            ignore_volume_az: true,
+            ignore_volume_microversion: false,
+        }
+    );
+    let search_order = vec![InstanceSource::MetadataService, InstanceSource::ConfigDrive];
+    assert_eq!(node.metadata, Metadata { search_order, request_timeout: Duration::from_secs(90) });
+    for (text, expected) in [("0", None), ("-1", None), ("1", Some(1)), ("256", Some(256)), ("257", None)] {
+        let text = format!("[BlockStorage]\nnode-volume-attach-limit={text}");
+        let node = NodeSettings::load(&conf(&text), &[FILE.into()]).unwrap();
+        assert_eq!(node.block_storage.node_volume_attach_limit, expected, "{text}");
+    }
+}
+
+#[test]
+fn a_node_needs_no_file_and_no_credentials() {
+    let node = NodeSettings::load(&Fixed::default(), &[FILE.into()]).unwrap();
+    assert_eq!((node.block_storage, node.metadata), (BlockStorage::default(), Metadata::default()));
+    assert!(NodeSettings::load(&conf("[Global]\nauth-url=nonsense"), &[FILE.into()]).is_ok());
+    assert!(Config::load(&Fixed::default(), &request()).unwrap_err().to_string().starts_with(FILE));
+}
+
+#[test]
+fn later_files_and_later_lines_override_earlier_ones() {
+    let source = conf(
+        "[Global]\nauth-url=https://a/v3\ntoken=1\ntoken=2\nregion=A\n[BlockStorage]\nrescan-on-resize=1",
+    )
+    .with_file("/b", "[global]\nREGION=B\n[Global \"other\"]\nauth-url=https://o/v3\ntoken=3");
+    let mut request = request();
+    request.files.push("/b".into());
+    request.clouds = vec![String::new(), "other".into()];
+    let config = Config::load(&source, &request).unwrap();
+    assert_eq!(config.clouds[""].region.as_deref(), Some("B"));
+    assert_eq!(show(&config.clouds[""].credential), "token 2, no scope");
+    assert_eq!(config.clouds["other"].auth_url.as_str(), "https://o/v3");
+    assert!(config.block_storage.rescan_on_resize);
+    assert_eq!(config.files, [PathBuf::from("/b"), PathBuf::from(FILE)]);
+}
+
+#[test]
+fn a_cloud_name_without_a_section_is_refused() {
+    let source = conf("[Global \"east\"]\nauth-url=https://a/v3\ntoken=1");
+    let error = Config::load(&source, &request()).unwrap_err().to_string();
+    assert!(
+        error.contains("no section [Global]: the sections are [Global \"east\"]; --cloud-name"),
+        "{error}"
+    );
+    let request = Request { clouds: vec!["east".into()], ..request() };
+    assert_eq!(Config::load(&source, &request).unwrap().clouds.len(), 1);
+}
+
+#[test]
+fn tls_files_are_read_into_the_options() {
+    let source = conf(&format!(
+        "[Global]\n{BASE}token=t\nca-file=/ca\ncert-file=/cert\nkey-file=/key\ntls-insecure=true"
+    ))
+    .with_file("/ca", "-----BEGIN CERTIFICATE-----")
+    .with_file("/cert", "-----BEGIN CERTIFICATE-----")
+    .with_file("/key", format!("-----BEGIN PRIVATE KEY-----\n{CANARY}"));
+    let config = Config::load(&source, &request()).unwrap();
+    let tls = &config.clouds[""].tls;
+    assert_eq!(tls.ca.as_deref(), Some(&b"-----BEGIN CERTIFICATE-----"[..]));
+    assert!(tls.identity.is_some() && tls.insecure);
+    assert!(!format!("{config:?}").contains(CANARY));
+    assert!(config.files.contains(&PathBuf::from("/ca")));
+}
+
+#[test]
+fn only_true_switches_verification_off() {
+    for (text, insecure) in
+        [("true", true), ("false", false), ("True", false), ("yes", false), ("1", false), ("", false)]
+    {
+        assert_eq!(cloud(&format!("token=t\ntls-insecure={text}")).tls.insecure, insecure, "{text}");
+    }
+}
+
+#[test]
+fn interfaces_have_two_spellings() {
+    for (text, expected) in [
+        ("", Interface::Public),
+        ("public", Interface::Public),
+        ("internalURL", Interface::Internal),
+        ("internal", Interface::Internal),
+        ("adminURL", Interface::Admin),
+    ] {
+        assert_eq!(cloud(&format!("token=t\nos-endpoint-type={text}")).interface, expected, "{text}");
+    }
+}
+
+const YAML: &str = "
+clouds:
+  lab:
+    auth:
+      auth_url: https://yaml.example:5000/v3
+      username: csi
+      password: 0123456
+      project_name: k8s
+      user_domain_name: Default
+      project_domain_name: Default
+    region_name: R1
+    regions: [R0, {name: R2, values: {interface: internal}}]
+    identity_api_version: 3
+    verify: false
+  other:
+    auth: {auth_url: 'https://o/v3', token: x}
+    endpoint_type: adminURL
+";
+
+#[test]
+fn clouds_yaml_fills_what_cloud_conf_left_empty() {
+    let text =
+        "[Global]\nuse-clouds=true\nclouds-file=/etc/c.yaml\ncloud=lab\nregion=R2\nusername=other\nca-file=";
+    let config = Config::load(&conf(text).with_file("/etc/c.yaml", YAML), &request()).unwrap();
+    let lab = &config.clouds[""];
+    assert_eq!(show(&lab.credential), "user other of domain Default, 0123456, project k8s of domain Default");
+    assert_eq!(lab.auth_url.as_str(), "https://yaml.example:5000/v3");
+    assert_eq!(lab.region.as_deref(), Some("R2"));
+    assert_eq!(lab.interface, Interface::Internal);
+    assert!(lab.tls.insecure);
+}
+
+#[test]
+fn clouds_yaml_is_found_in_gophercloud_s_order() {
+    let yaml = |user: &str| {
+        format!("clouds: {{c: {{auth: {{auth_url: 'https://k', user_id: {user}, password: p}}}}}}")
+    };
+    let mut source = conf("[Global]\nuse-clouds")
+        .with_var("HOME", "/home/u")
+        .with_file("/etc/openstack/clouds.yaml", yaml("site"));
+    let steps = [
+        (None, "site"),
+        (Some("clouds.yml"), "site"),
+        (Some("/home/u/.config/openstack/clouds.yaml"), "home"),
+        (Some("clouds.yaml"), "here"),
+        (Some("/env.yaml"), "environment"),
+    ];
+    source = source.with_var("OS_CLIENT_CONFIG_FILE", "/env.yaml");
+    for (file, user) in steps {
+        if let Some(file) = file {
+            source = source.with_file(file, yaml(user));
+        }
+        let config = Config::load(&source, &request()).unwrap();
+        assert_eq!(show(&config.clouds[""].credential), format!("user id {user}, p, no scope"));
+    }
+}
+
+#[test]
+fn secure_yaml_goes_over_and_a_public_profile_under_clouds_yaml() {
+    let source = Fixed::default()
+        .with_file(
+            "clouds.yaml",
+            "clouds: {c: {profile: vendor, region_name: R, auth: {user_id: u, password: old}}}",
+        )
+        .with_file("secure.yaml", format!("clouds: {{c: {{auth: {{password: {CANARY}}}}}}}"))
+        .with_file(
+            "clouds-public.yaml",
+            "public-clouds: {vendor: {region_name: X, auth: {auth_url: 'https://v'}}}",
+        );
+    let request = Request { cloud: Some("c".into()), ..Request::default() };
+    let config = Config::load(&source, &request).unwrap();
+    assert_eq!(show(&config.clouds[""].credential), format!("user id u, {CANARY}, no scope"));
+    assert_eq!(config.clouds[""].auth_url.as_str(), "https://v/");
+    assert_eq!(config.clouds[""].region.as_deref(), Some("R"));
+}
+
+#[test]
+fn a_broken_or_incomplete_clouds_yaml_is_refused_without_its_text() {
+    let table = [
+        (format!("clouds:\n  lab:\n    auth: {CANARY}\n"), ":3: is not YAML of the form"),
+        (format!("clouds:\n  lab:\n    auth: {{password: {CANARY}\n"), "is not YAML of the form"),
+        ("clouds: {}".to_owned(), "the cloud \"lab\" is not in"),
+        ("".to_owned(), "the cloud \"lab\" is not in"),
+        (YAML.replace("lab:", "labb:"), "did you mean \"labb\"?"),
+        (YAML.replace("_version: 3", "_version: 2"), ":13: \"identity_api_version\" 2 is gone"),
+        (YAML.replace("verify: false", "verify: perhaps"), ":14: \"verify\" is neither"),
+        (YAML.replace("R1", "R1\n    profile: x"), ":12: the profile \"x\" needs a clouds-public.yaml"),
+    ];
+    for (text, expected) in table {
+        let source = Fixed::default().with_file("clouds.yaml", text.clone());
+        let request = Request { cloud: Some("lab".into()), ..Request::default() };
+        let error = Config::load(&source, &request).expect_err(&text).to_string();
+        assert!(error.contains(expected), "{text}\n{error}");
+        assert!(!error.contains(CANARY), "{error}");
+    }
+    let error = Config::load(&conf("[Global]\nuse-clouds"), &request()).unwrap_err().to_string();
+    assert!(error.starts_with("/etc/config/cloud.conf:2: no clouds.yaml found"), "{error}");
+    let source = conf("[Global]\nuse-clouds").with_file("clouds.yaml", YAML);
+    let error = Config::load(&source, &request()).unwrap_err().to_string();
+    assert!(error.contains("has the clouds lab, other"), "{error}");
+}
+
+#[test]
+fn the_environment_alone_is_enough_and_cloud_conf_shuts_it_out() {
+    let source = Fixed::default()
+        .with_var("OS_AUTH_URL", "https://e/v3")
+        .with_var("OS_USERNAME", "u")
+        .with_var("OS_PASSWORD", CANARY)
+        .with_var("OS_TENANT_NAME", "old")
+        .with_var("OS_PROJECT_NAME", "p")
+        .with_var("OS_DEFAULT_DOMAIN", "default")
+        .with_var("OS_REGION_NAME", "R")
+        .with_var("OS_INTERFACE", "internal")
+        .with_var("OS_INSECURE", "1");
+    let config = Config::load(&source, &Request::default()).unwrap();
+    let cloud = &config.clouds[""];
+    let expected = format!("user u of domain id default, {CANARY}, project p of domain id default");
+    assert_eq!(show(&cloud.credential), expected);
+    assert!(cloud.tls.insecure && cloud.interface == Interface::Internal);
+    assert!(!format!("{config:?}").contains(CANARY));
+    let error = Config::load(&source.with_file(FILE, "[Global]"), &request()).unwrap_err().to_string();
+    assert!(error.contains("\"auth-url\" is missing"), "{error}");
+    let error = Config::load(&Fixed::default(), &Request::default()).unwrap_err().to_string();
+    assert!(error.starts_with("no cloud is configured"), "{error}");
+}
+
+#[test]
+fn os_cloud_chooses_and_the_environment_fills_the_rest() {
+    let source = Fixed::default()
+        .with_var("OS_CLOUD", "other")
+        .with_var("OS_REGION_NAME", "E")
+        .with_var("OS_AUTH_URL", "https://e/")
+        .with_file("clouds.yaml", YAML);
+    let config = Config::load(&source, &Request::default()).unwrap();
+    assert_eq!(config.clouds[""].auth_url.as_str(), "https://o/v3");
+    assert_eq!(config.clouds[""].region.as_deref(), Some("E"));
+    assert_eq!(config.clouds[""].interface, Interface::Admin);
+}
+
+#[test]
+fn a_change_of_any_file_is_seen_once_and_a_broken_file_is_told_once() {
+    let good = format!("[Global]\n{BASE}token=t\nca-file=/ca");
+    let source = conf(&good).with_file("/ca", "-----BEGIN CERTIFICATE-----");
+    let (mut watch, config) = Watch::start(&source, request());
+    let config = config.unwrap();
+    assert!(!config.changed(&source) && watch.poll(&source).is_none());
+    let rotated = source.clone().with_file("/ca", "-----BEGIN CERTIFICATE-----2");
+    assert!(config.changed(&rotated));
+    assert!(watch.poll(&rotated).unwrap().is_ok());
+    assert!(watch.poll(&rotated).is_none());
+    let broken = rotated.clone().with_file(FILE, "[");
+    assert!(watch.poll(&broken).unwrap().is_err());
+    assert!(watch.poll(&broken).is_none());
+    assert!(watch.poll(&rotated).unwrap().is_ok());
+}
+
+#[test]
+fn a_secure_yaml_that_appears_later_is_a_change() {
+    let source = Fixed::default().with_file("clouds.yaml", YAML);
+    let request = Request { cloud: Some("lab".into()), ..Request::default() };
+    let config = Config::load(&source, &request).unwrap();
+    assert!(!config.changed(&source));
+    assert!(config.changed(&source.with_file("secure.yaml", "clouds: {lab: {auth: {password: new}}}")));
+}
+
+#[test]
+fn a_password_cut_by_a_comment_is_a_warning_that_does_not_show_it() {
+    let source = conf(&format!("[Global]\n{BASE}user-id=u\npassword={CANARY}#rest"));
+    let warnings = Config::load(&source, &request()).unwrap().warnings;
+    assert!(
+        warnings[0].to_string().contains(":4: the value of \"password\" ends at a '#' or ';'"),
+        "{warnings:?}"
+    );
+    assert!(!format!("{warnings:?}").contains(CANARY));
+}
+
+#[test]
+fn the_proxy_comes_from_the_environment() {
+    let source = conf(&format!("[Global]\n{BASE}token=t"))
+        .with_var("HTTPS_PROXY", &format!("http://u:{CANARY}@proxy:3128"))
+        .with_var("http_proxy", "http://lower:1")
+        .with_var("NO_PROXY", "a,b");
+    let config = Config::load(&source, &request()).unwrap();
+    assert_eq!(config.proxy.bypass, "a,b");
+    assert_eq!(config.proxy.http.as_ref().map(|url| url.expose_secret()), Some("http://lower:1"));
+    assert!(!format!("{config:?}").contains(CANARY));
+}
