@@ -1,0 +1,218 @@
+//! The simulated cloud over HTTP: in process, or on a port.
+
+mod answer;
+mod cinder;
+mod keystone;
+mod nova;
+mod request;
+mod serve;
+
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use bytes::Bytes;
+use http_body_util::{BodyExt, Limited};
+use tokio::sync::Notify;
+use tower::ServiceExt;
+use tower::util::BoxCloneSyncService;
+
+use super::calls::{Call, dissect, normalized};
+use super::faults::{Fault, Mishap, Trouble, met};
+use super::world::{Hypervisor, Settings, World};
+use answer::Answer;
+use request::Request;
+
+pub use serve::Served;
+
+/// A Keystone, a Cinder and a Nova under one address: `/identity/v3`, `/volume/v3/PROJECT`, `/compute/v2.1`.
+#[derive(Clone)]
+pub struct SimulatedCloud {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    world: Mutex<World>,
+    calls: Mutex<Vec<Call>>,
+    faults: Mutex<Vec<Fault>>,
+    /// Wakes the clock of the hypervisor: something new is due.
+    woken: Arc<Notify>,
+}
+
+/// Larger than any request to these services.
+const LARGEST_BODY: usize = 1 << 20;
+
+impl SimulatedCloud {
+    pub fn new(settings: Settings) -> Self {
+        let inner = Inner {
+            world: Mutex::new(World::new(settings)),
+            calls: Mutex::default(),
+            faults: Mutex::default(),
+            woken: Arc::default(),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Looks at, or changes, the state behind the services, up to date.
+    pub fn with_world<T>(&self, look: impl FnOnce(&mut World) -> T) -> T {
+        let mut world = locked(&self.inner.world);
+        world.advance();
+        look(&mut world)
+    }
+
+    /// The id of the server with this name, empty where there is none.
+    pub fn server_id(&self, name: &str) -> String {
+        self.with_world(|world| world.server_named(name).unwrap_or_default().to_owned())
+    }
+
+    pub fn fault(&self, fault: Fault) {
+        locked(&self.inner.faults).push(fault);
+    }
+
+    pub fn mishap(&self, mishap: Mishap) {
+        self.with_world(|world| world.inject(mishap));
+    }
+
+    pub fn clear_faults(&self) {
+        locked(&self.inner.faults).clear();
+    }
+
+    /// Every request since the start or the last reset, oldest first.
+    pub fn calls(&self) -> Vec<Call> {
+        locked(&self.inner.calls).clone()
+    }
+
+    pub fn reset_calls(&self) {
+        locked(&self.inner.calls).clear();
+    }
+
+    /// Lets `hypervisor` give the servers real disks, at the moment they are due and not at the next request.
+    /// Inside a tokio runtime.
+    pub fn plug_into(&self, hypervisor: Box<dyn Hypervisor>) {
+        self.with_world(|world| world.plug_into(hypervisor));
+        let (cloud, woken) = (Arc::downgrade(&self.inner), self.inner.woken.clone());
+        tokio::spawn(async move {
+            while let Some(inner) = cloud.upgrade() {
+                let next = Self { inner }.with_world(|world| world.next_event());
+                let rest = next.map_or(LONGEST_REST, |at| at.duration_since(tokio::time::Instant::now()));
+                tokio::select! {
+                    () = woken.notified() => {}
+                    () = crate::pace::sleep(rest.min(LONGEST_REST)) => {}
+                }
+            }
+        });
+    }
+
+    /// The services as an axum router, without calls counted and without faults.
+    pub fn router(&self) -> Router {
+        let cloud = self.clone();
+        Router::new().fallback(move |request: http::Request<Body>| {
+            let cloud = cloud.clone();
+            async move { cloud.handle(request).await }
+        })
+    }
+
+    /// The services in process: what `openstack::Http` is.
+    pub fn http(&self) -> BoxCloneSyncService<http::Request<Bytes>, http::Response<Bytes>, std::io::Error> {
+        let cloud = self.clone();
+        BoxCloneSyncService::new(tower::service_fn(move |request| {
+            let cloud = cloud.clone();
+            async move { cloud.exchange(request).await }
+        }))
+    }
+
+    /// One exchange, with the trouble that was ordered for it.
+    ///
+    /// The work is a task of its own: a client that gives up doesn't stop what the cloud began.
+    async fn exchange(&self, request: http::Request<Bytes>) -> std::io::Result<http::Response<Bytes>> {
+        let trouble = self.note(&request);
+        match &trouble {
+            Some(Trouble::ResetBefore) => return Err(reset()),
+            Some(Trouble::Refused(code)) => return Ok(self.trouble_answer(*code, None)),
+            Some(Trouble::Throttled(time)) => return Ok(self.trouble_answer(429, Some(*time))),
+            Some(Trouble::TokenRevoked) => self.revoke_token_of(&request),
+            _ => {}
+        }
+        let work = tokio::spawn(self.router().oneshot(request.map(Body::from)));
+        let response =
+            work.await.map_err(std::io::Error::other)?.unwrap_or_else(|never: Infallible| match never {});
+        let (head, body) = response.into_parts();
+        let body = body.collect().await.map_err(std::io::Error::other)?.to_bytes();
+        match trouble {
+            Some(Trouble::ResetAfter) => Err(reset()),
+            Some(Trouble::FailedAfter(code)) => Ok(self.trouble_answer(code, None)),
+            Some(Trouble::ReplyLost) => std::future::pending().await,
+            Some(Trouble::Slow(time)) => {
+                crate::pace::sleep(time).await;
+                Ok(http::Response::from_parts(head, body))
+            }
+            _ => Ok(http::Response::from_parts(head, body)),
+        }
+    }
+
+    async fn handle(&self, request: http::Request<Body>) -> http::Response<Body> {
+        let (head, body) = request.into_parts();
+        let body =
+            Limited::new(body, LARGEST_BODY).collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+        let wait = self.with_world(|world| {
+            let span = world.settings.latency.get;
+            world.pick(span)
+        });
+        if !wait.is_zero() {
+            crate::pace::sleep(wait).await;
+        }
+        let (mut answer, stamp) = self.with_world(|world| {
+            let request = Request::read(&head, &body, world.new_request_id());
+            (request.answer(world), world.now())
+        });
+        self.inner.woken.notify_one();
+        if let Some(time) = answer.delay.take() {
+            crate::pace::sleep(time).await;
+        }
+        answer.into_response(stamp).map(Body::from)
+    }
+
+    /// Counts the request, and finds its trouble.
+    fn note(&self, request: &http::Request<Bytes>) -> Option<Trouble> {
+        let (service, segments) = dissect(request.uri().path())?;
+        let call = Call {
+            at: tokio::time::Instant::now(),
+            service,
+            method: request.method().clone(),
+            path: normalized(service, &segments),
+            query: request.uri().query().unwrap_or_default().to_owned(),
+        };
+        let trouble = met(&mut locked(&self.inner.faults), &call.method, &call.path);
+        locked(&self.inner.calls).push(call);
+        trouble
+    }
+
+    fn trouble_answer(&self, code: u16, retry_after: Option<Duration>) -> http::Response<Bytes> {
+        self.with_world(|world| {
+            let mut answer = Answer::of_trouble(code, world.new_request_id());
+            if let Some(time) = retry_after {
+                answer = answer.with("Retry-After", time.as_secs().to_string());
+            }
+            answer.into_response(world.now())
+        })
+    }
+
+    fn revoke_token_of(&self, request: &http::Request<Bytes>) {
+        let token = request.headers().get("X-Auth-Token").and_then(|token| token.to_str().ok());
+        self.with_world(|world| world.revoke(token.unwrap_or_default()));
+    }
+}
+
+/// How long the clock sleeps where nothing is due, so that it ends soon after its cloud.
+const LONGEST_REST: Duration = Duration::from_secs(1);
+
+fn reset() -> std::io::Error {
+    std::io::ErrorKind::ConnectionReset.into()
+}
+
+/// A panic of one test's thread must not hide in the poison of a lock.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,188 @@
+//! The list of volumes: filters, order and pages.
+
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::super::super::world::{Refusal, Volume, World, timestamp};
+use super::super::answer::Answer;
+use super::super::request::{Caller, Request};
+use super::show::{summary, volume};
+
+/// The first microversion that compares times, and the first that refuses filters that it doesn't know.
+const TIME_FILTERS: (u32, u32) = (3, 60);
+const STRICT_FILTERS: (u32, u32) = (3, 31);
+/// Cinder's `osapi_max_limit`.
+const PAGE_LIMIT: usize = 1000;
+
+const CONTROLS: [&str; 8] =
+    ["limit", "marker", "offset", "sort", "sort_key", "sort_dir", "with_count", "all_tenants"];
+const FILTERS: [&str; 10] = [
+    "name",
+    "status",
+    "metadata",
+    "bootable",
+    "migration_status",
+    "availability_zone",
+    "updated_at",
+    "created_at",
+    "id",
+    "size",
+];
+
+pub(super) fn list_volumes(
+    request: &Request<'_>,
+    world: &World,
+    caller: &Caller,
+    detail: bool,
+) -> Result<Answer, Answer> {
+    let limit = limit(request)?;
+    let filters = filters(request, caller)?;
+    let mut found = Vec::new();
+    for candidate in world.volumes.values().filter(|one| one.project == caller.project && is_listed(one)) {
+        if meets(candidate, &filters, caller)? {
+            found.push(candidate);
+        }
+    }
+    sort(request, &mut found);
+    let count = found.len();
+    let start = after_marker(request, world, caller, &found)?;
+    let page: Vec<_> = found.iter().skip(start).take(limit).collect();
+    let shown: Vec<_> = page
+        .iter()
+        .map(|one| if detail { volume(request, world, one, caller) } else { summary(request, one, caller) })
+        .collect();
+    let mut body = json!({ "volumes": shown });
+    // A full page has a link, even where nothing follows; without a limit there is none.
+    if let Some(last) = page.last().filter(|_| page.len() == limit) {
+        body["volumes_links"] = json!([{ "rel": "next", "href": next(request, caller, detail, &last.id) }]);
+    }
+    if request.query("with_count").is_some_and(|wanted| wanted.eq_ignore_ascii_case("true")) {
+        body["count"] = json!(count);
+    }
+    Ok(Answer::new(200, body))
+}
+
+fn limit(request: &Request<'_>) -> Result<usize, Answer> {
+    let Some(text) = request.query("limit") else { return Ok(PAGE_LIMIT) };
+    match text.parse::<i64>() {
+        Ok(limit @ 0..) => Ok(usize::try_from(limit).unwrap_or(PAGE_LIMIT).min(PAGE_LIMIT)),
+        Ok(_) => Err(Answer::fault(400, "limit param must be positive")),
+        Err(_) => Err(Answer::fault(400, "limit param must be an integer")),
+    }
+}
+
+fn filters<'a>(request: &'a Request<'_>, caller: &Caller) -> Result<Vec<(&'a str, &'a str)>, Answer> {
+    let mut filters = Vec::new();
+    for (key, value) in &request.query {
+        if CONTROLS.contains(&key.as_str()) {
+            continue;
+        }
+        if FILTERS.contains(&key.as_str()) {
+            filters.push((key.as_str(), value.as_str()));
+        } else if caller.version >= STRICT_FILTERS {
+            let message = format!("Invalid filters {key} are found in query options.");
+            return Err(Answer::fault(400, &message));
+        }
+    }
+    Ok(filters)
+}
+
+fn is_listed(volume: &Volume) -> bool {
+    volume.unlisted_until.is_none_or(|until| until <= Instant::now())
+}
+
+fn meets(volume: &Volume, filters: &[(&str, &str)], caller: &Caller) -> Result<bool, Answer> {
+    for (key, wanted) in filters {
+        let met = match *key {
+            "name" => volume.name.as_deref() == Some(wanted),
+            "status" => volume.status == *wanted,
+            "id" => volume.id == *wanted,
+            "size" => volume.size.to_string() == *wanted,
+            "availability_zone" => volume.zone == *wanted,
+            "bootable" => volume.bootable.to_string().eq_ignore_ascii_case(wanted),
+            "metadata" => has_metadata(volume, wanted),
+            "updated_at" => compare(volume.updated.map(timestamp), wanted, caller)?,
+            "created_at" => compare(Some(timestamp(volume.created)), wanted, caller)?,
+            _ => false,
+        };
+        if !met {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Cinder reads a Python literal: `{'key': 'value'}` is as good as JSON.
+fn has_metadata(volume: &Volume, wanted: &str) -> bool {
+    let parsed = serde_json::from_str(wanted).or_else(|_| serde_json::from_str(&wanted.replace('\'', "\"")));
+    match parsed {
+        Ok(Value::Object(wanted)) => {
+            wanted.iter().all(|(key, value)| volume.metadata.get(key) == Some(value))
+        }
+        _ => false,
+    }
+}
+
+/// `gte:2026-01-01T00:00:00`, several with commas. Before 3.60 it is compared as text, and nothing is equal to it.
+fn compare(time: Option<String>, wanted: &str, caller: &Caller) -> Result<bool, Answer> {
+    if caller.version < TIME_FILTERS {
+        return Ok(time.as_deref() == Some(wanted));
+    }
+    for one in wanted.split(',') {
+        let (operator, limit) = one.split_once(':').unwrap_or((one, ""));
+        if !["gt", "gte", "eq", "neq", "lt", "lte"].contains(&operator) {
+            return Err(Answer::fault(400, &format!("Invalid {operator} operator")));
+        }
+        let limit: jiff::civil::DateTime = limit
+            .trim_end_matches('Z')
+            .parse()
+            .map_err(|_| Answer::fault(400, &format!("Invalid {limit} value")))?;
+        let Some(time) = time.as_deref().and_then(|time| time.parse::<jiff::civil::DateTime>().ok()) else {
+            return Ok(false);
+        };
+        let met = match operator {
+            "gt" => time > limit,
+            "gte" => time >= limit,
+            "eq" => time == limit,
+            "neq" => time != limit,
+            "lt" => time < limit,
+            _ => time <= limit,
+        };
+        if !met {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Newest first; within a second, by id.
+fn sort(request: &Request<'_>, found: &mut [&Volume]) {
+    found.sort_by_cached_key(|volume| (timestamp(volume.created), volume.id.clone()));
+    let wanted = request.query("sort").or_else(|| request.query("sort_dir")).unwrap_or_default();
+    if !wanted.ends_with("asc") {
+        found.reverse();
+    }
+}
+
+fn after_marker(
+    request: &Request<'_>,
+    world: &World,
+    caller: &Caller,
+    found: &[&Volume],
+) -> Result<usize, Answer> {
+    let Some(marker) = request.query("marker") else {
+        return Ok(request.query("offset").and_then(|offset| offset.parse().ok()).unwrap_or(0));
+    };
+    world.volume(&caller.project, marker).map_err(|_| Refusal::not_found("Volume", marker))?;
+    Ok(found.iter().position(|one| one.id == marker).map_or(0, |index| index + 1))
+}
+
+fn next(request: &Request<'_>, caller: &Caller, detail: bool, last: &str) -> String {
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    for (key, value) in request.query.iter().filter(|(key, _)| key != "marker") {
+        query.append_pair(key, value);
+    }
+    let query = query.append_pair("marker", last).finish();
+    let detail = if detail { "/detail" } else { "" };
+    format!("{}/volume/v3/{}/volumes{detail}?{query}", request.base, caller.project)
+}

@@ -1,0 +1,87 @@
+//! Cinder's objects as JSON.
+
+use serde_json::{Value, json};
+
+use super::super::super::world::{Message, Snapshot, Volume, VolumeAttachment, VolumeType, World, timestamp};
+use super::super::request::{Caller, Request};
+
+pub(super) fn volume(request: &Request<'_>, world: &World, volume: &Volume, caller: &Caller) -> Value {
+    let mut shown = json!({
+        "id": volume.id, "status": volume.status, "size": volume.size, "availability_zone": volume.zone,
+        "created_at": timestamp(volume.created), "updated_at": volume.updated.map(timestamp),
+        "name": volume.name, "description": volume.description, "volume_type": volume.kind,
+        "snapshot_id": volume.snapshot, "source_volid": volume.source, "metadata": volume.metadata,
+        "links": links(request, caller, &volume.id), "user_id": volume.user,
+        "bootable": volume.bootable.to_string(), "encrypted": false, "replication_status": null,
+        "consistencygroup_id": null, "multiattach": volume.multiattach,
+        "attachments": volume.shown_attachments().map(|held| attachment(volume, held)).collect::<Vec<_>>(),
+        "os-vol-tenant-attr:tenant_id": volume.project,
+    });
+    if caller.version >= (3, 13) {
+        shown["group_id"] = Value::Null;
+    }
+    if caller.version >= (3, 48) {
+        shown["shared_targets"] = json!(!volume.placed);
+        shown["service_uuid"] = if volume.placed { json!(SERVICE) } else { Value::Null };
+    }
+    if caller.version >= (3, 63) {
+        let kind = world.types.iter().find(|kind| kind.name == volume.kind);
+        shown["volume_type_id"] = json!(kind.map(|kind| &kind.id));
+    }
+    if caller.version >= (3, 65) {
+        shown["consumes_quota"] = json!(true);
+    }
+    shown
+}
+
+/// A volume in the short list.
+pub(super) fn summary(request: &Request<'_>, volume: &Volume, caller: &Caller) -> Value {
+    json!({ "id": volume.id, "name": volume.name, "links": links(request, caller, &volume.id) })
+}
+
+pub(super) fn snapshot(snapshot: &Snapshot) -> Value {
+    let progress = if snapshot.status == "available" { "100%" } else { "0%" };
+    json!({
+        "id": snapshot.id, "created_at": timestamp(snapshot.created),
+        "updated_at": snapshot.updated.map(timestamp), "name": snapshot.name, "description": null,
+        "volume_id": snapshot.volume, "status": snapshot.status, "size": snapshot.size, "metadata": {},
+        "group_snapshot_id": null, "user_id": snapshot.user,
+        "os-extended-snapshot-attributes:project_id": snapshot.project,
+        "os-extended-snapshot-attributes:progress": progress,
+    })
+}
+
+pub(super) fn message(message: &Message) -> Value {
+    json!({
+        "id": message.id, "event_id": message.event, "user_message": message.text, "message_level": "ERROR",
+        "created_at": timestamp(message.created),
+        "guaranteed_until": timestamp(message.created + std::time::Duration::from_secs(30 * 86_400)),
+        "request_id": message.request, "resource_type": "VOLUME", "resource_uuid": message.volume,
+    })
+}
+
+pub(super) fn volume_type(kind: &VolumeType) -> Value {
+    let specs = if kind.multiattach { json!({ "multiattach": "<is> True" }) } else { json!({}) };
+    json!({
+        "id": kind.id, "name": kind.name, "is_public": true, "description": kind.description, "extra_specs": specs,
+        "os-volume-type-access:is_public": true,
+    })
+}
+
+/// The id of the one backend's service.
+const SERVICE: &str = "2b678c23-aae9-439d-8a99-7962546611b9";
+
+fn attachment(volume: &Volume, held: &VolumeAttachment) -> Value {
+    json!({
+        "id": volume.id, "attachment_id": held.id, "volume_id": volume.id, "server_id": held.server,
+        "host_name": null, "device": held.device, "attached_at": held.attached.map(timestamp),
+    })
+}
+
+fn links(request: &Request<'_>, caller: &Caller, id: &str) -> Value {
+    let (base, project) = (&request.base, &caller.project);
+    json!([
+        { "rel": "self", "href": format!("{base}/volume/v3/{project}/volumes/{id}") },
+        { "rel": "bookmark", "href": format!("{base}/volume/{project}/volumes/{id}") },
+    ])
+}

@@ -1,0 +1,273 @@
+//! The state of the simulated cloud, and how it changes with time. No HTTP here.
+
+mod attach;
+mod extend;
+mod identity;
+mod server;
+mod snapshot;
+mod volume;
+
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
+
+use tokio::time::Instant;
+
+use super::faults::{Fate, Mishap, Operation};
+use super::latency::{Latency, Span};
+
+pub(super) use identity::{Identity, Token, User};
+pub(super) use server::{Action, Order, Row, Server};
+pub(super) use snapshot::Snapshot;
+pub(super) use volume::{Message, NewVolume, Volume, VolumeAttachment, VolumeType};
+
+/// A microversion: major, minor.
+pub type Microversion = (u32, u32);
+
+/// What a project may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quota {
+    pub volumes: usize,
+    pub gigabytes: u64,
+    /// The size limit of one volume.
+    pub per_volume_gigabytes: Option<u64>,
+}
+
+/// What kind of cloud to play. The default is the cloud of `tests/openstack`, without its latency.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub seed: u64,
+    pub latency: Latency,
+    pub zones: Vec<String>,
+    /// Name and zone of each server.
+    pub servers: Vec<(String, String)>,
+    pub region: String,
+    /// The newest microversion that Cinder knows: 3.59 has no `updated_at=gte:`.
+    pub block_storage: Microversion,
+    /// The newest microversion that Nova knows: 2.59 has no multiattach.
+    pub compute: Microversion,
+    /// How far the cloud's clock is ahead of ours, in seconds.
+    pub clock_skew: i64,
+    pub token_lifetime: Duration,
+    /// Nova's `max_disk_devices_to_attach`, without the root disk.
+    pub max_disks: usize,
+    pub cross_az_attach: bool,
+    pub quota: Quota,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let server = |name: &str, zone: &str| (name.to_owned(), zone.to_owned());
+        Self {
+            seed: 0,
+            latency: Latency::zero(),
+            zones: vec!["az1".to_owned(), "az2".to_owned()],
+            servers: vec![server("node-1", "az1"), server("node-2", "az1"), server("node-3", "az2")],
+            region: "RegionOne".to_owned(),
+            block_storage: (3, 71),
+            compute: (2, 104),
+            clock_skew: 0,
+            token_lifetime: Duration::from_secs(4 * 3600),
+            max_disks: 26,
+            cross_az_attach: true,
+            quota: Quota { volumes: 1000, gigabytes: 20_000, per_volume_gigabytes: None },
+        }
+    }
+}
+
+/// The half of a compute host that handles disks. Called while the world is locked: it must not call the cloud.
+pub trait Hypervisor: Send {
+    /// Gives the server a disk with this volume in it.
+    fn plug(&mut self, server: &str, volume: &str, gigabytes: u64) -> std::io::Result<()>;
+    fn unplug(&mut self, server: &str, volume: &str) -> std::io::Result<()>;
+    /// Makes the server's disk as large as the volume now is.
+    fn grow(&mut self, server: &str, volume: &str, gigabytes: u64) -> std::io::Result<()>;
+    /// The volume is deleted, and its data with it.
+    fn forget(&mut self, volume: &str);
+    /// The volume starts with what `source`, a volume or a snapshot, holds.
+    fn copy(&mut self, source: &str, target: &str) -> std::io::Result<()>;
+}
+
+/// A call that the cloud refuses: its HTTP status and words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Refusal {
+    pub code: u16,
+    pub message: String,
+}
+
+/// What happens later.
+#[derive(Clone, Debug)]
+enum Event {
+    Created { volume: String, fate: Fate },
+    Deleted { volume: String, fate: Fate },
+    Attaching { volume: String, attachment: String },
+    Attached { volume: String, attachment: String, fate: Fate },
+    Unlinked { volume: String, attachment: String },
+    Detached { volume: String, attachment: String, fate: Fate },
+    RowGone { server: String, volume: String },
+    Extended { volume: String, size: u64, fate: Fate },
+    Grown { volume: String },
+    SnapshotReady { snapshot: String, fate: Fate },
+    SnapshotGone { snapshot: String },
+    ServerGone { server: String },
+}
+
+/// Everything that the cloud knows.
+pub struct World {
+    pub(super) settings: Settings,
+    pub(super) identity: Identity,
+    pub(super) volumes: BTreeMap<String, Volume>,
+    pub(super) snapshots: BTreeMap<String, Snapshot>,
+    pub(super) servers: BTreeMap<String, Server>,
+    pub(super) types: Vec<VolumeType>,
+    pub(super) messages: Vec<Message>,
+    mishaps: Vec<Mishap>,
+    hypervisor: Option<Box<dyn Hypervisor>>,
+    events: BTreeMap<(Instant, u64), Event>,
+    scheduled: u64,
+    random: fastrand::Rng,
+}
+
+impl Refusal {
+    pub fn new(code: u16, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+
+    pub fn not_found(kind: &str, id: &str) -> Self {
+        Self::new(404, format!("{kind} {id} could not be found."))
+    }
+
+    fn invalid_volume(reason: impl std::fmt::Display) -> Self {
+        Self::new(400, format!("Invalid volume: {reason}"))
+    }
+
+    pub fn invalid_input(reason: impl std::fmt::Display) -> Self {
+        Self::new(400, format!("Invalid input received: {reason}"))
+    }
+}
+
+impl World {
+    pub fn new(settings: Settings) -> Self {
+        let mut random = fastrand::Rng::with_seed(settings.seed);
+        let identity = Identity::new(&mut random, settings.quota);
+        let types = VolumeType::all(&mut random);
+        let mut world = Self {
+            identity,
+            types,
+            random,
+            settings,
+            volumes: BTreeMap::new(),
+            snapshots: BTreeMap::new(),
+            servers: BTreeMap::new(),
+            messages: Vec::new(),
+            mishaps: Vec::new(),
+            hypervisor: None,
+            events: BTreeMap::new(),
+            scheduled: 0,
+        };
+        for (name, zone) in world.settings.servers.clone() {
+            world.boot(name, zone);
+        }
+        world
+    }
+
+    pub fn plug_into(&mut self, hypervisor: Box<dyn Hypervisor>) {
+        self.hypervisor = Some(hypervisor);
+    }
+
+    pub fn inject(&mut self, mishap: Mishap) {
+        self.mishaps.push(mishap);
+    }
+
+    /// Does what is due.
+    pub fn advance(&mut self) {
+        let now = Instant::now();
+        while let Some(entry) = self.events.first_entry().filter(|entry| entry.key().0 <= now) {
+            let event = entry.remove();
+            self.apply(event);
+        }
+    }
+
+    /// When something will happen.
+    pub fn next_event(&self) -> Option<Instant> {
+        self.events.keys().next().map(|(at, _)| *at)
+    }
+
+    /// The cloud's wall clock.
+    pub fn now(&self) -> SystemTime {
+        let skew = Duration::from_secs(self.settings.clock_skew.unsigned_abs());
+        match self.settings.clock_skew {
+            ..0 => crate::pace::now() - skew,
+            0.. => crate::pace::now() + skew,
+        }
+    }
+
+    pub(super) fn new_id(&mut self) -> String {
+        new_id(&mut self.random)
+    }
+
+    pub(super) fn new_request_id(&mut self) -> String {
+        format!("req-{}", self.new_id())
+    }
+
+    pub(super) fn pick(&mut self, span: Span) -> Duration {
+        span.pick(&mut self.random)
+    }
+
+    fn apply(&mut self, event: Event) {
+        match event {
+            Event::Created { volume, fate } => self.finish_create(&volume, fate),
+            Event::Deleted { volume, fate } => self.finish_delete(&volume, fate),
+            Event::Attaching { volume, attachment } => self.begin_attaching(&volume, &attachment),
+            Event::Attached { volume, attachment, fate } => self.finish_attach(&volume, &attachment, fate),
+            Event::Unlinked { volume, attachment } => self.unlink(&volume, &attachment),
+            Event::Detached { volume, attachment, fate } => self.finish_detach(&volume, &attachment, fate),
+            Event::RowGone { server, volume } => self.drop_row(&server, &volume),
+            Event::Extended { volume, size, fate } => self.finish_extend(&volume, size, fate),
+            Event::Grown { volume } => self.grow_disks(&volume),
+            Event::SnapshotReady { snapshot, fate } => self.finish_snapshot(&snapshot, fate),
+            Event::SnapshotGone { snapshot } => self.forget_snapshot(&snapshot),
+            Event::ServerGone { server } => self.bury(&server),
+        }
+    }
+
+    fn schedule(&mut self, delay: Duration, event: Event) {
+        self.scheduled += 1;
+        self.events.insert((Instant::now() + delay, self.scheduled), event);
+    }
+
+    /// How the next operation of this kind ends, and after how long.
+    fn fate(&mut self, operation: Operation, span: Span) -> (Fate, Duration) {
+        let mut time = self.pick(span);
+        let mut fate = Fate::Well;
+        let found = self.mishaps.iter().position(|mishap| match mishap {
+            Mishap::Fails(met, _) | Mishap::Stuck(met) | Mishap::Takes(met, _) => *met == operation,
+            Mishap::GrowsLate(_) | Mishap::Unlisted(_) => false,
+        });
+        match found.map(|index| self.mishaps.remove(index)) {
+            Some(Mishap::Fails(_, reason)) => fate = Fate::Fails(reason),
+            Some(Mishap::Stuck(_)) => fate = Fate::Stuck,
+            Some(Mishap::Takes(_, longer)) => time = longer,
+            _ => {}
+        }
+        (fate, time)
+    }
+}
+
+pub(super) fn new_id(random: &mut fastrand::Rng) -> String {
+    let bytes: [u8; 16] = std::array::from_fn(|_| random.u8(..));
+    uuid::Builder::from_random_bytes(bytes).into_uuid().to_string()
+}
+
+/// Ids of Keystone's objects have no dashes.
+pub(super) fn new_plain_id(random: &mut fastrand::Rng) -> String {
+    new_id(random).replace('-', "")
+}
+
+/// A time as the services write it: UTC without a zone. What comes from the database has whole seconds only.
+pub(super) fn timestamp(time: SystemTime) -> String {
+    timestamp_with(time, "%Y-%m-%dT%H:%M:%S.000000")
+}
+
+pub(super) fn timestamp_with(time: SystemTime, format: &str) -> String {
+    jiff::Timestamp::try_from(time).map(|time| time.strftime(format).to_string()).unwrap_or_default()
+}

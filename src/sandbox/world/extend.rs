@@ -1,0 +1,70 @@
+//! Extend: Cinder's size first, the disk of the server after it.
+
+use std::time::Duration;
+
+use super::super::faults::{Fate, Mishap, Operation};
+use super::{Event, Refusal, World};
+
+impl World {
+    /// `online`: the caller speaks 3.42, the first microversion that extends a volume in use.
+    pub fn extend_volume(&mut self, project: &str, id: &str, size: u64, online: bool) -> Result<(), Refusal> {
+        let volume = self.volume(project, id)?;
+        let (old, status) = (volume.size, volume.status.clone());
+        if size <= old {
+            return Err(Refusal::invalid_input(format!(
+                "New size for extend must be greater than current size. (current: {old}, extended: {size})."
+            )));
+        }
+        // Cinder prints a Python dict here.
+        if status != "available" && !(online && status == "in-use") {
+            return Err(Refusal::invalid_volume(format!(
+                "Volume {id} status must be '{{'status': 'available'}}' to extend, currently {status}."
+            )));
+        }
+        self.check_size(project, size)?;
+        self.check_quota(project, size - old, 0)?;
+        let now = self.now();
+        self.volume_mut(project, id)?.become_("extending", now);
+        let (fate, time) = self.fate(Operation::Extend, self.settings.latency.extend);
+        self.schedule(time, Event::Extended { volume: id.to_owned(), size, fate });
+        Ok(())
+    }
+
+    pub(super) fn finish_extend(&mut self, id: &str, size: u64, fate: Fate) {
+        let now = self.now();
+        let Some(volume) = self.volumes.get_mut(id) else { return };
+        match fate {
+            Fate::Stuck => return,
+            Fate::Fails(reason) => {
+                volume.become_("error_extending", now);
+                self.report("VOLUME_VOLUME_007_001", format!("extend volume:{reason}"), id);
+                return;
+            }
+            Fate::Well => {}
+        }
+        volume.size = size;
+        volume.rest(now);
+        if volume.is_attached()
+            && let Some(delay) = self.growing_time()
+        {
+            self.schedule(delay, Event::Grown { volume: id.to_owned() });
+        }
+    }
+
+    pub(super) fn grow_disks(&mut self, id: &str) {
+        let (Some(volume), Some(hypervisor)) = (self.volumes.get(id), &mut self.hypervisor) else { return };
+        for attachment in volume.shown_attachments() {
+            if let Err(error) = hypervisor.grow(&attachment.server, id, volume.size) {
+                tracing::warn!(volume = id, %error, "the sandbox could not grow a disk");
+            }
+        }
+    }
+
+    fn growing_time(&mut self) -> Option<Duration> {
+        let found = self.mishaps.iter().position(|mishap| matches!(mishap, Mishap::GrowsLate(_)));
+        match found.map(|index| self.mishaps.remove(index)) {
+            Some(Mishap::GrowsLate(delay)) => delay,
+            _ => Some(self.pick(self.settings.latency.grow)),
+        }
+    }
+}
