@@ -1,5 +1,6 @@
 """Every configuration file, written anew at each start."""
 import os
+import shutil
 
 from lab.place import IP, PASSWORD, REGION, ZONES
 
@@ -13,8 +14,11 @@ def write(place):
     write_file(place, 'placement/placement.conf', ini(placement(place)))
     write_file(place, 'cinder.conf', ini(cinder(place)))
     write_file(place, 'nova/nova.conf', ini(nova(place)))
+    # Nova's WSGI module looks for it beside nova.conf and nowhere else
+    shutil.copy(place.venv + '/etc/nova/api-paste.ini', place.etc + '/nova/')
     for zone, host in ZONES.items():
         write_file(place, host + '.conf', ini(compute(place, host)))
+        os.makedirs(place.inside('nova-' + host), exist_ok=True)
 
 
 def database(place, name):
@@ -106,7 +110,6 @@ def nova(place):
             'default_schedule_zone': next(iter(ZONES)),
             'service_down_time': 120, 'report_interval': 5},
         'api': {'auth_strategy': 'keystone'},
-        'wsgi': {'api_paste_config': place.venv + '/etc/nova/api-paste.ini'},
         'api_database': {'connection': database(place, 'nova_api'), 'max_pool_size': 5},
         'database': {'connection': database(place, 'nova_cell1'), 'max_pool_size': 5},
         'oslo_concurrency': {'lock_path': place.inside('nova', 'lock')},

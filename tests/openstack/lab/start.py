@@ -158,7 +158,7 @@ class Lab:
             start(name, name, *cinder)
         for name in ('nova-scheduler', 'nova-conductor'):
             start(name, name, *nova)
-        self.wait('keystone', lambda: self.answers('keystone'))
+        self.wait('keystone-api', lambda: self.answers('keystone'))
         if not p.done('identity'):
             fill.identity(p)
             p.mark('identity')
@@ -168,9 +168,9 @@ class Lab:
                   '--config-file', '%s/%s.conf' % (p.etc, host),
                   '--log-file', '%s/nova-compute-%s.log' % (p.logs, host))
         for name in ('placement', 'cinder', 'nova'):
-            self.wait(name, lambda: self.answers(name))
+            self.wait(name + '-api', lambda: self.answers(name))
         self.say('the APIs are up')
-        fill.wait_for_services(p, self.processes.started, self.began)
+        self.wait_for_services()
         self.say('the services report up')
         if not p.done('cloud'):
             self.command('discover-hosts', 'nova-manage', *nova, 'cell_v2', 'discover_hosts')
@@ -178,6 +178,12 @@ class Lab:
             p.mark('cloud')
             self.say('types, quotas and servers are made')
         fill.files(p)
+
+    def wait_for_services(self):
+        reports = fill.Reports(self.place, self.processes.started, self.began)
+        for name in ('cinder-scheduler', 'cinder-volume', 'nova-scheduler', 'nova-conductor',
+                     *('nova-compute-' + h for h in ZONES.values())):
+            self.wait(name, lambda: reports.has(name))
 
     def answers(self, name):
         try:
@@ -189,8 +195,8 @@ class Lab:
     def wait(self, name, ready, seconds=120):
         end = time.monotonic() + seconds
         while not ready():
-            if time.monotonic() > end:
-                raise SystemExit('lab: %s did not come up, see %s' % (name, self.place.logs))
+            if not self.processes.running(name) or time.monotonic() > end:
+                raise SystemExit('lab: %s did not come up, see %s/%s.*' % (name, self.place.logs, name))
             time.sleep(0.2)
 
     def spawn(self, name, *command):
