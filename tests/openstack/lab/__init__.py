@@ -1,0 +1,1 @@
+"""A Keystone, Placement, Cinder and Nova on loopback, in one directory."""

