@@ -2,6 +2,7 @@
 
 mod cinder;
 mod error;
+pub mod http;
 mod id;
 mod nova;
 mod options;
@@ -18,7 +19,7 @@ use bytes::Bytes;
 use tower::util::BoxCloneSyncService;
 
 /// The innermost service: one HTTP exchange. reqwest, or the sandbox's router called in process.
-pub type Http = BoxCloneSyncService<http::Request<Bytes>, http::Response<Bytes>, std::io::Error>;
+pub type Http = BoxCloneSyncService<::http::Request<Bytes>, ::http::Response<Bytes>, std::io::Error>;
 
 /// The clients of one cloud. Cheap to clone.
 #[derive(Clone, Debug)]
