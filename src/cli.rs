@@ -1,1 +1,410 @@
-//! (being built)
+//! The command line: the existing driver's flags, and ours.
+//!
+//! <https://github.com/kubernetes/cloud-provider-openstack/blob/master/cmd/cinder-csi-plugin/main.go>
+
+mod flags;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::{StyledStr, TypedValueParser, ValueParser};
+use clap::error::ErrorKind;
+use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use crate::config::{Error, Source, duration};
+use crate::telemetry::Format;
+
+/// A CSI driver for OpenStack Cinder: serves CSI on a socket until SIGTERM.
+#[derive(Debug, Parser)]
+#[command(
+    name = "cinder-csi",
+    version,
+    args_conflicts_with_subcommands = true,
+    disable_help_subcommand = true
+)]
+#[command(
+    after_help = "Flags are accepted with one dash or two, and booleans take a value only after '='. The credentials \
+    come from --cloud-config, --cloud, or the OS_* variables; docs/configuration.md has all of them."
+)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Option<Other>,
+    #[command(flatten)]
+    serve: ServeFlags,
+    #[command(flatten)]
+    log: Log,
+}
+
+#[derive(Debug, Subcommand)]
+enum Other {
+    #[cfg(feature = "sandbox")]
+    Sandbox(Sandbox),
+}
+
+const BOOLEANS: [&str; 5] = [
+    "--with-topology",
+    "--provide-controller-service",
+    "--provide-node-service",
+    "--pvc-annotations",
+    "--node-service-no-os-client",
+];
+
+/// How to log.
+#[derive(Clone, Debug, Args)]
+pub struct Log {
+    /// How much is logged: 0 warnings, 1 what happens, 4 each call to the cloud, 6 everything
+    #[arg(short = 'v', long = "v", value_name = "LEVEL", default_value_t = 2, global = true)]
+    pub verbosity: u8,
+
+    /// The form of the log on standard error
+    #[arg(
+        long = "log-format",
+        visible_alias = "logging-format",
+        value_name = "FORMAT",
+        default_value = "text",
+        global = true
+    )]
+    pub format: Format,
+}
+
+#[derive(Debug, Args)]
+struct ServeFlags {
+    /// Where to serve CSI: unix:///csi/csi.sock, unix://csi/csi.sock or tcp://HOST:PORT [env: CSI_ENDPOINT]
+    #[arg(long, value_name = "URL")]
+    endpoint: Option<String>,
+
+    /// cloud.conf; repeat it or use commas for several, of which later ones override earlier ones
+    #[arg(long, value_name = "FILE", value_parser = flags::list, action = ArgAction::Append)]
+    cloud_config: Vec<Vec<String>>,
+
+    /// The cloud to use, a section [Global "NAME"] of cloud.conf; repeatable; without it [Global]
+    #[arg(long, value_name = "NAME", value_parser = flags::list, action = ArgAction::Append)]
+    cloud_name: Vec<Vec<String>>,
+
+    /// The cloud of clouds.yaml to use, instead of or beneath cloud.conf's [Global]
+    #[arg(long, value_name = "NAME")]
+    cloud: Option<String>,
+
+    /// The name of this cluster, written into the metadata of the volumes it makes
+    #[arg(long, value_name = "NAME", default_value = "")]
+    cluster: String,
+
+    /// Tell Kubernetes the zones of nodes and volumes
+    #[arg(long, value_name = "BOOL", value_parser = go_bool(), num_args = 0..=1, require_equals = true,
+        default_value = "true", default_missing_value = "true", action = ArgAction::Set)]
+    with_topology: bool,
+
+    /// A further topology key of this node; repeatable, or k=v,k=v
+    #[arg(long, value_name = "KEY=VALUE", value_parser = flags::map, action = ArgAction::Append)]
+    additional_topology: Vec<BTreeMap<String, String>>,
+
+    /// Where to serve /metrics, /healthz and /readyz, such as :8080; nowhere if empty
+    #[arg(long, value_name = "ADDRESS", default_value = "")]
+    http_endpoint: String,
+
+    /// Serve the CSI controller
+    #[arg(long, value_name = "BOOL", value_parser = go_bool(), num_args = 0..=1, require_equals = true,
+        default_value = "true", default_missing_value = "true", action = ArgAction::Set)]
+    provide_controller_service: bool,
+
+    /// Serve the CSI node
+    #[arg(long, value_name = "BOOL", value_parser = go_bool(), num_args = 0..=1, require_equals = true,
+        default_value = "true", default_missing_value = "true", action = ArgAction::Set)]
+    provide_node_service: bool,
+
+    /// Read affinity and anti-affinity from annotations of PVCs; the provisioner needs --extra-create-metadata
+    #[arg(long, value_name = "BOOL", value_parser = go_bool(), num_args = 0..=1, require_equals = true,
+        default_value = "false", default_missing_value = "true", action = ArgAction::Set)]
+    pvc_annotations: bool,
+
+    /// A word to put before ours in the User-Agent of requests to the cloud; repeatable
+    #[arg(long, value_name = "WORD", action = ArgAction::Append)]
+    user_agent: Vec<String>,
+
+    /// The id of this node's server, instead of asking config drive, metadata service and DMI
+    #[arg(long, value_name = "UUID", default_value = "")]
+    node_id: String,
+
+    /// Where the links to disks by their serial are
+    #[arg(long, value_name = "DIR", default_value = "/dev/disk/by-id")]
+    device_dir: PathBuf,
+
+    /// The metadata service's URL
+    #[arg(long, value_name = "URL", default_value = "http://169.254.169.254")]
+    metadata_url: String,
+
+    /// The kubeconfig file for --pvc-annotations; the pod's own account if empty
+    #[arg(long, value_name = "FILE", default_value = "")]
+    kubeconfig: String,
+
+    #[arg(long, hide = true, value_name = "ID")]
+    nodeid: Option<String>,
+
+    #[arg(long, hide = true, value_parser = go_bool(), num_args = 0..=1, require_equals = true,
+        default_missing_value = "true", action = ArgAction::Set)]
+    node_service_no_os_client: Option<bool>,
+
+    #[arg(long, hide = true)]
+    master: Option<String>,
+
+    #[arg(long, hide = true)]
+    kube_api_qps: Option<String>,
+
+    #[arg(long, hide = true)]
+    kube_api_burst: Option<String>,
+
+    #[arg(long, hide = true)]
+    min_resync_period: Option<String>,
+}
+
+/// Take a volume through its life on a simulated cloud
+#[cfg(feature = "sandbox")]
+#[derive(Clone, Debug, Args)]
+pub struct Sandbox {
+    /// Keep the cloud and the driver running and print their addresses
+    #[arg(long)]
+    pub serve: bool,
+
+    /// Only the cloud, without the driver
+    #[arg(long)]
+    pub cloud_only: bool,
+
+    /// Where the cloud listens; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
+    pub listen: SocketAddr,
+
+    /// How long the cloud takes: none, lab (as measured on the test lab), production, or a duration such as 50ms for each call
+    #[arg(long, value_name = "LATENCY", default_value = "none", value_parser = latency)]
+    pub latency: Latency,
+
+    /// The seed of everything random
+    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    pub seed: u64,
+
+    /// Wait for a key while the volume is mounted, to look at it
+    #[arg(long)]
+    pub pause: bool,
+}
+
+/// How long a simulated cloud takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Latency {
+    None,
+    Lab,
+    Production,
+    Each(Duration),
+}
+
+/// What to do.
+#[derive(Debug)]
+pub enum Command {
+    Serve(Box<Serve>),
+    #[cfg(feature = "sandbox")]
+    Sandbox(Sandbox),
+}
+
+/// A parsed command line.
+#[derive(Debug)]
+pub struct Invocation {
+    pub command: Command,
+    pub log: Log,
+    /// Flags that are accepted and change nothing.
+    pub warnings: Vec<String>,
+}
+
+/// Serve CSI.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Serve {
+    pub endpoint: Endpoint,
+    pub cloud_config: Vec<PathBuf>,
+    /// "" is the unnamed cloud; never empty.
+    pub cloud_names: Vec<String>,
+    pub cloud: Option<String>,
+    pub cluster: String,
+    pub with_topology: bool,
+    pub additional_topology: BTreeMap<String, String>,
+    pub http_endpoint: Option<String>,
+    pub controller: bool,
+    pub node: bool,
+    pub pvc_annotations: bool,
+    pub user_agent: Vec<String>,
+    pub node_id: Option<String>,
+    pub device_dir: PathBuf,
+    pub metadata_url: String,
+    pub kubeconfig: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Endpoint {
+    Unix(PathBuf),
+    /// HOST:PORT.
+    Tcp(String),
+}
+
+/// A text to print instead of running: help and version, or what is wrong with the flags.
+#[derive(Debug)]
+pub struct Exit {
+    pub code: u8,
+    pub text: String,
+}
+
+/// `arguments` without the program's name.
+pub fn parse(arguments: impl IntoIterator<Item = String>, source: &dyn Source) -> Result<Invocation, Exit> {
+    let mut command = CommandLine::command();
+    let known: Vec<String> = command
+        .get_arguments()
+        .flat_map(|argument| argument.get_long_and_visible_aliases().unwrap_or_default())
+        .map(str::to_owned)
+        .collect();
+    let normal = flags::normalize(arguments, |name| {
+        ["help", "version"].contains(&name) || known.iter().any(|long| long == name)
+    });
+    if let Some(flag) = flags::detached_boolean(&normal.kept, &BOOLEANS) {
+        return Err(usage(&format!("{flag} takes its value after '=', as in {flag}=false")));
+    }
+    let name = command.get_name().to_owned();
+    let line = command
+        .try_get_matches_from_mut(std::iter::once(name).chain(normal.kept))
+        .and_then(|matches| CommandLine::from_arg_matches(&matches))
+        .map_err(|error| explain(&error))?;
+    let mut warnings: Vec<_> = normal
+        .ignored
+        .iter()
+        .map(|flag| format!("{flag} is ignored: the log goes to standard error"))
+        .collect();
+    let command = match line.command {
+        #[cfg(feature = "sandbox")]
+        Some(Other::Sandbox(sandbox)) => Command::Sandbox(sandbox),
+        #[cfg(not(feature = "sandbox"))]
+        Some(never) => match never {},
+        None => {
+            warnings.extend(line.serve.deprecations());
+            Command::Serve(Box::new(line.serve.finish(source)?))
+        }
+    };
+    Ok(Invocation { command, log: line.log, warnings })
+}
+
+impl ServeFlags {
+    fn finish(self, source: &dyn Source) -> Result<Serve, Exit> {
+        let endpoint = self.endpoint.filter(|url| !url.is_empty()).or_else(|| source.var("CSI_ENDPOINT"));
+        let endpoint =
+            endpoint.ok_or_else(|| usage("--endpoint is missing: give --endpoint unix:///csi/csi.sock"))?;
+        if !self.provide_controller_service && !self.provide_node_service {
+            return Err(usage(
+                "--provide-controller-service and --provide-node-service are both false: nothing is left to serve",
+            ));
+        }
+        let mut cloud_names: Vec<_> = self.cloud_name.into_iter().flatten().collect();
+        if cloud_names.is_empty() {
+            cloud_names.push(String::new());
+        }
+        Ok(Serve {
+            endpoint: Endpoint::parse(&endpoint)?,
+            cloud_config: self
+                .cloud_config
+                .into_iter()
+                .flatten()
+                .filter(|file| !file.is_empty())
+                .map(PathBuf::from)
+                .collect(),
+            cloud_names,
+            cloud: self.cloud.filter(|name| !name.is_empty()),
+            cluster: self.cluster,
+            with_topology: self.with_topology,
+            additional_topology: self.additional_topology.into_iter().flatten().collect(),
+            http_endpoint: given(self.http_endpoint),
+            controller: self.provide_controller_service,
+            node: self.provide_node_service,
+            pvc_annotations: self.pvc_annotations,
+            user_agent: self.user_agent,
+            node_id: given(self.node_id),
+            device_dir: self.device_dir,
+            metadata_url: self.metadata_url,
+            kubeconfig: given(self.kubeconfig).map(PathBuf::from),
+        })
+    }
+
+    fn deprecations(&self) -> Vec<String> {
+        [
+            (
+                self.nodeid.is_some(),
+                "--nodeid is ignored: the node finds its own id, or is told it with --node-id",
+            ),
+            (
+                self.node_service_no_os_client.is_some(),
+                "--node-service-no-os-client is ignored: the node never uses the cloud's API",
+            ),
+            (self.master.is_some(), "--master is ignored: give --kubeconfig, or run in a pod"),
+            (
+                self.kube_api_qps.is_some(),
+                "--kube-api-qps is ignored: a PVC is read only when a volume is created",
+            ),
+            (
+                self.kube_api_burst.is_some(),
+                "--kube-api-burst is ignored: a PVC is read only when a volume is created",
+            ),
+            (self.min_resync_period.is_some(), "--min-resync-period is ignored: PVCs are not cached"),
+        ]
+        .into_iter()
+        .filter(|(used, _)| *used)
+        .map(|(_, message)| message.to_owned())
+        .collect()
+    }
+}
+
+impl Endpoint {
+    /// `unix://csi/csi.sock` means /csi/csi.sock, as the existing driver's manifests write it.
+    fn parse(url: &str) -> Result<Self, Exit> {
+        let wrong = || usage("--endpoint is neither unix:///PATH nor tcp://HOST:PORT");
+        let (scheme, rest) = url.split_once("://").ok_or_else(wrong)?;
+        match scheme.to_ascii_lowercase().as_str() {
+            "unix" if !rest.trim_matches('/').is_empty() => {
+                Ok(Self::Unix(PathBuf::from(format!("/{}", rest.trim_start_matches('/')))))
+            }
+            "tcp" if rest.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok()) => {
+                Ok(Self::Tcp(rest.to_owned()))
+            }
+            _ => Err(wrong()),
+        }
+    }
+}
+
+fn given(text: String) -> Option<String> {
+    Some(text).filter(|text| !text.is_empty())
+}
+
+fn go_bool() -> ValueParser {
+    ValueParser::new(clap::builder::StringValueParser::new().try_map(|text| flags::boolean(&text)))
+}
+
+#[cfg(feature = "sandbox")]
+fn latency(text: &str) -> Result<Latency, String> {
+    match text {
+        "none" => Ok(Latency::None),
+        "lab" => Ok(Latency::Lab),
+        "production" => Ok(Latency::Production),
+        other => duration::parse(other)
+            .map(Latency::Each)
+            .ok_or_else(|| "it is not none, lab, production or a duration such as 50ms".to_owned()),
+    }
+}
+
+/// clap's words, with exit code 64 where they tell of a mistake.
+fn explain(error: &clap::Error) -> Exit {
+    let text: StyledStr = error.render();
+    let code = match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => 0,
+        _ => Error::EXIT,
+    };
+    Exit { code, text: text.to_string() }
+}
+
+fn usage(message: &str) -> Exit {
+    Exit { code: Error::EXIT, text: format!("error: {message}\n\nFor more information, try '--help'.\n") }
+}
+
+#[cfg(test)]
+mod tests;

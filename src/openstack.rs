@@ -7,6 +7,7 @@ mod error;
 mod exchange;
 mod fault;
 mod flight;
+pub mod http;
 mod id;
 mod keystone;
 mod layer;
@@ -34,7 +35,7 @@ use tower::util::BoxCloneSyncService;
 ///
 /// Its errors of the kinds `ConnectionRefused`, `HostUnreachable`, `NetworkUnreachable`, `NetworkDown`,
 /// `AddrNotAvailable` and `NotConnected` say that no connection was made: the request was not sent.
-pub type Http = BoxCloneSyncService<http::Request<Bytes>, http::Response<Bytes>, std::io::Error>;
+pub type Http = BoxCloneSyncService<::http::Request<Bytes>, ::http::Response<Bytes>, std::io::Error>;
 
 /// The clients of one cloud. Cheap to clone.
 #[derive(Clone, Debug)]

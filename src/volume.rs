@@ -19,7 +19,8 @@ pub use create::{Wanted, ZoneChoice};
 pub use error::{Condition, Error, Result};
 pub use list::{Listed, PageOf};
 
-pub use crate::openstack::{Record, ServerId, Volume, VolumeId, recorded};
+pub use crate::openstack::ledger::{Record, recorded};
+pub use crate::openstack::{ServerId, Volume, VolumeId};
 
 use crate::openstack::{Cinder, Cloud, Nova};
 use watch::Watch;

@@ -81,13 +81,17 @@ impl Volumes {
         self.nova.has_attachment(server, id).await.map_err(|error| Error::unsettled(&error))
     }
 
+    /// By Nova's default policy a tenant sees that the action failed, and not why
+    /// (`os_compute_api:os-instance-actions:events:details`).
     async fn attach_failed(&self, id: VolumeId, server: ServerId, sent: &Sent) -> Error {
         let mut why = "Nova accepted the attach and then gave it up".to_owned();
         if let Sent::Accepted(Some(request)) = sent {
-            why = format!("{why} (request {request})");
-            if let Ok(Some(action)) = self.nova.find_failed_action(server, request).await {
-                why = format!("{why}: {}", action.message);
-            }
+            let action = self.nova.find_failed_action(server, request).await;
+            let said = action
+                .ok()
+                .flatten()
+                .map_or(String::new(), |action| format!("Nova says {:?}, ", action.message));
+            why = format!("{why}: {said}and nova-compute's log has the reason under request {request}");
         }
         let reason = self.reason(id).await;
         Error::new(Condition::Failed, format!("{why}; {reason}. The volume is available again"))

@@ -89,6 +89,12 @@ struct State {
     polling: bool,
     /// The last look that failed since the last that didn't.
     failure: Option<String>,
+    /// When the latest list was answered: it may have waited for its turn before it was sent.
+    listed: Option<Instant>,
+    /// The cloud can't be asked for what changed: it is older than microversion 3.60.
+    too_old: bool,
+    /// Which of the two lists had the last turn.
+    deletions_had_turn: bool,
 }
 
 /// One look that somebody waits for.
@@ -194,7 +200,7 @@ impl Shared {
         state.asks.push(ask);
         if !state.polling {
             state.polling = true;
-            tokio::spawn(Poller::new(Arc::clone(self)).run());
+            tokio::spawn(Poller(Arc::clone(self)).run());
         }
         drop(state);
         self.asked.notify_one();

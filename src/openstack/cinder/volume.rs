@@ -1,6 +1,7 @@
 //! Volumes as Cinder shows them. Unknown fields are ignored, absent ones tolerated, wrong types are an error.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::SystemTime;
 
 use jiff::Timestamp;
@@ -127,6 +128,34 @@ impl From<String> for Status {
             "extending" => Status::Extending,
             _ => Status::Other(text),
         }
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Status::Creating => "creating",
+            Status::Available => "available",
+            Status::Reserved => "reserved",
+            Status::Attaching => "attaching",
+            Status::Detaching => "detaching",
+            Status::InUse => "in-use",
+            Status::Maintenance => "maintenance",
+            Status::Deleting => "deleting",
+            Status::AwaitingTransfer => "awaiting-transfer",
+            Status::Error => "error",
+            Status::ErrorDeleting => "error_deleting",
+            Status::ErrorBackingUp => "error_backing-up",
+            Status::ErrorRestoring => "error_restoring",
+            Status::ErrorExtending => "error_extending",
+            Status::BackingUp => "backing-up",
+            Status::RestoringBackup => "restoring-backup",
+            Status::Downloading => "downloading",
+            Status::Uploading => "uploading",
+            Status::Retyping => "retyping",
+            Status::Extending => "extending",
+            Status::Other(text) => text,
+        })
     }
 }
 

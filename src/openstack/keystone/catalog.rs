@@ -37,11 +37,13 @@ impl Catalog {
         let wanted = |listed: &&Listed| listed.is(options.interface, region);
         for kind in types(service) {
             let entries = self.0.iter().filter(|entry| entry.kind == *kind);
-            let mut urls = entries.flat_map(|entry| &entry.endpoints).filter(wanted).map(|listed| &listed.url);
+            let mut urls =
+                entries.flat_map(|entry| &entry.endpoints).filter(wanted).map(|listed| &listed.url);
             let usable = |url: &&String| *kind != "volume" || speaks_v3(url);
             if let Some(url) = urls.find(usable) {
-                return Endpoint::parse(url, service, project)
-                    .ok_or_else(|| unsupported(service, format!("the catalog's {kind} endpoint {url:?} is no URL")));
+                return Endpoint::parse(url, service, project).ok_or_else(|| {
+                    unsupported(service, format!("the catalog's {kind} endpoint {url:?} is no URL"))
+                });
             }
         }
         Err(unsupported(service, self.lacking(service, region, options.interface)))
@@ -126,7 +128,8 @@ impl Endpoint {
     pub fn version_root(&self) -> Url {
         let mut url = self.0.clone();
         let segments: Vec<&str> = self.0.path().split('/').collect();
-        let end = segments.iter().rposition(|segment| is_version(segment)).map_or(segments.len(), |at| at + 1);
+        let end =
+            segments.iter().rposition(|segment| is_version(segment)).map_or(segments.len(), |at| at + 1);
         url.set_path(&format!("{}/", segments[..end].join("/")));
         url
     }

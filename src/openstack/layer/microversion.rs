@@ -110,7 +110,9 @@ fn choose_blindly(request: &Request, version: Version) -> Result<Option<Microver
     match version {
         Version::Needed(needed) => Err(request.error(
             Kind::Unsupported,
-            format!("needs microversion {needed}, and ignore-volume-microversion is set in the configuration"),
+            format!(
+                "needs microversion {needed}, and ignore-volume-microversion is set in the configuration"
+            ),
         )),
         Version::Any | Version::Wanted(_) => Ok(None),
     }

@@ -51,6 +51,7 @@ fn is_passing(error: &Error) -> bool {
 
 fn note(error: &Error, pause: Duration) {
     let (service, operation) = (error.service.name(), error.operation);
-    metrics::counter!("openstack_api_retries_total", "service" => service, "operation" => operation).increment(1);
+    metrics::counter!("openstack_api_retries_total", "service" => service, "operation" => operation)
+        .increment(1);
     tracing::debug!(%error, pause_ms = pause.as_millis() as u64, "trying again");
 }

@@ -25,30 +25,19 @@ const ONE_LOOK: Duration = Duration::from_secs(30);
 #[derive(Debug, PartialEq, Eq)]
 enum Plan {
     End,
-    Sleep(Option<Instant>),
+    Sleep(Instant),
     /// A look for each of these.
     Each(Vec<Interest>),
     Changes(SystemTime),
     Deletions(Vec<VolumeId>),
 }
 
-pub struct Poller {
-    shared: Arc<Shared>,
-    listed: Option<Instant>,
-    /// Microversion 3.60 is there: what changed can be asked for.
-    lists_changes: bool,
-    /// Which of the two lists had the last turn.
-    last_was_deletions: bool,
-}
+pub struct Poller(pub Arc<Shared>);
 
 impl Poller {
-    pub fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, listed: None, lists_changes: true, last_was_deletions: false }
-    }
-
-    pub async fn run(mut self) {
+    pub async fn run(self) {
         loop {
-            let plan = self.plan(&mut self.shared.lock());
+            let plan = plan(&mut self.0.lock());
             match plan {
                 Plan::End => return,
                 Plan::Sleep(until) => self.sleep(until).await,
@@ -59,45 +48,19 @@ impl Poller {
         }
     }
 
-    fn plan(&self, state: &mut State) -> Plan {
-        state.asks.retain(|ask| !ask.reply.is_closed());
-        let Some(first) = state.asks.iter().map(|ask| ask.due).min() else {
-            state.polling = false;
-            return Plan::End;
-        };
-        let now = Instant::now();
-        let listing_from = self.listed.map_or(now, |listed| listed + LIST_EVERY);
-        if first > now {
-            return Plan::Sleep(Some(first));
-        }
-        if state.asks.len() <= FEW {
-            return Plan::Each(due(state, now, FEW));
-        }
-        if listing_from > now {
-            return Plan::Sleep(Some(listing_from));
-        }
-        if !self.lists_changes {
-            return Plan::Each(due(state, now, GETS_AT_ONCE));
-        }
-        if let Some(ask) = state.asks.iter().find(|ask| ask.asked + FULL_LOOK_AFTER <= now && ask.due <= now)
-        {
-            return Plan::Each(vec![ask.interest.clone()]);
-        }
-        crowd(state, self.last_was_deletions)
-    }
-
     /// Sleeps until then, or until somebody asks.
-    async fn sleep(&self, until: Option<Instant>) {
-        let time = until.map_or(ONE_LOOK, |until| until.saturating_duration_since(Instant::now()));
+    async fn sleep(&self, until: Instant) {
+        let time = until.saturating_duration_since(Instant::now());
         tokio::select! {
             biased;
-            () = self.shared.asked.notified() => {}
+            () = self.0.asked.notified() => {}
             () = pace::sleep(time) => {}
         }
     }
 
-    async fn look_at_each(&mut self, interests: Vec<Interest>) {
+    async fn look_at_each(&self, interests: Vec<Interest>) {
         let began = self.begin();
+        self.0.lock().listed = Some(began.at);
         let looks = join_all(interests.iter().map(|interest| self.look(interest))).await;
         for (interest, seen) in interests.iter().zip(looks) {
             self.deliver(&began, |ask| ask.interest == *interest, |_| Some(seen.clone()));
@@ -105,7 +68,7 @@ impl Poller {
     }
 
     async fn look(&self, interest: &Interest) -> openstack::Result<Seen> {
-        let cinder = &self.shared.cinder;
+        let cinder = &self.0.cinder;
         limited(async {
             match interest {
                 Interest::Named(name, _) => cinder.list_volumes_named(name).await.map(Seen::Named),
@@ -118,10 +81,11 @@ impl Poller {
         .await
     }
 
-    async fn list_changes(&mut self, since: SystemTime) {
+    async fn list_changes(&self, since: SystemTime) {
         let mut began = self.begin();
-        self.last_was_deletions = false;
-        match limited(self.shared.cinder.list_volumes_changed_since(since)).await {
+        let listed = limited(self.0.cinder.list_volumes_changed_since(since)).await;
+        self.listed(false);
+        match listed {
             Ok(changes) => {
                 began.clock = changes.date.unwrap_or(began.clock);
                 let volumes: BTreeMap<VolumeId, Volume> =
@@ -133,16 +97,17 @@ impl Poller {
                     |ask| listed(ask).map(|volume| Ok(Seen::Volume(Box::new(volume.clone())))),
                 );
             }
-            Err(error) if error.kind == Kind::Unsupported => self.lists_changes = false,
+            Err(error) if error.kind == Kind::Unsupported => self.0.lock().too_old = true,
             Err(error) => self.deliver(&began, |_| true, |_| Some(Err(error.clone()))),
         }
     }
 
     /// A volume that is no longer on the list of what is being deleted is gone, or its deletion failed: a GET tells.
-    async fn list_deletions(&mut self, ids: Vec<VolumeId>) {
+    async fn list_deletions(&self, ids: Vec<VolumeId>) {
         let began = self.begin();
-        self.last_was_deletions = true;
-        match limited(self.shared.cinder.list_volumes_being_deleted()).await {
+        let listed = limited(self.0.cinder.list_volumes_being_deleted()).await;
+        self.listed(true);
+        match listed {
             Ok(deleting) => {
                 let deleting: HashSet<_> = deleting.into_iter().collect();
                 let ended: Vec<_> =
@@ -155,10 +120,14 @@ impl Poller {
         }
     }
 
-    fn begin(&mut self) -> Began {
-        let at = Instant::now();
-        self.listed = Some(at);
-        Began { at, clock: self.shared.cinder.clock() }
+    fn begin(&self) -> Began {
+        Began { at: Instant::now(), clock: self.0.cinder.clock() }
+    }
+
+    fn listed(&self, deletions: bool) {
+        let mut state = self.0.lock();
+        state.listed = Some(Instant::now());
+        state.deletions_had_turn = deletions;
     }
 
     /// Answers every ask of those `concerned` that was there when the look began and that `seen` knows something for;
@@ -169,7 +138,7 @@ impl Poller {
         concerned: impl Fn(&Ask) -> bool,
         seen: impl Fn(&Ask) -> Option<openstack::Result<Seen>>,
     ) {
-        let mut state = self.shared.lock();
+        let mut state = self.0.lock();
         for mut ask in std::mem::take(&mut state.asks) {
             if ask.asked > began.at || !concerned(&ask) {
                 state.asks.push(ask);
@@ -213,6 +182,33 @@ impl Ask {
     }
 }
 
+/// What to look at next. The end is decided under the lock, so that no ask comes too late for it.
+fn plan(state: &mut State) -> Plan {
+    state.asks.retain(|ask| !ask.reply.is_closed());
+    let Some(first) = state.asks.iter().map(|ask| ask.due).min() else {
+        state.polling = false;
+        return Plan::End;
+    };
+    let now = Instant::now();
+    if first > now {
+        return Plan::Sleep(first);
+    }
+    if state.asks.len() <= FEW {
+        return Plan::Each(due(state, now, FEW));
+    }
+    let listing_from = state.listed.map_or(now, |listed| listed + LIST_EVERY);
+    if listing_from > now {
+        return Plan::Sleep(listing_from);
+    }
+    if state.too_old {
+        return Plan::Each(due(state, now, GETS_AT_ONCE));
+    }
+    if let Some(ask) = state.asks.iter().find(|ask| ask.asked + FULL_LOOK_AFTER <= now && ask.due <= now) {
+        return Plan::Each(vec![ask.interest.clone()]);
+    }
+    crowd(state)
+}
+
 /// The asks whose time has come, the longest waiting first.
 fn due(state: &State, now: Instant, most: usize) -> Vec<Interest> {
     let mut due: Vec<_> = state.asks.iter().filter(|ask| ask.due <= now).collect();
@@ -227,7 +223,7 @@ fn due(state: &State, now: Instant, most: usize) -> Vec<Interest> {
 }
 
 /// One list for all: of what changed since the oldest news, or of what is being deleted.
-fn crowd(state: &State, last_was_deletions: bool) -> Plan {
+fn crowd(state: &State) -> Plan {
     let mut deletions = Vec::new();
     let mut since = None;
     for ask in &state.asks {
@@ -239,7 +235,7 @@ fn crowd(state: &State, last_was_deletions: bool) -> Plan {
         }
     }
     match since {
-        Some(since) if deletions.is_empty() || last_was_deletions => Plan::Changes(since - OVERLAP),
+        Some(since) if deletions.is_empty() || state.deletions_had_turn => Plan::Changes(since - OVERLAP),
         _ => Plan::Deletions(deletions),
     }
 }

@@ -1,0 +1,169 @@
+use super::*;
+use crate::config::Fixed;
+
+type Row<'a> = (&'a [&'a str], fn(&Serve) -> bool);
+
+fn serve(arguments: &[&str]) -> Serve {
+    let arguments =
+        ["--endpoint=unix:///csi/csi.sock"].iter().chain(arguments).map(|text| (*text).to_owned());
+    match parse(arguments, &Fixed::default()).unwrap().command {
+        Command::Serve(serve) => *serve,
+        #[cfg(feature = "sandbox")]
+        Command::Sandbox(sandbox) => panic!("{sandbox:?}"),
+    }
+}
+
+fn run(arguments: &[&str]) -> Result<Invocation, Exit> {
+    parse(arguments.iter().map(|text| (*text).to_owned()), &Fixed::default())
+}
+
+#[test]
+fn the_flags_are_declared_without_contradiction() {
+    CommandLine::command().debug_assert();
+}
+
+#[test]
+fn without_flags_the_defaults_are_the_existing_drivers() {
+    let serve = serve(&[]);
+    assert!(serve.with_topology && serve.controller && serve.node && !serve.pvc_annotations);
+    assert_eq!(serve.cloud_names, [""]);
+    assert_eq!(serve.device_dir, PathBuf::from("/dev/disk/by-id"));
+    assert_eq!((serve.http_endpoint, serve.node_id, serve.cluster.as_str()), (None, None, ""));
+}
+
+#[test]
+fn go_style_flags_are_accepted() {
+    let table: [Row; 14] = [
+        (&["-cluster=k"], |serve| serve.cluster == "k"),
+        (&["-cluster", "k"], |serve| serve.cluster == "k"),
+        (&["--cluster", "k"], |serve| serve.cluster == "k"),
+        (&["--cluster="], |serve| serve.cluster.is_empty()),
+        (&["--with-topology=false"], |serve| !serve.with_topology),
+        (&["-with-topology=F"], |serve| !serve.with_topology),
+        (&["--with-topology", "--cluster=k"], |serve| serve.with_topology && serve.cluster == "k"),
+        (&["--pvc-annotations"], |serve| serve.pvc_annotations),
+        (&["--cloud-config=/a,/b", "--cloud-config", "/c"], |serve| {
+            serve.cloud_config == ["/a", "/b", "/c"].map(PathBuf::from)
+        }),
+        (&["--cloud-config="], |serve| serve.cloud_config.is_empty()),
+        (&["--cloud-name=a", "--cloud-name=b"], |serve| serve.cloud_names == ["a", "b"]),
+        (&["--cloud-name=,a"], |serve| serve.cloud_names == ["", "a"]),
+        (&["--additional-topology", "a=1,b=2", "--additional-topology=c=3"], |serve| {
+            serve.additional_topology.len() == 3
+        }),
+        (&["--user-agent=x y", "--user-agent=z"], |serve| serve.user_agent == ["x y", "z"]),
+    ];
+    for (arguments, expected) in table {
+        let serve = serve(arguments);
+        assert!(expected(&serve), "{arguments:?}: {serve:?}");
+    }
+}
+
+#[test]
+fn verbosity_has_all_of_klogs_spellings() {
+    for arguments in [&["-v", "4"][..], &["-v=4"], &["-v4"], &["--v=4"], &["--v", "4"]] {
+        let arguments = [&["--endpoint=tcp://0.0.0.0:1"], arguments].concat();
+        assert_eq!(run(&arguments).unwrap().log.verbosity, 4, "{arguments:?}");
+    }
+}
+
+#[test]
+fn endpoints_are_sockets_or_ports() {
+    let unix = |path: &str| Some(Endpoint::Unix(path.into()));
+    let table = [
+        ("unix:///csi/csi.sock", unix("/csi/csi.sock")),
+        ("unix://csi/csi.sock", unix("/csi/csi.sock")),
+        ("UNIX://csi/csi.sock", unix("/csi/csi.sock")),
+        ("tcp://127.0.0.1:10000", Some(Endpoint::Tcp("127.0.0.1:10000".into()))),
+        ("tcp://[::1]:10000", Some(Endpoint::Tcp("[::1]:10000".into()))),
+        ("/csi/csi.sock", None),
+        ("unix://", None),
+        ("unix:///", None),
+        ("tcp://host", None),
+        ("tcp://host:99999", None),
+        ("http://host:1", None),
+    ];
+    for (url, expected) in table {
+        assert_eq!(Endpoint::parse(url).ok(), expected, "{url}");
+    }
+}
+
+#[test]
+fn the_endpoint_may_come_from_the_environment() {
+    let source = Fixed::default().with_var("CSI_ENDPOINT", "unix://csi/csi.sock");
+    assert!(parse([], &source).is_ok());
+    assert!(run(&[]).unwrap_err().text.contains("--endpoint is missing"));
+}
+
+#[test]
+fn bad_flags_exit_64_with_a_sentence() {
+    let table: [(&[&str], &str); 9] = [
+        (&["--with-topology=maybe"], "neither true nor false"),
+        (&["--with-topology", "false"], "--with-topology takes its value after '='"),
+        (&["--clouster=k"], "'--cluster'"),
+        (&["-nonsense"], "unexpected argument"),
+        (&["--additional-topology=k"], "key=value"),
+        (&["--v=many"], "invalid digit"),
+        (&["--log-format=xml"], "possible values: text, json"),
+        (&["--provide-controller-service=false", "--provide-node-service=false"], "nothing is left to serve"),
+        (&["stray"], "stray"),
+    ];
+    for (arguments, expected) in table {
+        let exit = run(&[&["--endpoint=unix:///s"], arguments].concat()).unwrap_err();
+        assert!(exit.code == 64 && exit.text.contains(expected), "{arguments:?}: {}", exit.text);
+    }
+}
+
+#[test]
+fn help_and_version_are_no_mistakes() {
+    for arguments in [["--help"], ["-h"], ["-help"]] {
+        let exit = run(&arguments).unwrap_err();
+        assert_eq!(exit.code, 0);
+        for flag in ["--cloud-config", "--device-dir", "CSI_ENDPOINT"] {
+            assert!(exit.text.contains(flag), "{}", exit.text);
+        }
+        assert!(!exit.text.contains("--nodeid"), "deprecated flags aren't advertised");
+    }
+    let exit = run(&["--version"]).unwrap_err();
+    assert_eq!((exit.code, exit.text.trim()), (0, concat!("cinder-csi ", env!("CARGO_PKG_VERSION"))));
+}
+
+#[test]
+fn deprecated_and_klog_flags_are_accepted_with_a_warning() {
+    let arguments = [
+        "--endpoint=unix:///s",
+        "--nodeid=x",
+        "--node-service-no-os-client",
+        "--logtostderr",
+        "--kube-api-qps=5",
+        "--master",
+        "m",
+    ];
+    let warnings = run(&arguments).unwrap().warnings;
+    for flag in ["--nodeid", "--node-service-no-os-client", "--logtostderr", "--kube-api-qps", "--master"] {
+        assert!(warnings.iter().any(|warning| warning.starts_with(flag)), "{flag}: {warnings:?}");
+    }
+    assert_eq!(warnings.len(), 5);
+}
+
+#[test]
+#[cfg(feature = "sandbox")]
+fn the_sandbox_has_flags_of_its_own() {
+    let invocation =
+        run(&["sandbox", "--serve", "--latency=50ms", "--seed", "7", "-v", "4", "--listen=127.0.0.1:8776"])
+            .unwrap();
+    let Command::Sandbox(sandbox) = invocation.command else { panic!("{invocation:?}") };
+    assert!(sandbox.serve && !sandbox.cloud_only && !sandbox.pause);
+    assert_eq!(
+        (sandbox.latency, sandbox.seed, sandbox.listen.port()),
+        (Latency::Each(Duration::from_millis(50)), 7, 8776)
+    );
+    assert_eq!(invocation.log.verbosity, 4);
+    for (text, expected) in
+        [("lab", Latency::Lab), ("production", Latency::Production), ("none", Latency::None)]
+    {
+        assert_eq!(latency(text), Ok(expected));
+    }
+    assert_eq!(run(&["sandbox", "--latency=slow"]).unwrap_err().code, 64);
+    assert_eq!(run(&["sandbox", "--cluster=x"]).unwrap_err().code, 64);
+}

@@ -1,0 +1,129 @@
+//! The volumes room on a simulated cloud, in process: HTTP is the only thing that isn't there.
+
+#![allow(dead_code, reason = "each test crate uses its part of the bed")]
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use cinder_csi::openstack::{Cloud, Credential, Interface, Options, Scope, ServerId, Tls, User, UserDomain};
+use cinder_csi::pace::{self, Deadline};
+use cinder_csi::sandbox::{Call, Settings, SimulatedCloud};
+use cinder_csi::volume::{Volumes, Wanted, ZoneChoice};
+
+pub struct Bed {
+    pub cloud: SimulatedCloud,
+    pub volumes: Volumes,
+}
+
+pub fn options(user: &str, project: &str) -> Options {
+    let domain = || UserDomain::Name("Default".to_owned());
+    Options {
+        auth_url: "http://cloud.test/identity/v3".parse().unwrap(),
+        credential: Credential::Password {
+            user: User::Name { name: user.to_owned(), domain: domain() },
+            password: "labsecret".to_owned().into(),
+            scope: Scope::ProjectName { name: project.to_owned(), domain: domain() },
+        },
+        region: None,
+        interface: Interface::Public,
+        tls: Tls::default(),
+        user_agent: Vec::new(),
+        ignore_volume_microversion: false,
+    }
+}
+
+impl Bed {
+    pub fn new(settings: Settings) -> Self {
+        let cloud = SimulatedCloud::new(settings);
+        let volumes = controller(&cloud);
+        Self { cloud, volumes }
+    }
+
+    /// As [`Self::new`], with the token and the versions there already.
+    pub async fn warm(settings: Settings) -> Self {
+        let bed = Self::new(settings);
+        let volume = bed.volumes.ensure_created(&wanted("warm")).await.unwrap().id;
+        bed.volumes.ensure_attached(volume, bed.server("node-3")).await.unwrap();
+        bed.volumes.ensure_detached(volume, bed.server("node-3")).await.unwrap();
+        bed.volumes.ensure_deleted(volume).await.unwrap();
+        bed.cloud.reset_calls();
+        bed
+    }
+
+    pub fn server(&self, name: &str) -> ServerId {
+        self.cloud.server_id(name).parse().unwrap()
+    }
+
+    /// The requests since the last call of this function.
+    pub fn calls(&self) -> Vec<Call> {
+        let calls = self.cloud.calls();
+        self.cloud.reset_calls();
+        calls
+    }
+
+    /// Every volume that the project has, as the cloud knows it.
+    pub async fn all(&self) -> Vec<cinder_csi::volume::Volume> {
+        let page = controller(&self.cloud).page(None, None).await.unwrap();
+        page.volumes.into_iter().map(|listed| listed.volume).collect()
+    }
+}
+
+/// One more controller of the same cloud.
+pub fn controller(cloud: &SimulatedCloud) -> Volumes {
+    Volumes::new(Cloud::new(cloud.http(), options("csi", "k8s")))
+}
+
+pub fn wanted(name: &str) -> Wanted {
+    Wanted {
+        name: name.to_owned(),
+        size: 1,
+        size_limit: None,
+        volume_type: None,
+        zone: ZoneChoice::Any,
+        multiattach: false,
+        cluster: "kubernetes".to_owned(),
+        metadata: BTreeMap::new(),
+    }
+}
+
+/// Runs a call as an RPC whose caller waits so long.
+pub async fn rpc<T>(timeout: Duration, call: impl Future<Output = T>) -> T {
+    pace::within(Deadline::of_rpc(timeout), call).await
+}
+
+pub fn printed(calls: &[Call]) -> String {
+    calls.iter().map(|call| format!("{call}?{}\n", call.query)).collect()
+}
+
+impl Bed {
+    /// Asks the cloud as its owner would with another client: a path below `/volume/v3/PROJECT` and a body.
+    pub async fn post_to_cinder(&self, path: &str, body: serde_json::Value) -> serde_json::Value {
+        let login = serde_json::json!({"auth": {
+            "identity": {"methods": ["password"], "password": {"user": {
+                "name": "csi", "domain": {"name": "Default"}, "password": "labsecret"}}},
+            "scope": {"project": {"name": "k8s", "domain": {"name": "Default"}}}}});
+        let (head, token) = self.exchange("/identity/v3/auth/tokens", &login, None).await;
+        let project = token["token"]["project"]["id"].as_str().unwrap().to_owned();
+        let subject = head.headers["x-subject-token"].to_str().unwrap().to_owned();
+        self.exchange(&format!("/volume/v3/{project}{path}"), &body, Some(&subject)).await.1
+    }
+
+    async fn exchange(
+        &self,
+        path: &str,
+        body: &serde_json::Value,
+        token: Option<&str>,
+    ) -> (http::response::Parts, serde_json::Value) {
+        use tower::ServiceExt;
+        let mut request = http::Request::post(format!("http://cloud.test{path}"))
+            .header("content-type", "application/json")
+            .header("openstack-api-version", "volume 3.66");
+        if let Some(token) = token {
+            request = request.header("x-auth-token", token);
+        }
+        let request = request.body(body.to_string().into()).unwrap();
+        let (head, body) = self.cloud.http().oneshot(request).await.unwrap().into_parts();
+        assert!(head.status.is_success(), "{path}: {body:?}");
+        (head, serde_json::from_slice(&body).unwrap())
+    }
+}

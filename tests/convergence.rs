@@ -1,0 +1,264 @@
+//! Volumes become as asked, whatever the cloud does meanwhile. Time is tokio's, and paused.
+
+#[path = "bed/bed.rs"]
+mod bed;
+
+use std::time::Duration;
+
+use bed::{Bed, controller, printed, rpc, wanted};
+use cinder_csi::sandbox::{Fault, Latency, Mishap, Operation, Settings, Trouble};
+use cinder_csi::volume::{Condition, Wanted};
+use futures_util::future::{join, join_all};
+use http::Method;
+use tokio::time::Instant;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+fn taking(millis: u64) -> Settings {
+    Settings { latency: Latency::fixed(Duration::from_millis(millis)), ..Settings::default() }
+}
+
+/// The most lists that were made within one second.
+fn lists_a_second(calls: &[cinder_csi::sandbox::Call]) -> usize {
+    let lists: Vec<_> = calls
+        .iter()
+        .filter(|call| call.path == "/volumes/detail" || call.query.contains("deleting"))
+        .collect();
+    lists
+        .iter()
+        .map(|first| {
+            let second = first.at..first.at + Duration::from_secs(1);
+            lists.iter().filter(|call| second.contains(&call.at)).count()
+        })
+        .max()
+        .unwrap_or(0)
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operation_costs_few_calls() {
+    let bed = Bed::warm(Settings::default()).await;
+    let volume = bed.volumes.ensure_created(&wanted("pvc-1")).await.unwrap().id;
+    let calls = bed.calls();
+    assert!(calls.len() <= 4, "create:\n{}", printed(&calls));
+    let node = bed.server("node-1");
+    bed.volumes.ensure_attached(volume, node).await.unwrap();
+    let calls = bed.calls();
+    assert!(calls.len() <= 4, "publish:\n{}", printed(&calls));
+    bed.volumes.ensure_detached(volume, node).await.unwrap();
+    let calls = bed.calls();
+    assert!(calls.len() <= 3, "unpublish:\n{}", printed(&calls));
+    bed.volumes.ensure_deleted(volume).await.unwrap();
+    let calls = bed.calls();
+    assert!(calls.len() <= 3, "delete:\n{}", printed(&calls));
+    assert!(bed.all().await.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_call_changes_nothing() {
+    let bed = Bed::warm(Settings::default()).await;
+    let node = bed.server("node-1");
+    let volume = bed.volumes.ensure_created(&wanted("pvc-1")).await.unwrap();
+    bed.volumes.ensure_attached(volume.id, node).await.unwrap();
+    bed.calls();
+    assert_eq!(bed.volumes.ensure_created(&wanted("pvc-1")).await.unwrap().id, volume.id);
+    bed.volumes.ensure_attached(volume.id, node).await.unwrap();
+    bed.volumes.ensure_expanded(volume.id, 1).await.unwrap();
+    let calls = bed.calls();
+    assert!(calls.iter().all(|call| call.method == Method::GET), "{}", printed(&calls));
+    bed.volumes.ensure_detached(volume.id, node).await.unwrap();
+    bed.volumes.ensure_detached(volume.id, node).await.unwrap();
+    bed.volumes.ensure_deleted(volume.id).await.unwrap();
+    bed.volumes.ensure_deleted(volume.id).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hundred_waiters_share_five_lists_a_second() {
+    let bed = Bed::warm(taking(5000)).await;
+    let names: Vec<_> = (0..100).map(|n| wanted(&format!("pvc-{n}"))).collect();
+    let created = join_all(names.iter().map(|wanted| rpc(MINUTE, bed.volumes.ensure_created(wanted)))).await;
+    let ids: Vec<_> = created.into_iter().map(|volume| volume.unwrap().id).collect();
+    bed.calls();
+
+    let nodes = ["node-1", "node-2"].map(|name| bed.server(name));
+    // One server takes 26 disks.
+    let pairs: Vec<_> = ids.iter().copied().take(52).enumerate().map(|(n, id)| (id, nodes[n / 26])).collect();
+    let started = Instant::now();
+    let attached =
+        join_all(pairs.iter().map(|(id, node)| rpc(MINUTE, bed.volumes.ensure_attached(*id, *node)))).await;
+    assert!(attached.iter().all(Result::is_ok), "{attached:?}");
+    let calls = bed.calls();
+    assert!(lists_a_second(&calls) <= 5, "{} lists a second:\n{}", lists_a_second(&calls), printed(&calls));
+    let looks = calls.iter().filter(|call| call.method == Method::GET).count();
+    assert!(looks <= 52 + 5 * 15, "{looks} looks:\n{}", printed(&calls));
+    assert!(started.elapsed() < Duration::from_secs(8), "{:?}", started.elapsed());
+
+    let detached =
+        join_all(pairs.iter().map(|(id, node)| rpc(MINUTE, bed.volumes.ensure_detached(*id, *node)))).await;
+    assert!(detached.iter().all(Result::is_ok), "{detached:?}");
+    assert!(lists_a_second(&bed.calls()) <= 5);
+    let deleted = join_all(ids.iter().map(|id| rpc(MINUTE, bed.volumes.ensure_deleted(*id)))).await;
+    assert!(deleted.iter().all(Result::is_ok), "{deleted:?}");
+    assert!(lists_a_second(&bed.calls()) <= 5);
+    assert!(bed.all().await.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn clocks_five_minutes_apart_hide_nothing() {
+    for clock_skew in [-300, 300] {
+        let bed = Bed::warm(Settings { clock_skew, ..taking(3000) }).await;
+        let names: Vec<_> = (0..10).map(|n| wanted(&format!("pvc-{n}"))).collect();
+        let started = Instant::now();
+        let created =
+            join_all(names.iter().map(|wanted| rpc(MINUTE, bed.volumes.ensure_created(wanted)))).await;
+        assert!(created.iter().all(Result::is_ok), "{created:?}");
+        // The list of what changed found them, not the slow look of last resort.
+        assert!(started.elapsed() < Duration::from_secs(6), "skew {clock_skew}: {:?}", started.elapsed());
+        let calls = bed.calls();
+        assert!(calls.iter().any(|call| call.query.contains("updated_at")), "{}", printed(&calls));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cloud_that_cannot_list_what_changed_is_asked_volume_by_volume() {
+    let bed = Bed::warm(Settings { block_storage: (3, 59), ..taking(3000) }).await;
+    let names: Vec<_> = (0..10).map(|n| wanted(&format!("pvc-{n}"))).collect();
+    let created = join_all(names.iter().map(|wanted| rpc(MINUTE, bed.volumes.ensure_created(wanted)))).await;
+    assert!(created.iter().all(Result::is_ok), "{created:?}");
+    let calls = bed.calls();
+    assert!(!calls.iter().any(|call| call.query.contains("updated_at")), "{}", printed(&calls));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attach_that_fails_in_the_cloud_is_answered_at_the_next_look_with_its_reason() {
+    let bed = Bed::warm(taking(400)).await;
+    let volume = bed.volumes.ensure_created(&wanted("pvc-1")).await.unwrap().id;
+    bed.cloud.mishap(Mishap::Fails(Operation::Attach, "libvirt said no".to_owned()));
+    let started = Instant::now();
+    let error = rpc(MINUTE, bed.volumes.ensure_attached(volume, bed.server("node-1"))).await.unwrap_err();
+    assert_eq!(error.condition, Condition::Failed, "{error}");
+    assert!(error.message.contains("Error") && error.message.contains("req-"), "{error}");
+    assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_volume_that_cinder_cannot_make_is_removed_and_its_reason_told() {
+    let bed = Bed::warm(Settings::default()).await;
+    let nowhere = Wanted { volume_type: Some("lab-nowhere".to_owned()), ..wanted("pvc-1") };
+    let error = rpc(MINUTE, bed.volumes.ensure_created(&nowhere)).await.unwrap_err();
+    assert_eq!(error.condition, Condition::Exhausted, "{error}");
+    assert!(error.message.contains("schedule allocate volume"), "{error}");
+    assert!(bed.all().await.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_controllers_that_create_one_name_end_with_one_volume() {
+    for seed in 0..50 {
+        let latency = Latency::lab();
+        let bed = Bed::new(Settings { seed, latency, ..Settings::default() });
+        let other = controller(&bed.cloud);
+        let name = wanted("pvc-1");
+        let (ours, theirs) =
+            join(rpc(MINUTE, bed.volumes.ensure_created(&name)), rpc(MINUTE, other.ensure_created(&name)))
+                .await;
+        let (ours, theirs) = (ours.unwrap(), theirs.unwrap());
+        assert_eq!(ours.id, theirs.id, "seed {seed}");
+        assert_eq!(bed.all().await.len(), 1, "seed {seed}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_attach_is_found_by_the_next_call() {
+    let bed = Bed::warm(taking(5000)).await;
+    let volume = bed.volumes.ensure_created(&wanted("pvc-1")).await.unwrap().id;
+    let node = bed.server("node-1");
+    bed.calls();
+    let two = Duration::from_secs(2);
+    let error = rpc(two, bed.volumes.ensure_attached(volume, node)).await.unwrap_err();
+    assert_eq!(error.condition, Condition::TimedOut, "{error}");
+    assert!(error.message.contains("attaching"), "{error}");
+    rpc(MINUTE, bed.volumes.ensure_attached(volume, node)).await.unwrap();
+    let attaches = bed.calls().into_iter().filter(|call| call.method == Method::POST).count();
+    assert_eq!(attaches, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_detach_while_the_attach_goes_on_ends_detached() {
+    let bed = Bed::warm(taking(3000)).await;
+    let volume = bed.volumes.ensure_created(&wanted("pvc-1")).await.unwrap().id;
+    let node = bed.server("node-1");
+    rpc(Duration::from_secs(1), bed.volumes.ensure_attached(volume, node)).await.unwrap_err();
+    rpc(MINUTE, bed.volumes.ensure_detached(volume, node)).await.unwrap();
+    let shown = bed.volumes.show(volume).await.unwrap();
+    assert!(shown.published.is_empty());
+    assert_eq!(shown.volume.status.to_string(), "available");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_detach_that_fails_in_the_cloud_says_so() {
+    let bed = Bed::warm(taking(400)).await;
+    let volume = bed.volumes.ensure_created(&wanted("pvc-1")).await.unwrap().id;
+    let node = bed.server("node-1");
+    bed.volumes.ensure_attached(volume, node).await.unwrap();
+    bed.cloud.mishap(Mishap::Fails(Operation::Detach, "device is busy".to_owned()));
+    let error = rpc(MINUTE, bed.volumes.ensure_detached(volume, node)).await.unwrap_err();
+    assert_eq!(error.condition, Condition::Failed, "{error}");
+    rpc(MINUTE, bed.volumes.ensure_detached(volume, node)).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_reply_to_a_create_leaves_one_volume() {
+    for trouble in
+        [Trouble::ResetAfter, Trouble::FailedAfter(500), Trouble::FailedAfter(503), Trouble::ReplyLost]
+    {
+        let bed = Bed::warm(Settings::default()).await;
+        bed.cloud.fault(Fault::on(Method::POST, "/volumes", trouble.clone()));
+        let first = rpc(Duration::from_secs(5), bed.volumes.ensure_created(&wanted("pvc-1"))).await;
+        let second = rpc(MINUTE, bed.volumes.ensure_created(&wanted("pvc-1"))).await.unwrap();
+        if let Ok(first) = first {
+            assert_eq!(first.id, second.id, "{trouble:?}");
+        }
+        assert_eq!(bed.all().await.len(), 1, "{trouble:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_name_that_lists_show_late_still_ends_with_one_volume() {
+    let bed = Bed::warm(Settings::default()).await;
+    bed.cloud.mishap(Mishap::Unlisted(Duration::from_secs(3)));
+    bed.cloud.fault(Fault::on(Method::POST, "/volumes", Trouble::ResetAfter));
+    let name = wanted("pvc-1");
+    let first = rpc(Duration::from_secs(1), bed.volumes.ensure_created(&name)).await.unwrap_err();
+    assert_eq!(first.condition, Condition::TimedOut, "{first}");
+    // The second call doesn't see the first one's volume yet and makes another; the older one wins.
+    rpc(MINUTE, bed.volumes.ensure_created(&name)).await.unwrap();
+    pause(Duration::from_secs(5)).await;
+    rpc(MINUTE, bed.volumes.ensure_created(&name)).await.ok();
+}
+
+async fn pause(time: Duration) {
+    cinder_csi::pace::sleep(time).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_volume_with_snapshots_is_not_deleted_and_they_are_named() {
+    let bed = Bed::warm(Settings::default()).await;
+    let volume = bed.volumes.ensure_created(&wanted("pvc-1")).await.unwrap().id;
+    let order = serde_json::json!({"snapshot": {"volume_id": volume.to_string(), "name": "kept"}});
+    let made = bed.post_to_cinder("/snapshots", order).await;
+    let snapshot = made["snapshot"]["id"].as_str().unwrap().to_owned();
+    let error = rpc(MINUTE, bed.volumes.ensure_deleted(volume)).await.unwrap_err();
+    assert_eq!(error.condition, Condition::Precondition, "{error}");
+    assert!(error.message.contains(&snapshot), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_volume_grows_attached_and_not() {
+    let bed = Bed::warm(taking(300)).await;
+    let volume = bed.volumes.ensure_created(&wanted("pvc-1")).await.unwrap().id;
+    assert_eq!(bed.volumes.ensure_expanded(volume, 2).await.unwrap().size, 2);
+    bed.volumes.ensure_attached(volume, bed.server("node-1")).await.unwrap();
+    assert_eq!(bed.volumes.ensure_expanded(volume, 3).await.unwrap().size, 3);
+    bed.cloud.mishap(Mishap::Fails(Operation::Extend, "no room".to_owned()));
+    let error = rpc(MINUTE, bed.volumes.ensure_expanded(volume, 4)).await.unwrap_err();
+    assert_eq!(error.condition, Condition::Failed, "{error}");
+}
