@@ -1,1 +1,157 @@
-//! (being built)
+//! Disks, file systems and mounts of this machine.
+//!
+//! A [`Node`] decides; its [`Host`] does. Whatever changes a disk or a mount runs in a task of its own that holds the
+//! volume until it ends: see `claim.rs`.
+
+mod claim;
+mod device;
+mod error;
+mod expand;
+mod filesystem;
+mod host;
+mod instance;
+mod linux;
+mod mounts;
+mod options;
+mod place;
+mod publish;
+mod stage;
+mod stats;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+pub use error::{Condition, Error, Result};
+pub use filesystem::{FsType, UnknownFsType};
+pub use host::{
+    Command, FileKind, Flags, Hold, Host, MountCall, MountKind, Number, Output, Reply, Stat, Statfs, Uevents,
+};
+pub use instance::{Identity, Origin, Whoami};
+pub use linux::Linux;
+pub use publish::Publish;
+pub use stage::{FormatPolicy, Stage};
+pub use stats::{Stats, Usage};
+
+use crate::pace::Deadline;
+use claim::Claims;
+use device::Search;
+
+/// What the administrator decides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Where the links to the disks are: `/dev/disk/by-id`.
+    pub device_dir: PathBuf,
+    /// Ask the disk for its size before growing a file system.
+    pub rescan_on_resize: bool,
+}
+
+/// How a volume is used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Access {
+    Block,
+    Mount { fs: FsType, flags: Vec<String> },
+}
+
+/// What the attachment says of the disk. Absent where another driver made the attachment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Expected {
+    pub size_bytes: Option<u64>,
+    /// An encrypted volume's disk is smaller by its header.
+    pub encrypted: Option<bool>,
+    /// Nova's guess of a device name: told in errors, never believed.
+    pub device_path: Option<String>,
+}
+
+/// This node. Cheap to clone.
+#[derive(Clone)]
+pub struct Node {
+    host: Arc<dyn Host>,
+    settings: Settings,
+    claims: Claims,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { device_dir: "/dev/disk/by-id".into(), rescan_on_resize: false }
+    }
+}
+
+impl Node {
+    pub fn new(host: Arc<dyn Host>, settings: Settings) -> Self {
+        Self { host, settings, claims: Claims::default() }
+    }
+
+    /// Makes the volume usable on this node: its disk is found and verified, and for a file system formatted where that is
+    /// allowed, checked, grown and mounted.
+    pub async fn stage(&self, request: Stage) -> Result<()> {
+        let search = self.search(&request.volume, &request.expected);
+        self.claims.run(&request.volume.clone(), stage::stage(search, request)).await
+    }
+
+    /// Undoes [`Node::stage`], also after the disk has gone.
+    pub async fn unstage(&self, volume: &str, staging: &Path) -> Result<()> {
+        let work = stage::unstage(self.host.clone(), volume.to_owned(), staging.to_owned());
+        self.claims.run(volume, work).await
+    }
+
+    /// Shows a staged volume at one more path.
+    pub async fn publish(&self, request: Publish) -> Result<()> {
+        let search = self.search(&request.volume, &request.expected);
+        self.claims.run(&request.volume.clone(), publish::publish(search, request)).await
+    }
+
+    /// Undoes [`Node::publish`]: nothing is left at `target`.
+    pub async fn unpublish(&self, volume: &str, target: &Path) -> Result<()> {
+        let work = publish::unpublish(self.host.clone(), target.to_owned());
+        self.claims.run(volume, work).await
+    }
+
+    /// Room and use of the volume at `path`.
+    pub async fn stats(&self, volume: &str, path: &Path) -> Result<Stats> {
+        stats::stats(&*self.host, volume, path).await
+    }
+
+    /// Waits until the disk has `required` bytes, grows what is on it, and answers the disk's size.
+    pub async fn expand(
+        &self,
+        volume: &str,
+        path: &Path,
+        staging: Option<&Path>,
+        required: Option<u64>,
+    ) -> Result<u64> {
+        let expansion = expand::Expansion {
+            host: self.host.clone(),
+            settings: self.settings.clone(),
+            volume: volume.to_owned(),
+            path: path.to_owned(),
+            staging: staging.map(Path::to_owned),
+            required,
+        };
+        self.claims.run(volume, expansion.run()).await
+    }
+
+    /// Which Nova server this machine is.
+    pub async fn identify(&self, whoami: &Whoami) -> Result<Identity> {
+        instance::identify(&*self.host, whoami).await
+    }
+
+    /// Ends when no work on a disk is left, or at `deadline` (`false`): for an orderly exit of the process.
+    pub async fn idle(&self, deadline: Deadline) -> bool {
+        self.claims.idle(deadline).await
+    }
+
+    fn search(&self, volume: &str, expected: &Expected) -> Search {
+        Search {
+            host: self.host.clone(),
+            settings: self.settings.clone(),
+            volume: volume.to_owned(),
+            expected: expected.clone(),
+        }
+    }
+}
+
+impl std::fmt::Debug for Node {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Node").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,95 @@
+//! What can go wrong on a node, in the vocabulary of the CSI tables.
+
+use std::fmt::Display;
+
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Which row of the CSI error tables an error belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Condition {
+    /// The request itself is wrong.
+    Invalid,
+    /// Nothing of that volume is at the path that the request names.
+    NotFound,
+    /// The path holds this volume in a way that doesn't fit the request.
+    Exists,
+    /// The machine isn't in the state that the request needs; asking again alone doesn't help.
+    Precondition,
+    /// Another operation on this volume is still going.
+    Busy,
+    /// Not finished, and not known to have failed: ask again.
+    Unsettled,
+    /// A limit of this disk or of its file system.
+    OutOfRange,
+    /// The machine refused or failed.
+    Internal,
+}
+
+/// The cause, the object it concerns, and what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{object}: {cause}{}", next.as_deref().map(|next| format!("; {next}")).unwrap_or_default())]
+pub struct Error {
+    condition: Condition,
+    object: String,
+    cause: String,
+    next: Option<String>,
+}
+
+impl Error {
+    pub fn new(condition: Condition, object: impl Display, cause: impl Display) -> Self {
+        Self { condition, object: object.to_string(), cause: cause.to_string(), next: None }
+    }
+
+    /// What the reader of this error can do.
+    pub fn next(mut self, next: impl Display) -> Self {
+        self.next = Some(next.to_string());
+        self
+    }
+
+    pub fn condition(&self) -> Condition {
+        self.condition
+    }
+
+    pub fn internal(object: impl Display, cause: impl Display) -> Self {
+        Self::new(Condition::Internal, object, cause)
+    }
+
+    pub fn precondition(object: impl Display, cause: impl Display) -> Self {
+        Self::new(Condition::Precondition, object, cause)
+    }
+
+    pub fn invalid(object: impl Display, cause: impl Display) -> Self {
+        Self::new(Condition::Invalid, object, cause)
+    }
+
+    pub fn not_found(object: impl Display, cause: impl Display) -> Self {
+        Self::new(Condition::NotFound, object, cause)
+    }
+
+    pub fn unsettled(object: impl Display, cause: impl Display) -> Self {
+        Self::new(Condition::Unsettled, object, cause)
+    }
+}
+
+/// Names the object of a failed verb of the host.
+pub(super) trait On<T> {
+    fn on(self, object: impl Display, verb: &str) -> Result<T>;
+}
+
+impl<T> On<T> for std::io::Result<T> {
+    fn on(self, object: impl Display, verb: &str) -> Result<T> {
+        self.map_err(|error| Error::internal(object, format!("can't {verb}: {error}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_reads_as_object_cause_and_next_step() {
+        let error = Error::precondition("/dev/vdb", "it holds swap").next("detach it");
+        assert_eq!(error.to_string(), "/dev/vdb: it holds swap; detach it");
+        assert_eq!(Error::internal("a", "b").to_string(), "a: b");
+    }
+}

@@ -1,0 +1,198 @@
+//! File systems on a disk: what is there, making one, checking it, growing it.
+
+mod btrfs;
+mod ext;
+mod mark;
+mod probe;
+mod xfs;
+
+use std::fmt;
+use std::path::Path;
+use std::str::FromStr;
+
+use super::device::Disk;
+use super::error::{Error, On, Result};
+use super::host::{Command, Host, Output};
+pub(super) use probe::{Probe, WAY_OUT, probe};
+
+/// The file systems that this driver makes and mounts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FsType {
+    Ext3,
+    Ext4,
+    Xfs,
+    Btrfs,
+}
+
+/// xfs and ext drop a last group that is too small to be useful: less than this is grown.
+const SLACK: u64 = 16 << 20;
+
+impl FsType {
+    pub const ALL: [Self; 4] = [Self::Ext3, Self::Ext4, Self::Xfs, Self::Btrfs];
+
+    /// Its name to blkid, to mount(2) and in a StorageClass.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ext3 => "ext3",
+            Self::Ext4 => "ext4",
+            Self::Xfs => "xfs",
+            Self::Btrfs => "btrfs",
+        }
+    }
+
+    /// Whether it's checked and grown before it's mounted. xfs and btrfs replay their log at mount, and grow mounted only.
+    pub(super) fn is_ext(self) -> bool {
+        matches!(self, Self::Ext3 | Self::Ext4)
+    }
+}
+
+impl fmt::Display for FsType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for FsType {
+    type Err = UnknownFsType;
+
+    fn from_str(name: &str) -> std::result::Result<Self, UnknownFsType> {
+        Self::ALL.into_iter().find(|fs| fs.name() == name).ok_or_else(|| UnknownFsType(name.to_owned()))
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the file system type {0:?} is none of ext4, ext3, xfs and btrfs")]
+pub struct UnknownFsType(pub String);
+
+/// Makes `fs` on a disk that a probe found empty, or `again` where our own mkfs was cut off.
+pub(super) async fn make(
+    host: &dyn Host,
+    disk: &Disk,
+    volume: &str,
+    fs: FsType,
+    options: &[String],
+    again: bool,
+) -> Result<()> {
+    mark::write(host, disk, volume).await?;
+    let command = match fs {
+        FsType::Ext3 | FsType::Ext4 => ext::make(fs, options, &disk.path),
+        FsType::Xfs => xfs::make(options, &disk.path, again),
+        FsType::Btrfs => btrfs::make(options, &disk.path, again),
+    };
+    let program = command.program;
+    tracing::info!(%volume, disk = %disk.path.display(), %fs, again, "making a file system");
+    let output = run(host, disk, command).await?;
+    if output.code != Some(0) {
+        return Err(Error::internal(disk.path.display(), format!("{program} failed: {}", output.complaint()))
+            .next("see mkfs-options in the StorageClass and this node's kernel log"));
+    }
+    settle(host, disk, volume).await
+}
+
+/// Takes away the sign that a mkfs has begun: from here on the disk is never formatted again.
+pub(super) async fn settle(host: &dyn Host, disk: &Disk, volume: &str) -> Result<()> {
+    mark::erase(host, disk, volume).await
+}
+
+/// Checks an unmounted file system, as its own tools advise before a mount.
+pub(super) async fn check(host: &dyn Host, disk: &Disk, fs: FsType) -> Result<()> {
+    if !fs.is_ext() {
+        return Ok(());
+    }
+    let output = run(host, disk, ext::check(&disk.path)).await?;
+    ext::judge_check(&output).map_err(|problem| problem.into_error(&disk.path))
+}
+
+/// The bytes that the file system spans: `mounted` names where, unless it's none.
+pub(super) async fn size(host: &dyn Host, disk: &Disk, fs: FsType, mounted: Option<&Path>) -> Result<u64> {
+    let output = match (fs, mounted) {
+        (FsType::Ext3 | FsType::Ext4, _) => run(host, disk, ext::describe(&disk.path)).await?,
+        (FsType::Xfs, Some(point)) => run(host, disk, xfs::describe(point)).await?,
+        (FsType::Btrfs, Some(point)) => {
+            return Ok(host.statfs(point).await.on(point.display(), "read its file system's size")?.total);
+        }
+        (FsType::Xfs | FsType::Btrfs, None) => {
+            return Err(Error::internal(disk.path.display(), format!("{fs} tells its size only while mounted")));
+        }
+    };
+    let parsed = if fs == FsType::Xfs { xfs::parse(&output.stdout) } else { ext::parse(&output.stdout) };
+    parsed.ok_or_else(|| {
+        let cause = format!("can't learn the size of its {fs}: {}", output.complaint());
+        Error::internal(disk.path.display(), cause)
+    })
+}
+
+/// Whether a file system leaves a part of its disk unused.
+pub(super) fn is_short(fs_size: u64, disk_size: u64) -> bool {
+    fs_size + SLACK < disk_size
+}
+
+/// Grows the file system over its disk, unless it spans it, and proves that it does. Answers whether it grew.
+pub(super) async fn grow(host: &dyn Host, disk: &Disk, fs: FsType, mounted: Option<&Path>) -> Result<bool> {
+    let before = size(host, disk, fs, mounted).await?;
+    if !is_short(before, disk.size) {
+        return Ok(false);
+    }
+    if let (true, None) = (fs.is_ext(), mounted) {
+        // resize2fs wants a whole check of an unmounted file system first.
+        let output = run(host, disk, ext::check_all(&disk.path)).await?;
+        ext::judge_check(&output).map_err(|problem| problem.into_error(&disk.path))?;
+    }
+    let output = run(host, disk, grow_command(disk, fs, mounted)).await?;
+    if output.code != Some(0) {
+        return Err(refused_growth(disk, fs, &output));
+    }
+    let after = size(host, disk, fs, mounted).await?;
+    if is_short(after, disk.size) {
+        let cause = format!("its {fs} spans {after} bytes of {} after it was grown", disk.size);
+        return Err(Error::internal(disk.path.display(), cause).next("see this node's kernel log"));
+    }
+    Ok(true)
+}
+
+fn grow_command(disk: &Disk, fs: FsType, mounted: Option<&Path>) -> Command {
+    let place = mounted.unwrap_or(&disk.path);
+    match fs {
+        FsType::Ext3 | FsType::Ext4 => ext::grow(&disk.path),
+        FsType::Xfs => xfs::grow(place),
+        FsType::Btrfs => btrfs::grow(place),
+    }
+}
+
+fn refused_growth(disk: &Disk, fs: FsType, output: &Output) -> Error {
+    if fs.is_ext() && output.stderr.contains("Permission denied") {
+        let cause = format!("the kernel doesn't let this driver grow a mounted {fs} (CAP_SYS_RESOURCE is missing)");
+        return Error::precondition(disk.path.display(), cause)
+            .next("run the node plugin privileged, or stop the pods that use the volume: it grows when it's staged again");
+    }
+    Error::internal(disk.path.display(), format!("its {fs} didn't grow: {}", output.complaint()))
+}
+
+async fn run(host: &dyn Host, disk: &Disk, command: Command) -> Result<Output> {
+    let program = command.program;
+    host.run(command).await.on(disk.path.display(), &format!("run {program}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_known_file_systems_have_a_type() {
+        for fs in FsType::ALL {
+            assert_eq!(fs.name().parse(), Ok(fs));
+        }
+        for name in ["", "EXT4", "ext2", "ntfs", "ext4 "] {
+            assert!(name.parse::<FsType>().is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_file_system_is_short_when_a_useful_part_of_the_disk_is_unused() {
+        const GIB: u64 = 1 << 30;
+        assert!(is_short(GIB, 2 * GIB));
+        assert!(!is_short(GIB, GIB));
+        assert!(!is_short(GIB - SLACK, GIB));
+        assert!(!is_short(GIB, GIB / 2));
+    }
+}

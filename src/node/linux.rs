@@ -1,0 +1,334 @@
+//! The host that Linux is: the only file with system calls and commands.
+
+#![allow(clippy::disallowed_methods, reason = "this is the file that the other files are sent to")]
+
+use std::ffi::OsString;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Seek, SeekFrom};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use nix::fcntl::OFlag;
+use nix::mount::{MntFlags, MsFlags};
+use nix::sys::socket::{self, AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType};
+use nix::sys::stat::{major, minor};
+use tokio::io::unix::AsyncFd;
+
+use super::host::{
+    Command, FileKind, Flags, Hold, Host, MountCall, MountKind, Number, Output, Reply, Stat, Statfs, Uevents,
+};
+
+/// This machine.
+#[derive(Clone, Debug)]
+pub struct Linux {
+    search: OsString,
+}
+
+/// Where images and distributions put blkid, mkfs and their kin, whatever `PATH` a daemon is started with.
+const SEARCH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// O_DIRECT wants memory, offset and length in whole logical blocks; no disk's are larger than this.
+const ALIGNMENT: usize = 4096;
+
+/// The multicast group of the kernel's own events; group 2 is udev's.
+const KERNEL_EVENTS: u32 = 1;
+
+impl Default for Linux {
+    fn default() -> Self {
+        Self { search: SEARCH.into() }
+    }
+}
+
+impl Linux {
+    /// Looks for commands in `directory` first.
+    pub fn with_commands_in(directory: &Path) -> Self {
+        let mut search = directory.as_os_str().to_owned();
+        search.push(":");
+        search.push(SEARCH);
+        Self { search }
+    }
+}
+
+impl Host for Linux {
+    fn mount(&self, mount: MountCall) -> Reply<()> {
+        blocking(move || {
+            let (fs, data) = match &mount.kind {
+                MountKind::New { fs, data } => (Some(*fs), Some(data.as_str()).filter(|data| !data.is_empty())),
+                MountKind::Bind | MountKind::Rebind => (None, None),
+            };
+            let flags = mount_flags(mount.flags) | kind_flags(&mount.kind);
+            nix::mount::mount(Some(&mount.source), &mount.target, fs, flags, data).map_err(io::Error::from)
+        })
+    }
+
+    fn unmount(&self, point: &Path, lazy: bool) -> Reply<()> {
+        let point = point.to_owned();
+        let flags = if lazy { MntFlags::MNT_DETACH } else { MntFlags::empty() } | MntFlags::UMOUNT_NOFOLLOW;
+        blocking(move || nix::mount::umount2(&point, flags).map_err(io::Error::from))
+    }
+
+    fn mountinfo(&self) -> Reply<Vec<u8>> {
+        blocking(|| std::fs::read("/proc/self/mountinfo"))
+    }
+
+    fn run(&self, command: Command) -> Reply<Output> {
+        let mut child = tokio::process::Command::new(command.program);
+        child.args(&command.arguments).stdin(Stdio::null()).process_group(0);
+        child.env("PATH", &self.search).env("LC_ALL", "C");
+        Box::pin(async move {
+            let output = child.output().await.map_err(|error| match error.kind() {
+                io::ErrorKind::NotFound => io::Error::new(error.kind(), "the command is not installed"),
+                _ => error,
+            })?;
+            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+            Ok(Output { code: output.status.code(), stdout: text(&output.stdout), stderr: text(&output.stderr) })
+        })
+    }
+
+    fn statfs(&self, path: &Path) -> Reply<Statfs> {
+        let path = path.to_owned();
+        blocking(move || {
+            let found = nix::sys::statvfs::statvfs(&path)?;
+            let unit = found.fragment_size();
+            Ok(Statfs {
+                total: found.blocks() * unit,
+                free: found.blocks_free() * unit,
+                available: found.blocks_available() * unit,
+                inodes: found.files(),
+                free_inodes: found.files_free(),
+            })
+        })
+    }
+
+    fn stat(&self, path: &Path) -> Reply<Stat> {
+        let path = path.to_owned();
+        blocking(move || Ok(stat_of(&std::fs::metadata(path)?)))
+    }
+
+    fn canonical(&self, path: &Path) -> Reply<PathBuf> {
+        let path = path.to_owned();
+        blocking(move || std::fs::canonicalize(path))
+    }
+
+    fn list(&self, directory: &Path) -> Reply<Vec<OsString>> {
+        let directory = directory.to_owned();
+        blocking(move || std::fs::read_dir(directory)?.map(|entry| Ok(entry?.file_name())).collect())
+    }
+
+    fn make_directory(&self, path: &Path) -> Reply<()> {
+        let path = path.to_owned();
+        blocking(move || std::fs::create_dir_all(path))
+    }
+
+    fn make_file(&self, path: &Path) -> Reply<()> {
+        let path = path.to_owned();
+        blocking(move || {
+            let mut options = OpenOptions::new();
+            options.write(true).create(true).truncate(false).custom_flags(OFlag::O_NOFOLLOW.bits());
+            options.open(path).map(drop)
+        })
+    }
+
+    fn remove(&self, path: &Path) -> Reply<()> {
+        let path = path.to_owned();
+        blocking(move || match std::fs::symlink_metadata(&path)?.is_dir() {
+            true => std::fs::remove_dir(path),
+            false => std::fs::remove_file(path),
+        })
+    }
+
+    fn hold(&self, disk: &Path) -> Reply<Hold> {
+        let disk = disk.to_owned();
+        blocking(move || {
+            let file = File::open(disk)?;
+            Ok(Hold::new(stat_of(&file.metadata()?), file))
+        })
+    }
+
+    fn disk_size(&self, disk: &Path) -> Reply<u64> {
+        let disk = disk.to_owned();
+        blocking(move || File::open(disk)?.seek(SeekFrom::End(0)))
+    }
+
+    fn read_disk(&self, disk: &Path, offset: u64, length: usize) -> Reply<Vec<u8>> {
+        let disk = disk.to_owned();
+        blocking(move || {
+            let file = OpenOptions::new().read(true).custom_flags(OFlag::O_DIRECT.bits()).open(disk)?;
+            let mut memory = Aligned::new(length);
+            file.read_exact_at(memory.bytes(), offset)?;
+            Ok(memory.bytes().to_vec())
+        })
+    }
+
+    fn write_disk(&self, disk: &Path, offset: u64, bytes: Vec<u8>) -> Reply<()> {
+        let disk = disk.to_owned();
+        blocking(move || {
+            let direct = OFlag::O_DIRECT | OFlag::O_SYNC;
+            let file = OpenOptions::new().write(true).custom_flags(direct.bits()).open(disk)?;
+            let mut memory = Aligned::new(bytes.len());
+            memory.bytes().copy_from_slice(&bytes);
+            file.write_all_at(memory.bytes(), offset)
+        })
+    }
+
+    fn read(&self, path: &Path) -> Reply<Vec<u8>> {
+        let path = path.to_owned();
+        blocking(move || std::fs::read(path))
+    }
+
+    fn write(&self, path: &Path, bytes: &[u8]) -> Reply<()> {
+        let (path, bytes) = (path.to_owned(), bytes.to_owned());
+        blocking(move || std::fs::write(path, bytes))
+    }
+
+    fn uevents(&self) -> Reply<Box<dyn Uevents>> {
+        Box::pin(async {
+            let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+            let protocol = SockProtocol::NetlinkKObjectUEvent;
+            let socket = socket::socket(AddressFamily::Netlink, SockType::Datagram, flags, protocol)?;
+            socket::bind(socket.as_raw_fd(), &NetlinkAddr::new(0, KERNEL_EVENTS))?;
+            Ok(Box::new(Netlink(AsyncFd::new(socket)?)) as Box<dyn Uevents>)
+        })
+    }
+
+    fn get(&self, url: &str, timeout: Duration) -> Reply<Vec<u8>> {
+        let url = url.to_owned();
+        Box::pin(async move {
+            // reqwest asks for a TLS provider even where only http is spoken; a second installation changes nothing.
+            let _ = rustls::crypto::ring::default_provider().install_default();
+            let client = reqwest::Client::builder().no_proxy().timeout(timeout).build().map_err(io::Error::other)?;
+            let answer = client.get(url).send().await.map_err(io::Error::other)?;
+            let answer = answer.error_for_status().map_err(io::Error::other)?;
+            Ok(answer.bytes().await.map_err(io::Error::other)?.to_vec())
+        })
+    }
+}
+
+/// Kernel events, `action@devpath` and then `KEY=value`, each ended by a NUL.
+struct Netlink(AsyncFd<OwnedFd>);
+
+impl Uevents for Netlink {
+    fn next(&mut self) -> BoxFuture<'_, io::Result<()>> {
+        Box::pin(async {
+            loop {
+                let mut ready = self.0.readable().await?;
+                let mut event = vec![0; 16 << 10];
+                let received = ready.try_io(|socket| {
+                    Ok(socket::recv(socket.as_raw_fd(), &mut event, MsgFlags::empty())?)
+                });
+                match received {
+                    Ok(Ok(length)) if is_of_block_device(&event[..length]) => return Ok(()),
+                    // ENOBUFS: events were lost, so one may have been ours.
+                    Ok(Err(error)) if error.raw_os_error() == Some(nix::libc::ENOBUFS) => return Ok(()),
+                    Ok(Err(error)) => return Err(error),
+                    Ok(Ok(_)) | Err(_) => {}
+                }
+            }
+        })
+    }
+}
+
+/// Memory that O_DIRECT accepts.
+struct Aligned {
+    memory: Vec<u8>,
+    start: usize,
+    length: usize,
+}
+
+impl Aligned {
+    fn new(length: usize) -> Self {
+        let memory = vec![0; length + ALIGNMENT];
+        let start = memory.as_ptr().align_offset(ALIGNMENT).min(ALIGNMENT);
+        Self { memory, start, length }
+    }
+
+    fn bytes(&mut self) -> &mut [u8] {
+        &mut self.memory[self.start..self.start + self.length]
+    }
+}
+
+/// A system call on a sick disk can hang: it never runs on a thread that serves other calls.
+fn blocking<T: Send + 'static>(call: impl FnOnce() -> io::Result<T> + Send + 'static) -> Reply<T> {
+    Box::pin(async { tokio::task::spawn_blocking(call).await.map_err(io::Error::other)? })
+}
+
+fn is_of_block_device(event: &[u8]) -> bool {
+    event.split(|byte| *byte == 0).any(|field| field == b"SUBSYSTEM=block")
+}
+
+fn stat_of(found: &std::fs::Metadata) -> Stat {
+    let kind = found.file_type();
+    let kind = if kind.is_block_device() {
+        FileKind::BlockDevice(Number { major: major(found.rdev()), minor: minor(found.rdev()) })
+    } else if kind.is_dir() {
+        FileKind::Directory
+    } else if kind.is_file() {
+        FileKind::File
+    } else {
+        FileKind::Other
+    };
+    Stat { kind }
+}
+
+fn kind_flags(kind: &MountKind) -> MsFlags {
+    match kind {
+        MountKind::New { .. } => MsFlags::empty(),
+        MountKind::Bind => MsFlags::MS_BIND,
+        MountKind::Rebind => MsFlags::MS_BIND | MsFlags::MS_REMOUNT,
+    }
+}
+
+fn mount_flags(flags: Flags) -> MsFlags {
+    [
+        (flags.read_only, MsFlags::MS_RDONLY),
+        (flags.no_suid, MsFlags::MS_NOSUID),
+        (flags.no_dev, MsFlags::MS_NODEV),
+        (flags.no_exec, MsFlags::MS_NOEXEC),
+        (flags.no_atime, MsFlags::MS_NOATIME),
+        (flags.no_dir_atime, MsFlags::MS_NODIRATIME),
+        (flags.strict_atime, MsFlags::MS_STRICTATIME),
+        (flags.rel_atime, MsFlags::MS_RELATIME),
+        (flags.lazy_time, MsFlags::MS_LAZYTIME),
+        (flags.synchronous, MsFlags::MS_SYNCHRONOUS),
+        (flags.dir_sync, MsFlags::MS_DIRSYNC),
+    ]
+    .into_iter()
+    .filter_map(|(set, flag)| set.then_some(flag))
+    .collect()
+}
+
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_events_of_block_devices_wake() {
+        assert!(is_of_block_device(b"change@/devices/x\0ACTION=change\0SUBSYSTEM=block\0RESIZE=1\0"));
+        assert!(!is_of_block_device(b"add@/devices/x\0SUBSYSTEM=pci\0"));
+    }
+
+    #[test]
+    fn aligned_memory_is_aligned() {
+        for length in [512, 4096, 4 << 20] {
+            let mut memory = Aligned::new(length);
+            assert_eq!(memory.bytes().len(), length);
+            assert_eq!(memory.bytes().as_ptr() as usize % ALIGNMENT, 0);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_missing_command_says_so() {
+        let error = Linux::default().run(Command::new("mkfs.nowhere")).await.unwrap_err();
+        assert_eq!(error.to_string(), "the command is not installed");
+    }
+
+    #[tokio::test]
+    async fn the_kernel_lets_us_listen() {
+        Linux::default().uevents().await.unwrap();
+    }
+}

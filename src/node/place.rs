@@ -1,0 +1,118 @@
+//! A path and what is mounted there.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::device;
+use super::error::{Error, On, Result};
+use super::host::{FileKind, Host, Number};
+use super::mounts::{Mount, Mounts};
+
+/// What was seen at one moment.
+pub(super) struct Place {
+    /// Without links: as mountinfo spells it.
+    pub path: PathBuf,
+    /// Not followed into a dead disk: `None` where nothing is there or it can't be read.
+    pub kind: Option<FileKind>,
+    pub mounts: Mounts,
+}
+
+/// No one stacks more mounts on one path; a loop that doesn't end would hide that unmounting has no effect.
+const DEEPEST: usize = 64;
+
+impl Place {
+    pub async fn observe(host: &dyn Host, path: &Path) -> Result<Self> {
+        let path = real(host, path).await?;
+        let kind = host.stat(&path).await.ok().map(|stat| stat.kind);
+        Ok(Self { kind, mounts: mounts(host).await?, path })
+    }
+
+    pub fn mount(&self) -> Option<&Mount> {
+        self.mounts.at(&self.path)
+    }
+}
+
+pub(super) async fn mounts(host: &dyn Host) -> Result<Mounts> {
+    let text = host.mountinfo().await.on("/proc/self/mountinfo", "read it")?;
+    Mounts::parse(&text).ok_or_else(|| Error::internal("/proc/self/mountinfo", "a line of it isn't understood"))
+}
+
+/// The disk that a mount is of. mountinfo has an anonymous number for btrfs, but names its disk.
+pub(super) async fn disk_of(host: &dyn Host, mount: &Mount) -> Option<Number> {
+    if mount.device.major != 0 {
+        return Some(mount.device);
+    }
+    match host.stat(&mount.source).await.ok()?.kind {
+        FileKind::BlockDevice(number) => Some(number),
+        _ => None,
+    }
+}
+
+/// The places where the disk is in use: its file system mounted, or its device node bound.
+pub(super) async fn uses(host: &dyn Host, mounts: &Mounts, number: Number) -> Vec<PathBuf> {
+    let mut points = Vec::new();
+    for mount in mounts.iter() {
+        // The device node of a disk, bound somewhere, is a mount of devtmpfs (or of a container's tmpfs).
+        let bound = matches!(mount.fs.as_str(), "devtmpfs" | "tmpfs") && mount.root != Path::new("/");
+        let disk = match bound {
+            true => host.stat(&mount.point).await.ok().and_then(|stat| stat.kind.disk()),
+            false => disk_of(host, mount).await,
+        };
+        if disk == Some(number) {
+            points.push(mount.point.clone());
+        }
+    }
+    points
+}
+
+/// Unmounts all that is stacked on `path`. A disk that is gone is let go lazily: nothing can be written to it any more.
+pub(super) async fn clear(host: &dyn Host, path: &Path) -> Result<()> {
+    for _ in 0..DEEPEST {
+        let mounts = mounts(host).await?;
+        let Some(mount) = mounts.at(path) else { return Ok(()) };
+        match host.unmount(path, false).await {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::ResourceBusy && is_dead(host, mount).await => {
+                tracing::warn!(path = %path.display(), "the disk has gone while in use: unmounting lazily");
+                host.unmount(path, true).await.on(path.display(), "unmount it")?;
+            }
+            Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {
+                return Err(Error::precondition(path.display(), "a process still uses what is mounted there")
+                    .next("end it (`fuser -vm` names it), then ask again"));
+            }
+            Err(error) => return Err(Error::internal(path.display(), format!("can't unmount it: {error}"))),
+        }
+    }
+    Err(Error::internal(path.display(), format!("still a mount after it was unmounted {DEEPEST} times")))
+}
+
+async fn is_dead(host: &dyn Host, mount: &Mount) -> bool {
+    match disk_of(host, mount).await {
+        Some(number) => device::has_vanished(host, number).await,
+        None => mount.fs == "btrfs",
+    }
+}
+
+/// `path` without links. What is mounted there may be dead: then only its parents are looked at.
+async fn real(host: &dyn Host, path: &Path) -> Result<PathBuf> {
+    if let Ok(real) = host.canonical(path).await {
+        return Ok(real);
+    }
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(Error::invalid(path.display(), "not a path that anything can be mounted at"));
+    };
+    match host.canonical(parent).await {
+        Ok(parent) => Ok(parent.join(name)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(path.to_owned()),
+        Err(error) => Err(Error::internal(path.display(), format!("can't resolve it: {error}"))),
+    }
+}
+
+impl FileKind {
+    pub(super) fn disk(self) -> Option<Number> {
+        match self {
+            Self::BlockDevice(number) => Some(number),
+            _ => None,
+        }
+    }
+}

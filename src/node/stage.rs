@@ -1,0 +1,221 @@
+//! From an attached disk to a mounted file system.
+//!
+//! | on the disk | what happens |
+//! |---|---|
+//! | the file system asked for | checked, grown, mounted |
+//! | nothing, all areas readable and zero | formatted, unless the volume was made from data or is staged read-only |
+//! | our own mkfs, cut off | formatted again, likewise |
+//! | another file system, or anything else | refused, nothing is written |
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::device::{Disk, Search};
+use super::error::{Condition, Error, On, Result};
+use super::filesystem::{self, FsType, Probe};
+use super::host::{Host, MountCall, MountKind};
+use super::mounts::{self, Mount};
+use super::place::{self, Place};
+use super::{Access, Expected, options};
+
+/// A volume to be made usable at `staging`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stage {
+    pub volume: String,
+    pub staging: PathBuf,
+    pub access: Access,
+    pub expected: Expected,
+    pub format: FormatPolicy,
+    pub mkfs_options: Vec<String>,
+    pub read_only: bool,
+    /// The file system must span the disk afterwards. Without it a file system that can't grow is mounted as it is.
+    pub resize: bool,
+}
+
+/// Whether an empty disk may be formatted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FormatPolicy {
+    Allowed,
+    /// Made from a snapshot, a volume, a backup or an image: where it seems empty, something is wrong.
+    Never,
+}
+
+/// How the staging path stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Staged {
+    No,
+    Already,
+}
+
+/// What to do with the disk before it's mounted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Plan {
+    Format { again: bool },
+    Use,
+}
+
+/// What is asked of a file system volume.
+struct Ask<'a> {
+    volume: &'a str,
+    fs: FsType,
+    read_only: bool,
+    format: FormatPolicy,
+}
+
+pub(super) async fn stage(search: Search, request: Stage) -> Result<()> {
+    let disk = search.wait().await?;
+    let host = &*search.host;
+    match &request.access {
+        // A raw disk has nothing to prepare: it's bound when it's published.
+        Access::Block => Ok(()),
+        Access::Mount { fs, flags } => {
+            let (flags, data) = options::parse(flags)?;
+            let read_only = request.read_only || flags.read_only;
+            host.make_directory(&request.staging).await.on(request.staging.display(), "make the directory")?;
+            let place = Place::observe(host, &request.staging).await?;
+            let ask = Ask { volume: &request.volume, fs: *fs, read_only, format: request.format };
+            if plan_staged(place.mount(), is_of(host, place.mount(), &disk).await, &ask)? == Staged::No {
+                prepare(host, &disk, &ask, &request, &place).await?;
+                let flags = super::Flags { read_only, ..flags };
+                let kind = MountKind::New { fs: fs.name(), data };
+                mount(host, MountCall { source: disk.path.clone(), target: place.path.clone(), kind, flags }).await?;
+            }
+            if !read_only {
+                grow(host, &disk, &ask, &request, Some(&place.path)).await?;
+            }
+            Ok(())
+        }
+    }
+}
+
+pub(super) async fn unstage(host: Arc<dyn Host>, volume: String, staging: PathBuf) -> Result<()> {
+    let host = &*host;
+    let place = Place::observe(host, &staging).await?;
+    let Some(mount) = place.mount() else { return Ok(()) };
+    if let Some(number) = place::disk_of(host, mount).await {
+        let others = published(&place::uses(host, &place.mounts, number).await, &place.path);
+        if !others.is_empty() {
+            let cause = format!("the volume is still mounted at {}", others.join(", "));
+            return Err(Error::precondition(format!("volume {volume}"), cause).next("unpublish it there first"));
+        }
+    }
+    place::clear(host, &place.path).await
+}
+
+/// Where a disk is in use beside `staging`, which a tree bound elsewhere can show once more.
+fn published(uses: &[PathBuf], staging: &Path) -> Vec<String> {
+    let others = uses.iter().filter(|point| !mounts::mirrors(point, staging));
+    others.map(|point| point.display().to_string()).take(3).collect()
+}
+
+async fn is_of(host: &dyn Host, mount: Option<&Mount>, disk: &Disk) -> bool {
+    match mount {
+        Some(mount) => place::disk_of(host, mount).await == Some(disk.number),
+        None => false,
+    }
+}
+
+/// Makes the disk ready to be mounted.
+async fn prepare(host: &dyn Host, disk: &Disk, ask: &Ask<'_>, request: &Stage, place: &Place) -> Result<()> {
+    let in_use = place::uses(host, &place.mounts, disk.number).await;
+    refuse_borrowed(disk, &in_use)?;
+    let found = filesystem::probe(host, disk, ask.volume).await?;
+    if let Plan::Format { again } = plan_disk(&found, disk, ask)? {
+        return filesystem::make(host, disk, ask.volume, ask.fs, &request.mkfs_options, again).await;
+    }
+    if ask.read_only || !in_use.is_empty() {
+        return Ok(());
+    }
+    filesystem::settle(host, disk, ask.volume).await?;
+    filesystem::check(host, disk, ask.fs).await?;
+    if ask.fs.is_ext() {
+        grow(host, disk, ask, request, None).await?;
+    }
+    Ok(())
+}
+
+/// A disk without serial that is mounted elsewhere may be any disk of this machine, its root included.
+fn refuse_borrowed(disk: &Disk, in_use: &[PathBuf]) -> Result<()> {
+    match in_use.first() {
+        Some(point) if !disk.by_serial => {
+            let cause = format!("it has no serial and is in use already at {}", point.display());
+            Err(Error::precondition(disk.path.display(), cause)
+                .next("nothing was written; see whether the link leads to the right disk"))
+        }
+        _ => Ok(()),
+    }
+}
+
+async fn grow(host: &dyn Host, disk: &Disk, ask: &Ask<'_>, request: &Stage, mounted: Option<&Path>) -> Result<()> {
+    match filesystem::grow(host, disk, ask.fs, mounted).await {
+        Ok(grew) => {
+            if grew {
+                tracing::info!(volume = ask.volume, bytes = disk.size, "the file system has grown");
+            }
+            Ok(())
+        }
+        Err(error) if request.resize => Err(error),
+        Err(error) => {
+            tracing::warn!(volume = ask.volume, %error, "the file system stays smaller than its disk");
+            Ok(())
+        }
+    }
+}
+
+async fn mount(host: &dyn Host, call: MountCall) -> Result<()> {
+    let object = format!("{} at {}", call.source.display(), call.target.display());
+    host.mount(call).await.map_err(|error| {
+        let next = match error.raw_os_error() {
+            Some(22) => "a mount flag that this file system doesn't know, or a damaged file system: the kernel log tells",
+            Some(19) => "load the kernel module of this file system",
+            _ => "see this node's kernel log",
+        };
+        Error::internal(object, format!("can't mount it: {error}")).next(next)
+    })
+}
+
+fn plan_staged(mount: Option<&Mount>, is_this_disk: bool, ask: &Ask<'_>) -> Result<Staged> {
+    let Some(mount) = mount else { return Ok(Staged::No) };
+    let object = format!("volume {} at {}", ask.volume, mount.point.display());
+    if !is_this_disk || mount.root != Path::new("/") {
+        let cause = format!("something else is mounted there: {} ({})", mount.source.display(), mount.fs);
+        return Err(Error::precondition(object, cause).next("unmount it, then ask again"));
+    }
+    let differs = if mount.fs != ask.fs.name() {
+        format!("it's staged as {}, and {} is asked for", mount.fs, ask.fs)
+    } else if mount.is_read_only() != ask.read_only {
+        match ask.read_only {
+            true => "it's staged for writing, and reading only is asked for".into(),
+            false => "it's staged read-only (the kernel does that after an error, too), and writing is asked for".into(),
+        }
+    } else {
+        return Ok(Staged::Already);
+    };
+    Err(Error::new(Condition::Exists, object, differs).next("unstage it first"))
+}
+
+fn plan_disk(found: &Probe, disk: &Disk, ask: &Ask<'_>) -> Result<Plan> {
+    let object = format!("volume {} ({})", ask.volume, disk.path.display());
+    let refuse = |cause: String| Err(Error::precondition(&object, cause).next(filesystem::WAY_OUT));
+    let again = match found {
+        Probe::Found(fs) if fs == ask.fs.name() => return Ok(Plan::Use),
+        Probe::Found(fs) => {
+            let cause = format!("it holds {fs}, and {} is asked for", ask.fs);
+            return Err(Error::precondition(&object, cause)
+                .next("nothing was written; name the file system that it has in the PersistentVolume or StorageClass"));
+        }
+        Probe::Foreign(what) => return refuse(format!("it holds {what}")),
+        Probe::Empty => false,
+        Probe::Unfinished => true,
+    };
+    if ask.format == FormatPolicy::Never {
+        let cause = "it was made from data, and no file system is on it";
+        return Err(Error::precondition(object, cause).next("nothing was written; look at what it was made from"));
+    }
+    if ask.read_only {
+        let cause = "no file system is on it, and it's staged read-only";
+        return Err(Error::precondition(object, cause).next("nothing was written; stage it once for writing"));
+    }
+    Ok(Plan::Format { again })
+}
+

@@ -1,0 +1,42 @@
+//! How full a volume is.
+
+use std::path::Path;
+
+use super::error::{Error, On, Result};
+use super::host::{FileKind, Host};
+use super::place::Place;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stats {
+    pub bytes: Option<Usage>,
+    /// None for a raw disk, and for btrfs, which has no fixed number of them.
+    pub inodes: Option<Usage>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Usage {
+    pub total: u64,
+    /// None for a raw disk: only its user knows.
+    pub used: Option<u64>,
+    pub available: Option<u64>,
+}
+
+pub(super) async fn stats(host: &dyn Host, volume: &str, path: &Path) -> Result<Stats> {
+    let place = Place::observe(host, path).await?;
+    let object = format!("volume {volume} at {}", path.display());
+    if let Some(FileKind::BlockDevice(_)) = place.kind {
+        let total = host.disk_size(&place.path).await.on(object, "read its size")?;
+        return Ok(Stats { bytes: Some(Usage { total, used: None, available: None }), inodes: None });
+    }
+    if place.mount().is_none() {
+        return Err(Error::not_found(object, "no volume is published or staged there"));
+    }
+    let found = host.statfs(&place.path).await.on(object, "ask its file system")?;
+    let bytes = usage(found.total, found.free, found.available);
+    let inodes = (found.inodes > 0).then(|| usage(found.inodes, found.free_inodes, found.free_inodes));
+    Ok(Stats { bytes: Some(bytes), inodes })
+}
+
+fn usage(total: u64, free: u64, available: u64) -> Usage {
+    Usage { total, used: Some(total.saturating_sub(free)), available: Some(available) }
+}
