@@ -1,1 +1,152 @@
-//! (being built)
+//! The only wiring: settings become clients, clients become services, services are served.
+
+mod clouds;
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use thiserror::Error;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::{info, warn};
+
+use crate::cli::{self, Serve};
+use crate::config::{self, InstanceSource, Source};
+use crate::csi::{
+    Controller, ControllerSettings, Endpoint, Identity, NodeService, NodeSettings, Services, Topology,
+};
+use crate::node::{self, Linux, Node, Origin, Whoami};
+use crate::pace::Deadline;
+use crate::telemetry;
+use clouds::Clouds;
+
+/// Kubernetes kills a pod 30 s after it asked it to end.
+const DRAIN: Duration = Duration::from_secs(25);
+/// What Nova's libvirt driver can attach to one server, where the administrator sets no limit of his own
+/// (`max_disk_devices_to_attach` is unlimited by default, and the existing driver documents 256).
+const ATTACH_LIMIT: u16 = 256;
+
+/// Why the process can't serve.
+#[derive(Debug, Error)]
+pub enum Failure {
+    #[error("{0}")]
+    Settings(#[from] config::Error),
+    #[error("{0}")]
+    Io(#[from] io::Error),
+}
+
+impl Failure {
+    /// 64 is `EX_USAGE` of sysexits.h: restarting with the same settings doesn't help.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Failure::Settings(_) => 64,
+            Failure::Io(_) => 1,
+        }
+    }
+}
+
+/// Serves CSI until the process is told to end, then ends what is under way.
+pub async fn serve(
+    options: Serve,
+    source: Arc<dyn Source>,
+    metrics: telemetry::Metrics,
+) -> Result<(), Failure> {
+    if let Some(address) = &options.http_endpoint {
+        let listener = telemetry::bind(address).await?;
+        tokio::spawn(telemetry::serve(listener, metrics, || true));
+    }
+    let settings = config::NodeSettings::load(source.as_ref(), &options.cloud_config)?;
+    let topology = Topology {
+        enabled: options.with_topology,
+        additional: options.additional_topology.clone(),
+        ignore_volume_zone: settings.block_storage.ignore_volume_az,
+    };
+    let controller =
+        if options.controller { Some(controller(&options, source, topology.clone())?) } else { None };
+    let node = Node::new(Arc::new(Linux::default()), disks(&options, &settings));
+    let service = NodeService::new(node.clone(), node_settings(&options, &settings, topology));
+    let services = Services {
+        identity: Identity { serves_controller: options.controller, topology: options.with_topology },
+        controller,
+        node: options.node.then_some(service),
+    };
+    let endpoint = endpoint(&options.endpoint);
+    info!(?endpoint, controller = options.controller, node = options.node, "serving CSI");
+    let served = crate::csi::serve(&endpoint, services, told_to_end()?);
+    drain(served, &node).await?;
+    Ok(())
+}
+
+/// A second limit to the orderly end: a sidecar that keeps its connection open must not keep the process.
+async fn drain(served: impl Future<Output = io::Result<()>>, node: &Node) -> io::Result<()> {
+    let mut end = std::pin::pin!(told_to_end()?);
+    let mut served = std::pin::pin!(served);
+    tokio::select! {
+        result = &mut served => return result,
+        () = &mut end => info!("ending: no new calls, those under way have {DRAIN:?}"),
+    }
+    let deadline = Deadline::after(DRAIN);
+    if tokio::time::timeout(deadline.remaining(), served).await.is_err() {
+        warn!("calls were still under way at the end: the next process finds their work in the cloud");
+    }
+    if !node.idle(deadline).await {
+        warn!(
+            "work on a disk was still under way at the end: the next NodeStageVolume looks at the disk anew"
+        );
+    }
+    Ok(())
+}
+
+fn controller(options: &Serve, source: Arc<dyn Source>, topology: Topology) -> Result<Controller, Failure> {
+    let request = config::Request {
+        files: options.cloud_config.clone(),
+        clouds: options.cloud_names.clone(),
+        cloud: options.cloud.clone(),
+        user_agent: options.user_agent.clone(),
+    };
+    let clouds = Clouds::connect(source, request)?;
+    let volumes = clouds.volumes();
+    tokio::spawn(clouds.keep_current());
+    Ok(Controller::new(volumes, ControllerSettings { cluster: options.cluster.clone(), topology }))
+}
+
+fn disks(options: &Serve, settings: &config::NodeSettings) -> node::Settings {
+    node::Settings {
+        device_dir: options.device_dir.clone(),
+        rescan_on_resize: settings.block_storage.rescan_on_resize,
+    }
+}
+
+fn node_settings(options: &Serve, settings: &config::NodeSettings, topology: Topology) -> NodeSettings {
+    let order = settings.metadata.search_order.iter().map(|source| match source {
+        InstanceSource::ConfigDrive => Origin::ConfigDrive,
+        InstanceSource::MetadataService => Origin::MetadataService,
+    });
+    NodeSettings {
+        whoami: Whoami {
+            server: options.node_id.clone(),
+            order: order.collect(),
+            metadata_url: options.metadata_url.clone(),
+            timeout: settings.metadata.request_timeout,
+        },
+        topology,
+        attach_limit: settings.block_storage.node_volume_attach_limit.unwrap_or(ATTACH_LIMIT),
+    }
+}
+
+fn endpoint(endpoint: &cli::Endpoint) -> Endpoint {
+    match endpoint {
+        cli::Endpoint::Unix(path) => Endpoint::Unix(path.clone()),
+        cli::Endpoint::Tcp(address) => Endpoint::Tcp(address.clone()),
+    }
+}
+
+fn told_to_end() -> io::Result<impl Future<Output = ()>> {
+    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! {
+            _ = term.recv() => {}
+            _ = int.recv() => {}
+        }
+    })
+}

@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod create;
+pub mod node;
 pub mod size;
 
 use std::collections::HashMap;
@@ -10,7 +11,7 @@ use std::str::FromStr;
 
 use tonic::Status;
 
-use super::status::invalid;
+use super::status::{invalid, nothing_at};
 use crate::csi::proto::CapacityRange;
 
 /// The CSI specification's limit for a string without one of its own.
@@ -38,8 +39,28 @@ pub fn id<T: FromStr>(field: &str, value: &str) -> Result<Option<T>, Status> {
     Ok(text(field, value)?.parse().ok())
 }
 
+/// A required path at which something is looked for: nothing is at a relative one, as csi-sanity has it.
+pub fn place(field: &str, value: &str) -> Result<PathBuf, Status> {
+    let path = plain_path(field, value)?;
+    if !path.is_absolute() {
+        return Err(nothing_at(field, value));
+    }
+    Ok(path)
+}
+
 /// A required absolute path that stays where it says.
 pub fn path(field: &str, value: &str) -> Result<PathBuf, Status> {
+    let path = plain_path(field, value)?;
+    if !path.is_absolute() {
+        return Err(invalid(field, "must be an absolute path"));
+    }
+    if path == Path::new("/") {
+        return Err(invalid(field, "must not be the root directory"));
+    }
+    Ok(path)
+}
+
+fn plain_path(field: &str, value: &str) -> Result<PathBuf, Status> {
     if value.is_empty() {
         return Err(invalid(field, "is required"));
     }
@@ -50,14 +71,8 @@ pub fn path(field: &str, value: &str) -> Result<PathBuf, Status> {
         return Err(invalid(field, "has a control character"));
     }
     let path = Path::new(value);
-    if !path.is_absolute() {
-        return Err(invalid(field, "must be an absolute path"));
-    }
     if path.components().any(|component| component == Component::ParentDir) {
         return Err(invalid(field, "must not go through .."));
-    }
-    if path == Path::new("/") {
-        return Err(invalid(field, "must not be the root directory"));
     }
     Ok(path.components().collect())
 }
@@ -111,5 +126,7 @@ mod tests {
             assert_eq!(path("target_path", bad).unwrap_err().code(), Code::InvalidArgument, "{bad:?}");
         }
         assert_eq!(path("target_path", "/a/./b/").unwrap(), PathBuf::from("/a/b"));
+        assert_eq!(place("volume_path", "some/path").unwrap_err().code(), Code::NotFound);
+        assert_eq!(place("volume_path", "a/../b").unwrap_err().code(), Code::InvalidArgument);
     }
 }

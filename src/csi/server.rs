@@ -2,17 +2,16 @@
 
 mod rpc;
 
-pub use rpc::about;
-
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use tokio::net::{TcpListener, UnixListener};
 use tokio_stream::wrappers::{TcpListenerStream, UnixListenerStream};
 use tonic::transport::Server;
+
+pub use rpc::about;
 
 use super::proto::controller_server::ControllerServer;
 use super::proto::identity_server::IdentityServer;
@@ -23,11 +22,12 @@ use super::{Controller, Identity, NodeService};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Endpoint {
     Unix(PathBuf),
-    Tcp(SocketAddr),
+    /// HOST:PORT.
+    Tcp(String),
 }
 
 /// What is served there.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Services {
     pub identity: Identity,
     pub controller: Option<Controller>,

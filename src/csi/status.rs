@@ -4,28 +4,49 @@
 
 use tonic::{Code, Status};
 
-use crate::volume::{Condition, Error};
+use crate::{node, volume};
 
-impl From<Error> for Status {
-    fn from(error: Error) -> Self {
-        Status::new(code(error.condition), error.message)
+impl From<volume::Error> for Status {
+    fn from(error: volume::Error) -> Self {
+        Status::new(of_volume(error.condition), error.message)
     }
 }
 
-fn code(condition: Condition) -> Code {
+impl From<node::Error> for Status {
+    fn from(error: node::Error) -> Self {
+        Status::new(of_node(error.condition()), error.to_string())
+    }
+}
+
+fn of_volume(condition: volume::Condition) -> Code {
+    use volume::Condition as C;
     match condition {
-        Condition::Invalid => Code::InvalidArgument,
-        Condition::NotFound => Code::NotFound,
-        Condition::AlreadyExists => Code::AlreadyExists,
-        Condition::OutOfRange => Code::OutOfRange,
-        Condition::Exhausted => Code::ResourceExhausted,
-        Condition::Precondition => Code::FailedPrecondition,
-        Condition::Unauthenticated => Code::Unauthenticated,
-        Condition::Denied => Code::PermissionDenied,
-        Condition::Unavailable => Code::Unavailable,
-        Condition::Unsettled | Condition::StaleToken => Code::Aborted,
-        Condition::TimedOut => Code::DeadlineExceeded,
-        Condition::Failed => Code::Internal,
+        C::Invalid => Code::InvalidArgument,
+        C::NotFound => Code::NotFound,
+        C::AlreadyExists => Code::AlreadyExists,
+        C::OutOfRange => Code::OutOfRange,
+        C::Exhausted => Code::ResourceExhausted,
+        C::Precondition => Code::FailedPrecondition,
+        C::Unauthenticated => Code::Unauthenticated,
+        C::Denied => Code::PermissionDenied,
+        C::Unavailable => Code::Unavailable,
+        C::Unsettled | C::StaleToken => Code::Aborted,
+        C::TimedOut => Code::DeadlineExceeded,
+        C::Failed => Code::Internal,
+    }
+}
+
+fn of_node(condition: node::Condition) -> Code {
+    use node::Condition as C;
+    match condition {
+        C::Invalid => Code::InvalidArgument,
+        C::NotFound => Code::NotFound,
+        C::Exists => Code::AlreadyExists,
+        C::Precondition => Code::FailedPrecondition,
+        C::Busy => Code::Aborted,
+        C::Unsettled => Code::DeadlineExceeded,
+        C::OutOfRange => Code::OutOfRange,
+        C::Internal => Code::Internal,
     }
 }
 
@@ -41,6 +62,11 @@ pub fn out_of_range(field: &str, why: impl std::fmt::Display) -> Status {
 /// An object whose id no cloud could have given.
 pub fn unknown(what: &str, id: &str) -> Status {
     Status::not_found(format!("{what} {id:?} doesn't exist: a {what} id is a lower-case UUID"))
+}
+
+/// A path at which no volume can be.
+pub fn nothing_at(field: &str, path: &str) -> Status {
+    Status::not_found(format!("{field}: no volume is at {path:?}, which isn't an absolute path"))
 }
 
 pub fn panicked(method: &str) -> Status {

@@ -62,9 +62,8 @@ impl Claims {
     fn claim(&self, volume: &str) -> Result<Claim> {
         if !self.volumes().insert(volume.to_owned()) {
             let cause = "another operation on this volume is still going on this node";
-            return Err(
-                Error::new(Condition::Busy, format!("volume {volume}"), cause).next("ask again when it has ended")
-            );
+            return Err(Error::new(Condition::Busy, format!("volume {volume}"), cause)
+                .next("ask again when it has ended"));
         }
         Ok(Claim { claims: self.clone(), volume: volume.to_owned() })
     }

@@ -1,0 +1,84 @@
+//! The clouds that are configured, and again whenever their settings change.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tracing::{error, info, warn};
+
+use super::Failure;
+use crate::config::{self, Config, Source};
+use crate::csi;
+use crate::openstack::{Cloud, Http, Options, Proxy, http};
+use crate::pace;
+use crate::volume::Volumes;
+
+/// The kubelet writes a changed Secret within a minute; looking costs a read of a small file.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+pub struct Clouds {
+    source: Arc<dyn Source>,
+    watch: config::Watch,
+    clouds: BTreeMap<String, Cloud>,
+}
+
+impl Clouds {
+    /// Reads the settings and calls nobody.
+    pub fn connect(source: Arc<dyn Source>, request: config::Request) -> Result<Self, Failure> {
+        let (watch, config) = config::Watch::start(source.as_ref(), request);
+        let config = config?;
+        warn_of(&config);
+        let mut clouds = BTreeMap::new();
+        for (name, options) in &config.clouds {
+            let http = client(options, &config.proxy)?;
+            clouds.insert(name.clone(), Cloud::new(http, options.clone()));
+        }
+        Ok(Self { source, watch, clouds })
+    }
+
+    pub fn volumes(&self) -> csi::Clouds {
+        self.clouds.iter().map(|(name, cloud)| (name.clone(), Volumes::new(cloud.clone()))).collect()
+    }
+
+    /// Goes on with new credentials when their file has changed; what can't be used is told and the old ones stay.
+    pub async fn keep_current(mut self) {
+        loop {
+            pace::sleep(LOOK_EVERY).await;
+            match self.watch.poll(self.source.as_ref()) {
+                None => {}
+                Some(Ok(config)) => self.replace(&config),
+                Some(Err(error)) => error!(%error, "the changed settings can't be used: the old ones stay"),
+            }
+        }
+    }
+
+    fn replace(&self, config: &Config) {
+        warn_of(config);
+        for (name, cloud) in &self.clouds {
+            let Some(options) = config.clouds.get(name) else {
+                warn!(cloud = name, "the changed settings don't have this cloud: its old ones stay");
+                continue;
+            };
+            match client(options, &config.proxy) {
+                Ok(http) => {
+                    cloud.replace(http, options.clone());
+                    info!(cloud = name, "the settings have changed: they are used from now on");
+                }
+                Err(error) => {
+                    error!(cloud = name, %error, "the changed settings can't be used: the old ones stay")
+                }
+            }
+        }
+    }
+}
+
+fn client(options: &Options, proxy: &Proxy) -> io::Result<Http> {
+    http::client(&options.tls, proxy)
+}
+
+fn warn_of(config: &Config) {
+    for warning in &config.warnings {
+        warn!("{warning}");
+    }
+}

@@ -1,0 +1,216 @@
+//! The node's requests become types.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use tonic::Status;
+
+use super::access::{Access, access};
+use super::{path, place, text};
+use crate::csi::proto::volume_capability::access_mode::Mode;
+use crate::csi::proto::{NodeExpandVolumeRequest, NodePublishVolumeRequest, NodeStageVolumeRequest};
+use crate::csi::status::{self, invalid};
+use crate::node::{self, Expected, FormatPolicy, Publish, Stage};
+use crate::volume::VolumeId;
+
+/// The existing driver's mark on volumes that were made from data.
+const MADE_FROM_DATA: &str = "cinder.csi.openstack.org/resizeRequired";
+/// The kubelet's mark on inline ephemeral volumes.
+const EPHEMERAL: &str = "csi.storage.k8s.io/ephemeral";
+const MKFS_OPTIONS: &str = "mkfs-options";
+
+pub fn stage(request: &NodeStageVolumeRequest) -> Result<Stage, Status> {
+    text("volume_id", &request.volume_id)?;
+    let staging = path("staging_target_path", &request.staging_target_path)?;
+    let access = access(request.volume_capability.as_ref())?;
+    let volume = volume_id(&request.volume_id)?;
+    let context = &request.volume_context;
+    let from_data = context.get(MADE_FROM_DATA).is_some_and(|value| value == "true");
+    Ok(Stage {
+        volume,
+        staging,
+        expected: expected(&request.publish_context)?,
+        format: if from_data { FormatPolicy::Never } else { FormatPolicy::Allowed },
+        mkfs_options: mkfs_options(context.get(MKFS_OPTIONS).map_or("", String::as_str)),
+        read_only: access.is_read_only(),
+        resize: from_data,
+        access: for_node(access),
+    })
+}
+
+pub fn publish(request: &NodePublishVolumeRequest) -> Result<Publish, Status> {
+    text("volume_id", &request.volume_id)?;
+    let target = path("target_path", &request.target_path)?;
+    let access = access(request.volume_capability.as_ref())?;
+    if request.volume_context.get(EPHEMERAL).is_some_and(|value| value == "true") {
+        return Err(invalid(
+            "volume_context",
+            "inline ephemeral volumes aren't served: use a generic ephemeral volume",
+        ));
+    }
+    if request.staging_target_path.is_empty() {
+        return Err(Status::failed_precondition("staging_target_path: the volume must be staged first"));
+    }
+    Ok(Publish {
+        volume: volume_id(&request.volume_id)?,
+        staging: path("staging_target_path", &request.staging_target_path)?,
+        target,
+        expected: expected(&request.publish_context)?,
+        read_only: request.readonly || access.is_read_only(),
+        exclusive: access.mode == Mode::SingleNodeSingleWriter,
+        access: for_node(access),
+    })
+}
+
+/// What NodeExpandVolume names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expand {
+    pub volume: String,
+    pub path: PathBuf,
+    pub staging: Option<PathBuf>,
+    pub required: Option<u64>,
+}
+
+pub fn expand(request: &NodeExpandVolumeRequest) -> Result<Expand, Status> {
+    text("volume_id", &request.volume_id)?;
+    let path = place("volume_path", &request.volume_path)?;
+    let staging = match request.staging_target_path.as_str() {
+        "" => None,
+        staging => Some(super::path("staging_target_path", staging)?),
+    };
+    let range = request.capacity_range.unwrap_or_default();
+    if range.required_bytes < 0 || range.limit_bytes < 0 {
+        return Err(invalid("capacity_range", "is negative"));
+    }
+    if range.limit_bytes > 0 && range.limit_bytes < range.required_bytes {
+        return Err(invalid("capacity_range.limit_bytes", "is below required_bytes"));
+    }
+    let required = u64::try_from(range.required_bytes).ok().filter(|bytes| *bytes > 0);
+    Ok(Expand { volume: volume_id(&request.volume_id)?, path, staging, required })
+}
+
+/// No disk has another id's serial, so that nothing has to be looked for.
+fn volume_id(id: &str) -> Result<String, Status> {
+    id.parse::<VolumeId>().map(|id| id.to_string()).map_err(|_| status::unknown("volume", id))
+}
+
+fn for_node(access: Access) -> node::Access {
+    match access.mount {
+        None => node::Access::Block,
+        Some(mount) => node::Access::Mount { fs: mount.fs, flags: mount.flags },
+    }
+}
+
+/// What ControllerPublishVolume said of the disk; the existing driver says `DevicePath` only.
+fn expected(context: &HashMap<String, String>) -> Result<Expected, Status> {
+    let size = context.get("size").map(|text| text.parse());
+    let encrypted = context.get("encrypted").map(|text| text.parse());
+    Ok(Expected {
+        size_bytes: size.transpose().map_err(|error| invalid("publish_context.size", error))?,
+        encrypted: encrypted.transpose().map_err(|error| invalid("publish_context.encrypted", error))?,
+        device_path: context.get("DevicePath").cloned(),
+    })
+}
+
+/// As the existing driver has it: commas part options, blanks their arguments.
+fn mkfs_options(text: &str) -> Vec<String> {
+    text.split(',').flat_map(str::split_whitespace).map(str::to_owned).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use tonic::Code;
+
+    use super::*;
+    use crate::csi::proto::volume_capability::{AccessMode, AccessType, MountVolume};
+    use crate::csi::proto::{CapacityRange, VolumeCapability};
+
+    const ID: &str = "6f1f0c66-4c3e-4b7e-9d51-0a1b2c3d4e5f";
+
+    fn capability(mode: Mode) -> Option<VolumeCapability> {
+        Some(VolumeCapability {
+            access_mode: Some(AccessMode { mode: mode as i32 }),
+            access_type: Some(AccessType::Mount(MountVolume::default())),
+        })
+    }
+
+    fn staged() -> NodeStageVolumeRequest {
+        NodeStageVolumeRequest {
+            volume_id: ID.to_owned(),
+            staging_target_path: "/staging".to_owned(),
+            volume_capability: capability(Mode::SingleNodeWriter),
+            ..NodeStageVolumeRequest::default()
+        }
+    }
+
+    fn one(key: &str, value: &str) -> HashMap<String, String> {
+        HashMap::from([(key.to_owned(), value.to_owned())])
+    }
+
+    #[test]
+    fn a_volume_made_from_data_is_never_formatted() {
+        assert_eq!(stage(&staged()).unwrap().format, FormatPolicy::Allowed);
+        let restored = NodeStageVolumeRequest { volume_context: one(MADE_FROM_DATA, "true"), ..staged() };
+        let stage = stage(&restored).unwrap();
+        assert_eq!((stage.format, stage.resize), (FormatPolicy::Never, true));
+    }
+
+    #[test]
+    fn the_publish_context_of_either_driver_is_understood() {
+        let theirs = expected(&one("DevicePath", "/dev/vdb")).unwrap();
+        assert_eq!(theirs, Expected { device_path: Some("/dev/vdb".to_owned()), ..Expected::default() });
+        let mut ours = one("size", "1073741824");
+        ours.insert("encrypted".to_owned(), "true".to_owned());
+        let ours = expected(&ours).unwrap();
+        assert_eq!((ours.size_bytes, ours.encrypted), (Some(1 << 30), Some(true)));
+        assert_eq!(expected(&one("size", "large")).unwrap_err().code(), Code::InvalidArgument);
+    }
+
+    #[test]
+    fn mkfs_options_are_parted_by_commas_and_blanks() {
+        assert_eq!(
+            mkfs_options("-E nodiscard,-O ^metadata_csum"),
+            ["-E", "nodiscard", "-O", "^metadata_csum"]
+        );
+        assert!(mkfs_options("").is_empty());
+    }
+
+    #[test]
+    fn what_is_missing_or_bad_is_refused() {
+        let table = [
+            (NodeStageVolumeRequest { volume_id: String::new(), ..staged() }, Code::InvalidArgument),
+            (NodeStageVolumeRequest { volume_id: "short".to_owned(), ..staged() }, Code::NotFound),
+            (
+                NodeStageVolumeRequest { staging_target_path: "a/b".to_owned(), ..staged() },
+                Code::InvalidArgument,
+            ),
+            (
+                NodeStageVolumeRequest { staging_target_path: "/a/../b".to_owned(), ..staged() },
+                Code::InvalidArgument,
+            ),
+            (NodeStageVolumeRequest { volume_capability: None, ..staged() }, Code::InvalidArgument),
+        ];
+        for (request, code) in table {
+            assert_eq!(stage(&request).unwrap_err().code(), code, "{request:?}");
+        }
+        let publishing = NodePublishVolumeRequest {
+            volume_id: ID.to_owned(),
+            target_path: "/target".to_owned(),
+            staging_target_path: "/staging".to_owned(),
+            volume_capability: capability(Mode::SingleNodeSingleWriter),
+            ..NodePublishVolumeRequest::default()
+        };
+        assert!(publish(&publishing).unwrap().exclusive);
+        let unstaged = NodePublishVolumeRequest { staging_target_path: String::new(), ..publishing.clone() };
+        assert_eq!(publish(&unstaged).unwrap_err().code(), Code::FailedPrecondition);
+        let inline = NodePublishVolumeRequest { volume_context: one(EPHEMERAL, "true"), ..publishing };
+        assert_eq!(publish(&inline).unwrap_err().code(), Code::InvalidArgument);
+        let growing = NodeExpandVolumeRequest {
+            volume_id: ID.to_owned(),
+            volume_path: "/target".to_owned(),
+            capacity_range: Some(CapacityRange { required_bytes: 2, limit_bytes: 1 }),
+            ..NodeExpandVolumeRequest::default()
+        };
+        assert_eq!(expand(&growing).unwrap_err().code(), Code::InvalidArgument);
+    }
+}
