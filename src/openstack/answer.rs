@@ -93,9 +93,7 @@ fn kind(status: StatusCode, message: &str, retry_after: Option<Duration>) -> Kin
         403 => Kind::Forbidden,
         404 | 410 => Kind::NotFound,
         406 => Kind::Unsupported,
-        // Cinder sends "Retry-After: 0" with every exceeded quota: waiting doesn't help there.
-        // https://opendev.org/openstack/cinder/src/branch/master/cinder/api/v3/volumes.py
-        413 if retry_after.is_some_and(|time| !time.is_zero()) => Kind::Throttled,
+        413 if retry_after.is_some() => Kind::Throttled,
         413 => Kind::OverLimit,
         429 => Kind::Throttled,
         408 | 500.. => Kind::Unavailable,
@@ -128,15 +126,19 @@ fn date(headers: &HeaderMap) -> Option<SystemTime> {
     httpdate::parse_http_date(headers.get(header::DATE)?.to_str().ok()?).ok()
 }
 
-/// Seconds, or a date: <https://www.rfc-editor.org/rfc/rfc9110#name-retry-after>.
+/// Seconds, or a date: <https://www.rfc-editor.org/rfc/rfc9110#name-retry-after>. Zero is none: Cinder sends it with
+/// every exceeded quota, where waiting doesn't help
+/// (<https://opendev.org/openstack/cinder/src/branch/master/cinder/api/v2/volumes.py>).
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse::<u32>() {
-        return Some(Duration::from_secs(seconds.into()));
-    }
-    let until = httpdate::parse_http_date(text).ok()?;
-    let now = date(headers).unwrap_or_else(pace::now);
-    Some(until.duration_since(now).unwrap_or_default())
+    let pause = match text.parse::<u32>() {
+        Ok(seconds) => Duration::from_secs(seconds.into()),
+        Err(_) => {
+            let until = httpdate::parse_http_date(text).ok()?;
+            until.duration_since(date(headers).unwrap_or_else(pace::now)).ok()?
+        }
+    };
+    Some(pause).filter(|pause| !pause.is_zero())
 }
 
 #[cfg(test)]
@@ -185,7 +187,7 @@ mod tests {
     #[test]
     fn a_quota_is_no_throttle_though_cinder_sends_retry_after_zero() {
         let quota = error_of(Method::POST, 413, &[("retry-after", "0")], "{}");
-        assert_eq!(quota.kind, Kind::OverLimit);
+        assert_eq!((quota.kind, quota.retry_after), (Kind::OverLimit, None));
         let throttle = error_of(Method::POST, 413, &[("retry-after", "7")], "{}");
         assert_eq!((throttle.kind, throttle.retry_after), (Kind::Throttled, Some(Duration::from_secs(7))));
     }

@@ -12,7 +12,7 @@ use url::Url;
 use super::answer::Answer;
 use super::layer::Exchanges;
 use super::request::{Path, Request};
-use super::{Error, Http, Kind, Result, Service};
+use super::{Effect, Error, Http, Kind, Result, Service};
 
 const TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
 const SUBJECT: HeaderName = HeaderName::from_static("x-subject-token");
@@ -52,7 +52,7 @@ async fn send(mut http: Http, agent: HeaderValue, call: Addressed) -> Result<Ans
         Err(error) => Err(broken(&call.request, &error)),
     };
     result.map_err(|mut error| {
-        if error.effect == super::Effect::None {
+        if error.effect == Effect::None {
             sent.without_effect();
         }
         // An earlier attempt may still be in doubt.
@@ -73,34 +73,12 @@ fn patience(request: &Request) -> Option<Duration> {
 
 /// No answer came. Where no connection was made, nothing was done.
 fn broken(request: &Request, error: &io::Error) -> Error {
-    let unsent = matches!(
-        error.kind(),
-        ErrorKind::ConnectionRefused
-            | ErrorKind::HostUnreachable
-            | ErrorKind::NetworkUnreachable
-            | ErrorKind::NetworkDown
-            | ErrorKind::NotConnected
-            | ErrorKind::AddrNotAvailable
-    );
-    let mut failure = request.error(Kind::Unavailable, with_causes(error));
-    if unsent {
-        failure.effect = super::Effect::None;
-    }
-    failure
-}
-
-/// The text of an error from below says little without its causes: "error sending request" and nothing else.
-fn with_causes(error: &io::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.get_ref().and_then(|inner| inner.source());
-    while let Some(inner) = cause {
-        let words = inner.to_string();
-        if !text.contains(&words) {
-            text = format!("{text}: {words}");
-        }
-        cause = inner.source();
-    }
-    text
+    let (kind, effect) = match error.kind() {
+        ErrorKind::ConnectionRefused | ErrorKind::NotConnected => (Kind::Unavailable, Effect::None),
+        ErrorKind::InvalidInput => (Kind::Refused, Effect::None),
+        _ => (Kind::Unavailable, request.effect()),
+    };
+    Error { effect, ..request.error(kind, error.to_string()) }
 }
 
 fn message(call: &Addressed, agent: HeaderValue) -> Result<http::Request<Bytes>> {

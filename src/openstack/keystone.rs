@@ -107,7 +107,7 @@ impl Keystone {
         if error.status.is_some() {
             error.kind = Kind::Unauthenticated;
         }
-        error.message = format!("{}: {next}", error.message);
+        error.message = format!("{}; {next}", error.message.trim_end_matches('.'));
         error
     }
 }

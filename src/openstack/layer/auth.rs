@@ -37,8 +37,8 @@ fn is_unauthorized(error: &Error) -> bool {
 fn explained(mut error: Error) -> Error {
     if is_unauthorized(&error) {
         error.message = format!(
-            "{}: a new token of Keystone was refused, too; is this service's own account in Keystone in order?",
-            error.message
+            "{}; a new token of Keystone was refused, too: is the service's own account in Keystone in order?",
+            error.message.trim_end_matches('.')
         );
     }
     error
