@@ -194,14 +194,9 @@ mod tests {
 
     #[test]
     fn retry_after_may_be_a_date_on_the_clouds_clock() {
-        let headers = [
-            ("date", "Mon, 23 Nov 2020 13:36:28 GMT"),
-            ("retry-after", "Mon, 23 Nov 2020 13:36:58 GMT"),
-        ];
-        assert_eq!(
-            error_of(Method::GET, 429, &headers, "").retry_after,
-            Some(Duration::from_secs(30))
-        );
+        let headers =
+            [("date", "Mon, 23 Nov 2020 13:36:28 GMT"), ("retry-after", "Mon, 23 Nov 2020 13:36:58 GMT")];
+        assert_eq!(error_of(Method::GET, 429, &headers, "").retry_after, Some(Duration::from_secs(30)));
     }
 
     #[test]

@@ -114,7 +114,8 @@ impl Cinder {
         let part = page::one(&self.client, request.clone()).await?;
         self.clock.set(part.date);
         let next = part.next.map(|marker| marker.parse()).transpose();
-        let next = next.map_err(|_| request.error(Kind::Malformed, "the marker of the next page is no id"))?;
+        let next =
+            next.map_err(|_| request.error(Kind::Malformed, "the marker of the next page is no id"))?;
         Ok(Page { volumes: part.items, next })
     }
 
@@ -174,7 +175,8 @@ impl Cinder {
 
     /// GET /messages?resource_uuid=ID: the newest user message about this volume, if the cloud has (3.3+).
     pub async fn find_message(&self, id: VolumeId) -> Result<Option<String>> {
-        let request = get("list the volume's messages", &["messages"]).query("resource_uuid", id).version(MESSAGES);
+        let request =
+            get("list the volume's messages", &["messages"]).query("resource_uuid", id).version(MESSAGES);
         let messages: Vec<Message> = match self.all(request).await {
             Err(error) if error.kind == Kind::Unsupported => return Ok(None),
             messages => messages?,
@@ -214,3 +216,6 @@ fn seconds(time: SystemTime) -> String {
     let time = Timestamp::try_from(time).unwrap_or(Timestamp::UNIX_EPOCH);
     time.strftime("%Y-%m-%dT%H:%M:%S").to_string()
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,10 +10,10 @@ mod trace;
 
 use tower::Service;
 
+use super::Error;
 use super::answer::Answer;
 use super::exchange::Addressed;
 use super::request::Request;
-use super::Error;
 
 pub use limit::Limits;
 pub(super) use {

@@ -73,9 +73,11 @@ mod tests {
 
     #[test]
     fn the_marker_is_read_from_any_form_of_link() {
-        for href in
-            ["http://evil/v3/p/volumes/detail?limit=1&marker=m-1", "/volumes?marker=m-1&limit=1", "?marker=m%2D1"]
-        {
+        for href in [
+            "http://evil/v3/p/volumes/detail?limit=1&marker=m-1",
+            "/volumes?marker=m-1&limit=1",
+            "?marker=m%2D1",
+        ] {
             assert_eq!(marker(href).as_deref(), Some("m-1"), "{href}");
         }
         assert_eq!(marker("http://host/volumes?limit=1"), None);

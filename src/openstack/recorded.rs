@@ -50,6 +50,7 @@ struct State {
     replies: HashMap<String, VecDeque<Reply>>,
     seen: Vec<Seen>,
     tokens: u32,
+    revoked: Option<&'static str>,
 }
 
 impl Reply {
@@ -95,6 +96,11 @@ impl Recorded {
         self.0.lock().unwrap().replies.insert(call.to_owned(), replies.into_iter().collect());
     }
 
+    /// No service takes this token any more.
+    pub fn revoke(&self, token: &'static str) {
+        self.0.lock().unwrap().revoked = Some(token);
+    }
+
     pub fn seen(&self, call: &str) -> Vec<Seen> {
         self.0.lock().unwrap().seen.iter().filter(|seen| seen.call == call).cloned().collect()
     }
@@ -118,8 +124,14 @@ impl Recorded {
     fn answer(&self, request: http::Request<Bytes>) -> Reply {
         let mut state = self.0.lock().unwrap();
         let call = format!("{} {}", request.method(), request.uri().path());
-        let (query, headers) = (request.uri().query().unwrap_or_default().to_owned(), request.headers().clone());
+        let (query, headers) =
+            (request.uri().query().unwrap_or_default().to_owned(), request.headers().clone());
+        let sent = headers.get("x-auth-token").and_then(|token| token.to_str().ok());
+        let refused = sent.is_some() && sent == state.revoked;
         state.seen.push(Seen { call: call.clone(), query, headers, body: request.into_body() });
+        if refused {
+            return unauthorized().after(Duration::from_millis(10));
+        }
         if let Some(replies) = state.replies.get_mut(&call) {
             let last = replies.len() == 1;
             return if last { replies[0].clone() } else { replies.pop_front().unwrap() };
@@ -133,11 +145,12 @@ impl Recorded {
                 200,
                 json!({"versions": [{"id": "v3.0", "version": "3.71", "min_version": "3.0"}]}),
             ),
-            NOVA_VERSIONS => Reply::json(
-                200,
-                json!({"version": {"id": "v2.1", "version": "2.104", "min_version": "2.1"}}),
-            ),
-            _ => Reply::json(404, json!({"itemNotFound": {"code": 404, "message": "It could not be found."}})),
+            NOVA_VERSIONS => {
+                Reply::json(200, json!({"version": {"id": "v2.1", "version": "2.104", "min_version": "2.1"}}))
+            }
+            _ => {
+                Reply::json(404, json!({"itemNotFound": {"code": 404, "message": "It could not be found."}}))
+            }
         }
     }
 }

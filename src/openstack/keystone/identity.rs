@@ -66,7 +66,9 @@ fn body(credential: &Credential) -> Value {
         Credential::ApplicationCredential { by, secret } => {
             let mut proof = match by {
                 ApplicationCredential::Id(id) => json!({ "id": id }),
-                ApplicationCredential::Name { name, user } => json!({ "name": name, "user": user_json(user) }),
+                ApplicationCredential::Name { name, user } => {
+                    json!({ "name": name, "user": user_json(user) })
+                }
             };
             proof["secret"] = json!(secret.expose_secret());
             // It has its project in itself: naming a scope is refused.

@@ -51,7 +51,8 @@ fn is_passing(error: &Error) -> bool {
 
 fn note(error: &Error, pause: Duration) {
     let (service, operation) = (error.service.name(), error.operation);
-    metrics::counter!("openstack_api_retries_total", "service" => service, "operation" => operation).increment(1);
+    metrics::counter!("openstack_api_retries_total", "service" => service, "operation" => operation)
+        .increment(1);
     tracing::debug!(%error, pause_ms = pause.as_millis() as u64, "trying again");
 }
 
@@ -139,7 +140,12 @@ mod tests {
         let cloud = Recorded::default();
         cloud.on(
             VOLUME,
-            [Reply::new(503, ""), Reply::broken(ErrorKind::ConnectionReset), Reply::new(429, ""), volume("in-use")],
+            [
+                Reply::new(503, ""),
+                Reply::broken(ErrorKind::ConnectionReset),
+                Reply::new(429, ""),
+                volume("in-use"),
+            ],
         );
         call(&cloud.cloud(), VOLUME).await.unwrap();
     }
