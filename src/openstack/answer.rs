@@ -43,7 +43,12 @@ impl Answer {
 
     pub fn json<T: DeserializeOwned>(&self) -> Result<T> {
         serde_json::from_slice(&self.body).map_err(|error| {
-            self.malformed(format!("the answer can't be read: {error}: {}", fault::excerpt(&self.body)))
+            let excerpt = match self.service {
+                // It may show a password.
+                Service::Keystone => String::new(),
+                _ => format!(": {}", fault::excerpt(&self.body)),
+            };
+            self.malformed(format!("the answer can't be read: {error}{excerpt}"))
         })
     }
 
@@ -69,9 +74,13 @@ impl fmt::Debug for Answer {
 }
 
 fn classify(request: &Request, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Error {
-    let message = match fault::message(body) {
-        Some(message) => message,
-        None => status.canonical_reason().unwrap_or("no reason given").to_owned(),
+    let message = match (headers.get(header::LOCATION), fault::message(body)) {
+        (Some(target), _) if status.is_redirection() => {
+            let target = String::from_utf8_lossy(target.as_bytes());
+            format!("it points to {target:?}: is the endpoint in Keystone's catalog right?")
+        }
+        (_, Some(message)) => message,
+        _ => status.canonical_reason().unwrap_or("no reason given").to_owned(),
     };
     let retry_after = retry_after(headers);
     Error {
@@ -182,6 +191,13 @@ mod tests {
             assert_eq!(error.kind, kind, "{status} {words}");
             assert!(error.message.contains(words), "{error}");
         }
+    }
+
+    #[test]
+    fn a_redirection_is_named() {
+        let error = error_of(Method::POST, 301, &[("location", "https://other/v3/")], "<html>moved</html>");
+        assert_eq!((error.kind, error.effect), (Kind::Malformed, Effect::None));
+        assert!(error.message.contains("https://other/v3/"), "{error}");
     }
 
     #[test]

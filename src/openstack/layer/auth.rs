@@ -27,7 +27,8 @@ pub(in crate::openstack) fn auth<S: Exchanges>(keystone: Keystone, inner: S) -> 
 
 fn addressed(session: &Session, request: &Request) -> Result<Addressed> {
     let url = session.url(request)?;
-    Ok(Addressed { request: request.clone(), url, token: Some(session.token.clone()), subject: None })
+    let token = Some(session.token.clone());
+    Ok(Addressed { request: request.clone(), url, token, subject: None, proof: None })
 }
 
 fn is_unauthorized(error: &Error) -> bool {
@@ -49,11 +50,15 @@ mod tests {
     use std::time::Duration;
 
     use futures_util::future::join_all;
+    use secrecy::SecretString;
+    use serde_json::json;
 
     use super::super::super::recorded::{
-        CANARY, Recorded, Reply, Seen, TOKENS, VOLUME, VOLUME_ID, options, token, unauthorized, volume,
+        Recorded, Reply, Seen, TOKENS, VOLUME, VOLUME_ID, options, token, unauthorized, volume,
     };
-    use super::super::super::{Cloud, Effect, Kind, Limits, Volume};
+    use super::super::super::{
+        ApplicationCredential, Cloud, Credential, Effect, Kind, Limits, Options, Volume,
+    };
     use super::*;
     use crate::pace::{self, Deadline};
 
@@ -255,12 +260,25 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_secret_that_the_cloud_echoes_is_hidden() {
         let recorded = Recorded::default();
-        recorded.on(TOKENS, [Reply::new(400, format!("bad request: {CANARY}"))]);
-        let error = show(&recorded.cloud()).await.unwrap_err();
-        assert!(!format!("{error} {error:?}").contains("canary"), "{error}");
-        let recorded = Recorded::default();
         recorded.on(VOLUME, [Reply::new(400, "you sent X-Auth-Token: token-1")]);
         let error = show(&recorded.cloud()).await.unwrap_err();
         assert_eq!(error.message, "you sent X-Auth-Token: [hidden]");
+        let wild = || SecretString::from("can\"ary\\");
+        let by = ApplicationCredential::Id("a".into());
+        let credential = Credential::ApplicationCredential { by, secret: wild() };
+        recorded
+            .on(TOKENS, [Reply::json(400, json!({"message": format!("{} can\"ary\\ ", "x".repeat(388))}))]);
+        let cloud = Cloud::new(recorded.http(), Options { credential, ..options() });
+        let error = show(&cloud).await.unwrap_err();
+        assert!(error.message.contains("x [hid") && !error.message.contains("can"), "{error}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_password_that_is_a_word_of_the_catalog_hides_nothing() {
+        let recorded = Recorded::default();
+        recorded.on(VOLUME, [volume("available")]);
+        let Credential::Password { user, scope, .. } = options().credential else { unreachable!() };
+        let credential = Credential::Password { user, scope, password: SecretString::from("public") };
+        show(&Cloud::new(recorded.http(), Options { credential, ..options() })).await.unwrap();
     }
 }
