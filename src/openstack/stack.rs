@@ -77,6 +77,9 @@ mod tests {
             .with_max_level(tracing::Level::TRACE)
             .with_writer(move || writer.clone())
             .finish();
+        // While there is only one subscriber, tracing lets each thread, another test's too, decide for all what is
+        // logged: https://github.com/tokio-rs/tracing/issues/3611. With two it asks both.
+        let _second = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::new());
         let _guard = tracing::subscriber::set_default(subscriber);
         let mut seen = format!("{options:?}");
         let cloud = Cloud::new(recorded.http(), options);
