@@ -137,7 +137,7 @@ fn date(headers: &HeaderMap) -> Option<SystemTime> {
 
 /// Seconds, or a date: <https://www.rfc-editor.org/rfc/rfc9110#name-retry-after>. Zero is none: Cinder sends it with
 /// every exceeded quota, where waiting doesn't help
-/// (<https://opendev.org/openstack/cinder/src/branch/master/cinder/api/v2/volumes.py>).
+/// (<https://opendev.org/openstack/cinder/src/branch/master/cinder/exception.py>).
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
     let pause = match text.parse::<u32>() {

@@ -53,7 +53,7 @@ struct OneAction {
 struct Action {
     request_id: String,
     message: Option<String>,
-    /// Left out below 2.51 for all but administrators.
+    /// Below 2.51 they are for administrators only.
     #[serde(default)]
     events: Vec<Event>,
 }
@@ -84,7 +84,7 @@ impl Nova {
         }
     }
 
-    /// POST /servers/ID/os-volume_attachments at 2.60 (2.1 where the cloud is older). Returns the request id.
+    /// POST /servers/ID/os-volume_attachments at 2.60, or the newest that an older cloud has. Returns the request id.
     pub async fn attach_volume(&self, server: ServerId, volume: VolumeId) -> Result<Option<String>> {
         let path = ["servers", &server.to_string(), "os-volume_attachments"];
         let body = json!({ "volumeAttachment": { "volumeId": volume.to_string() } });

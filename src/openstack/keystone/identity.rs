@@ -36,9 +36,14 @@ fn secret(credential: &Credential) -> &SecretString {
 /// What to look at when Keystone refuses.
 pub(super) fn next_step(credential: &Credential) -> String {
     match credential {
-        Credential::Password { user, .. } => {
+        Credential::Password { user, scope, .. } => {
             let name = named(user);
-            format!("check the password, the domains and the project of {name} in the cloud's configuration")
+            let scope = match scope {
+                Scope::Trust(_) => "trust",
+                Scope::Unscoped => "default project",
+                Scope::ProjectId(_) | Scope::ProjectName { .. } => "project",
+            };
+            format!("check the password, the domain and the {scope} of {name} in the cloud's configuration")
         }
         Credential::ApplicationCredential { .. } => {
             "check the id (or name and user) and the secret of the application credential, and whether it has expired"
