@@ -15,6 +15,8 @@ pub mod ledger;
 mod nova;
 mod options;
 mod page;
+#[cfg(test)]
+mod recorded;
 mod request;
 mod stack;
 
@@ -33,8 +35,8 @@ use tower::util::BoxCloneSyncService;
 
 /// The innermost service: one HTTP exchange. reqwest, or the sandbox's router called in process.
 ///
-/// Its errors of the kinds `ConnectionRefused`, `HostUnreachable`, `NetworkUnreachable`, `NetworkDown`,
-/// `AddrNotAvailable` and `NotConnected` say that no connection was made: the request was not sent.
+/// Its errors of the kinds `ConnectionRefused`, `NotConnected` and `InvalidInput` say that nothing of the request was
+/// sent; after any other it may have arrived.
 pub type Http = BoxCloneSyncService<::http::Request<Bytes>, ::http::Response<Bytes>, std::io::Error>;
 
 /// The clients of one cloud. Cheap to clone.

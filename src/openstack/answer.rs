@@ -43,7 +43,12 @@ impl Answer {
 
     pub fn json<T: DeserializeOwned>(&self) -> Result<T> {
         serde_json::from_slice(&self.body).map_err(|error| {
-            self.malformed(format!("the answer can't be read: {error}: {}", fault::excerpt(&self.body)))
+            let excerpt = match self.service {
+                // It may show a password.
+                Service::Keystone => String::new(),
+                _ => format!(": {}", fault::excerpt(&self.body)),
+            };
+            self.malformed(format!("the answer can't be read: {error}{excerpt}"))
         })
     }
 
@@ -69,9 +74,13 @@ impl fmt::Debug for Answer {
 }
 
 fn classify(request: &Request, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Error {
-    let message = match fault::message(body) {
-        Some(message) => message,
-        None => status.canonical_reason().unwrap_or("no reason given").to_owned(),
+    let message = match (headers.get(header::LOCATION), fault::message(body)) {
+        (Some(target), _) if status.is_redirection() => {
+            let target = String::from_utf8_lossy(target.as_bytes());
+            format!("it points to {target:?}: is the endpoint in Keystone's catalog right?")
+        }
+        (_, Some(message)) => message,
+        _ => status.canonical_reason().unwrap_or("no reason given").to_owned(),
     };
     let retry_after = retry_after(headers);
     Error {
@@ -93,9 +102,7 @@ fn kind(status: StatusCode, message: &str, retry_after: Option<Duration>) -> Kin
         403 => Kind::Forbidden,
         404 | 410 => Kind::NotFound,
         406 => Kind::Unsupported,
-        // Cinder sends "Retry-After: 0" with every exceeded quota: waiting doesn't help there.
-        // https://opendev.org/openstack/cinder/src/branch/master/cinder/api/v3/volumes.py
-        413 if retry_after.is_some_and(|time| !time.is_zero()) => Kind::Throttled,
+        413 if retry_after.is_some() => Kind::Throttled,
         413 => Kind::OverLimit,
         429 => Kind::Throttled,
         408 | 500.. => Kind::Unavailable,
@@ -128,15 +135,19 @@ fn date(headers: &HeaderMap) -> Option<SystemTime> {
     httpdate::parse_http_date(headers.get(header::DATE)?.to_str().ok()?).ok()
 }
 
-/// Seconds, or a date: <https://www.rfc-editor.org/rfc/rfc9110#name-retry-after>.
+/// Seconds, or a date: <https://www.rfc-editor.org/rfc/rfc9110#name-retry-after>. Zero is none: Cinder sends it with
+/// every exceeded quota, where waiting doesn't help
+/// (<https://opendev.org/openstack/cinder/src/branch/master/cinder/exception.py>).
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse::<u32>() {
-        return Some(Duration::from_secs(seconds.into()));
-    }
-    let until = httpdate::parse_http_date(text).ok()?;
-    let now = date(headers).unwrap_or_else(pace::now);
-    Some(until.duration_since(now).unwrap_or_default())
+    let pause = match text.parse::<u32>() {
+        Ok(seconds) => Duration::from_secs(seconds.into()),
+        Err(_) => {
+            let until = httpdate::parse_http_date(text).ok()?;
+            until.duration_since(date(headers).unwrap_or_else(pace::now)).ok()?
+        }
+    };
+    Some(pause).filter(|pause| !pause.is_zero())
 }
 
 #[cfg(test)]
@@ -183,9 +194,16 @@ mod tests {
     }
 
     #[test]
+    fn a_redirection_is_named() {
+        let error = error_of(Method::POST, 301, &[("location", "https://other/v3/")], "<html>moved</html>");
+        assert_eq!((error.kind, error.effect), (Kind::Malformed, Effect::None));
+        assert!(error.message.contains("https://other/v3/"), "{error}");
+    }
+
+    #[test]
     fn a_quota_is_no_throttle_though_cinder_sends_retry_after_zero() {
         let quota = error_of(Method::POST, 413, &[("retry-after", "0")], "{}");
-        assert_eq!(quota.kind, Kind::OverLimit);
+        assert_eq!((quota.kind, quota.retry_after), (Kind::OverLimit, None));
         let throttle = error_of(Method::POST, 413, &[("retry-after", "7")], "{}");
         assert_eq!((throttle.kind, throttle.retry_after), (Kind::Throttled, Some(Duration::from_secs(7))));
     }

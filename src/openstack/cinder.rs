@@ -211,8 +211,11 @@ fn post(operation: &'static str, path: &[&str]) -> Request {
     Request::new(Service::Cinder, operation, Method::POST, path)
 }
 
-/// Cinder keeps whole seconds and reads no zone: <https://docs.openstack.org/cinder/latest/cli/cli-cinder-rootwrap.html>.
+/// Cinder keeps whole seconds and reads no zone: <https://opendev.org/openstack/cinder/src/branch/master/cinder/api/v3/volumes.py>.
 fn seconds(time: SystemTime) -> String {
     let time = Timestamp::try_from(time).unwrap_or(Timestamp::UNIX_EPOCH);
     time.strftime("%Y-%m-%dT%H:%M:%S").to_string()
 }
+
+#[cfg(test)]
+mod tests;

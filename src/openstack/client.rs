@@ -43,7 +43,9 @@ impl Client {
 }
 
 impl Current {
-    fn new(http: Http, options: Options, limit: Limit) -> Self {
+    fn new(http: Http, mut options: Options, limit: Limit) -> Self {
+        // What stands before the host, user:password@, is none of Keystone's credentials, and would be shown in errors.
+        let _ = (options.auth_url.set_username(""), options.auth_url.set_password(None));
         let auth_url = options.auth_url.clone();
         Self { stack: stack(http, options, limit), auth_url }
     }
@@ -52,8 +54,6 @@ impl Current {
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
-        let auth_url = &current.auth_url;
-        // Without what may stand before the host: user:password@.
-        write!(f, "{}://{}{}", auth_url.scheme(), auth_url.host_str().unwrap_or_default(), auth_url.path())
+        f.write_str(current.auth_url.as_str())
     }
 }

@@ -12,7 +12,7 @@ use url::Url;
 use super::answer::Answer;
 use super::layer::Exchanges;
 use super::request::{Path, Request};
-use super::{Error, Http, Kind, Result, Service};
+use super::{Effect, Error, Http, Kind, Result, Service};
 
 const TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
 const SUBJECT: HeaderName = HeaderName::from_static("x-subject-token");
@@ -26,6 +26,8 @@ pub(super) struct Addressed {
     pub token: Option<SecretString>,
     /// The token that the call is about, where Keystone is asked about one.
     pub subject: Option<SecretString>,
+    /// What the body proves itself with.
+    pub proof: Option<SecretString>,
 }
 
 /// `agent` is the User-Agent.
@@ -48,16 +50,16 @@ async fn send(mut http: Http, agent: HeaderValue, call: Addressed) -> Result<Ans
         },
     };
     let result = match answer {
-        Ok(response) => Answer::read(&call.request, response),
+        Ok(response) => Answer::read(&call.request, call.without_secrets(response)),
         Err(error) => Err(broken(&call.request, &error)),
     };
     result.map_err(|mut error| {
-        if error.effect == super::Effect::None {
+        if error.effect == Effect::None {
             sent.without_effect();
         }
         // An earlier attempt may still be in doubt.
         error.effect = call.request.effect();
-        call.redact(error)
+        error
     })
 }
 
@@ -73,34 +75,12 @@ fn patience(request: &Request) -> Option<Duration> {
 
 /// No answer came. Where no connection was made, nothing was done.
 fn broken(request: &Request, error: &io::Error) -> Error {
-    let unsent = matches!(
-        error.kind(),
-        ErrorKind::ConnectionRefused
-            | ErrorKind::HostUnreachable
-            | ErrorKind::NetworkUnreachable
-            | ErrorKind::NetworkDown
-            | ErrorKind::NotConnected
-            | ErrorKind::AddrNotAvailable
-    );
-    let mut failure = request.error(Kind::Unavailable, with_causes(error));
-    if unsent {
-        failure.effect = super::Effect::None;
-    }
-    failure
-}
-
-/// The text of an error from below says little without its causes: "error sending request" and nothing else.
-fn with_causes(error: &io::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.get_ref().and_then(|inner| inner.source());
-    while let Some(inner) = cause {
-        let words = inner.to_string();
-        if !text.contains(&words) {
-            text = format!("{text}: {words}");
-        }
-        cause = inner.source();
-    }
-    text
+    let (kind, effect) = match error.kind() {
+        ErrorKind::ConnectionRefused | ErrorKind::NotConnected => (Kind::Unavailable, Effect::None),
+        ErrorKind::InvalidInput => (Kind::Refused, Effect::None),
+        _ => (Kind::Unavailable, request.effect()),
+    };
+    Error { effect, ..request.error(kind, error.to_string()) }
 }
 
 fn message(call: &Addressed, agent: HeaderValue) -> Result<http::Request<Bytes>> {
@@ -130,18 +110,22 @@ fn message(call: &Addressed, agent: HeaderValue) -> Result<http::Request<Bytes>>
 }
 
 impl Addressed {
-    /// A proxy's error page may show what it was sent.
-    fn redact(&self, mut error: Error) -> Error {
-        for secret in [&self.token, &self.subject].into_iter().flatten() {
-            error.message = hide(&error.message, secret);
-        }
-        error
+    /// A proxy's error page, or a service that debugs, may show what it was sent.
+    fn without_secrets(&self, response: http::Response<Bytes>) -> http::Response<Bytes> {
+        // What succeeds is read, not shown; and a weak password may be a word of the catalog.
+        let proof = self.proof.as_ref().filter(|_| !response.status().is_success());
+        let secrets = [self.token.as_ref(), self.subject.as_ref(), proof];
+        response.map(|body| secrets.into_iter().flatten().fold(body, without))
     }
 }
 
-pub(super) fn hide(text: &str, secret: &SecretString) -> String {
-    match secret.expose_secret() {
-        "" => text.to_owned(),
-        secret => text.replace(secret, "[hidden]"),
+fn without(body: Bytes, secret: &SecretString) -> Bytes {
+    let plain = secret.expose_secret();
+    let quoted = serde_json::Value::from(plain).to_string();
+    let inner = quoted.get(1..quoted.len() - 1).unwrap_or_default();
+    let text = String::from_utf8_lossy(&body);
+    if plain.is_empty() || !(text.contains(plain) || text.contains(inner)) {
+        return body;
     }
+    Bytes::from(text.replace(plain, "[hidden]").replace(inner, "[hidden]"))
 }

@@ -16,13 +16,16 @@ use tower::util::BoxCloneSyncService;
 use url::Url;
 
 use super::answer::Answer;
-use super::exchange::{Addressed, hide};
+use super::exchange::Addressed;
 use super::flight::{Age, Flight};
 use super::layer::Exchanges;
 use super::request::{Path, Request};
 use super::{Effect, Error, Kind, Options, Result, Service};
 use crate::pace;
 use catalog::{Catalog, Endpoint};
+
+/// How long a catalog is kept that lacks a service: an operator may be about to add it.
+const INCOMPLETE: Duration = Duration::from_secs(300);
 
 /// Cheap to clone: the clones share the token.
 #[derive(Clone)]
@@ -95,9 +98,6 @@ impl Keystone {
     fn explained(&self, mut error: Error) -> Error {
         // A token that nobody received does nothing.
         error.effect = Effect::None;
-        for secret in identity::secrets(&self.options.credential) {
-            error.message = hide(&error.message, secret);
-        }
         let next = match error.status.map(|status| status.as_u16()) {
             Some(400 | 401 | 403) => identity::next_step(&self.options.credential),
             Some(404) => "auth-url may not be Keystone's, or the trust or project doesn't exist".into(),
@@ -107,7 +107,7 @@ impl Keystone {
         if error.status.is_some() {
             error.kind = Kind::Unauthenticated;
         }
-        error.message = format!("{}: {next}", error.message);
+        error.message = format!("{}; {next}", error.message.trim_end_matches('.'));
         error
     }
 }
@@ -120,10 +120,13 @@ impl Session {
         date: Option<SystemTime>,
         options: &Options,
     ) -> Self {
-        let life = life(&document, date);
+        let mut life = life(&document, date);
         let project = document.project.as_ref().map(|project| project.id.as_str());
         let find = |service| document.catalog.find(service, project, options);
         let (cinder, nova) = (find(Service::Cinder), find(Service::Nova));
+        if cinder.is_err() || nova.is_err() {
+            life = life.min(INCOMPLETE);
+        }
         Self { token, until: asked + life, life, cinder, nova }
     }
 

@@ -53,7 +53,7 @@ struct OneAction {
 struct Action {
     request_id: String,
     message: Option<String>,
-    /// Left out below 2.51 for all but administrators.
+    /// Below 2.51 they are for administrators only.
     #[serde(default)]
     events: Vec<Event>,
 }
@@ -84,7 +84,7 @@ impl Nova {
         }
     }
 
-    /// POST /servers/ID/os-volume_attachments at 2.60 (2.1 where the cloud is older). Returns the request id.
+    /// POST /servers/ID/os-volume_attachments at 2.60, or the newest that an older cloud has. Returns the request id.
     pub async fn attach_volume(&self, server: ServerId, volume: VolumeId) -> Result<Option<String>> {
         let path = ["servers", &server.to_string(), "os-volume_attachments"];
         let body = json!({ "volumeAttachment": { "volumeId": volume.to_string() } });
@@ -130,10 +130,7 @@ impl Action {
         let message = match (self.message, failed) {
             (None, None) => return None,
             (Some(message), None) => message,
-            (message, Some(event)) => {
-                let words = [message, event.details].into_iter().flatten().collect::<Vec<_>>().join(": ");
-                if words.is_empty() { "Error".to_owned() } else { words }
-            }
+            (message, Some(event)) => event.details.or(message).unwrap_or_else(|| "Error".to_owned()),
         };
         Some(FailedAction { request_id: self.request_id, message })
     }
@@ -141,4 +138,79 @@ impl Action {
 
 fn get(operation: &'static str, path: &[&str]) -> Request {
     Request::new(Service::Nova, operation, Method::GET, path)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::super::recorded::{Recorded, Reply, SERVER_ID, VOLUME_ID};
+    use super::*;
+
+    const SERVER: &str = "GET /compute/v2.1/servers/565a704c-1cc8-4653-af53-6e8bc1dc4022";
+
+    fn server() -> ServerId {
+        SERVER_ID.parse().unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_is_read_and_its_zone_may_be_absent() {
+        for (zone, expected) in [(json!("az1"), Some("az1")), (json!(""), None), (Value::Null, None)] {
+            let cloud = Recorded::default();
+            let shown = json!({"id": SERVER_ID, "name": "node-1", "status": "ACTIVE", "progress": 0,
+                "OS-EXT-AZ:availability_zone": zone});
+            cloud.on(SERVER, [Reply::json(200, json!({ "server": shown }))]);
+            let server = cloud.cloud().nova.find_server(server()).await.unwrap().unwrap();
+            assert_eq!(server.availability_zone.as_deref(), expected);
+        }
+        assert_eq!(Recorded::default().cloud().nova.find_server(server()).await.unwrap(), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_attach_sends_the_volume_and_returns_the_request() {
+        let call = format!("POST /compute/v2.1/servers/{SERVER_ID}/os-volume_attachments");
+        let cloud = Recorded::default();
+        cloud.on(&call, [Reply::new(200, "{}").header("x-openstack-request-id", "req-1")]);
+        let request = cloud.cloud().nova.attach_volume(server(), VOLUME_ID.parse().unwrap()).await.unwrap();
+        assert_eq!(request.as_deref(), Some("req-1"));
+        let body: Value = serde_json::from_slice(&cloud.seen(&call)[0].body).unwrap();
+        assert_eq!(body, json!({"volumeAttachment": {"volumeId": VOLUME_ID}}));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_attachment_that_nova_does_not_know_is_no_error() {
+        let cloud = Recorded::default();
+        let volume = VOLUME_ID.parse().unwrap();
+        assert!(!cloud.cloud().nova.has_attachment(server(), volume).await.unwrap());
+        let call = format!("GET /compute/v2.1/servers/{SERVER_ID}/os-volume_attachments/{VOLUME_ID}");
+        cloud.on(&call, [Reply::json(200, json!({"volumeAttachment": {}}))]);
+        assert!(cloud.cloud().nova.has_attachment(server(), volume).await.unwrap());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_reason_of_a_failed_action_is_in_its_failed_event() {
+        let event = |result: Value, details: Value| json!({"event": "compute_attach_volume", "result": result, "details": details});
+        for (message, events, expected) in [
+            (json!(null), json!([event(json!("Success"), json!(null))]), None),
+            (json!(null), json!([event(json!(null), json!(null))]), None),
+            (json!(null), json!([]), None),
+            (json!("Error"), json!([]), Some("Error")),
+            (
+                json!("Error"),
+                json!([event(json!("Success"), json!(null)), event(json!("Error"), json!("no such target"))]),
+                Some("no such target"),
+            ),
+            (json!(null), json!([event(json!("Error"), json!(null))]), Some("Error")),
+        ] {
+            let cloud = Recorded::default();
+            let call = format!("{SERVER}/os-instance-actions/req-1");
+            let action = json!({"action": "attach_volume", "request_id": "req-1", "message": message, "events": events});
+            cloud.on(&call, [Reply::json(200, json!({ "instanceAction": action }))]);
+            let failed = cloud.cloud().nova.find_failed_action(server(), "req-1").await.unwrap();
+            assert_eq!(failed.map(|failed| failed.message).as_deref(), expected, "{action}");
+            assert_eq!(cloud.seen(&call)[0].header("openstack-api-version"), Some("compute 2.84"));
+        }
+        let none = Recorded::default().cloud().nova.find_failed_action(server(), "req-2").await.unwrap();
+        assert_eq!(none, None);
+    }
 }

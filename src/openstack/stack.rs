@@ -42,3 +42,87 @@ fn agent(words: &[String]) -> HeaderValue {
     let all = words.iter().map(String::as_str).chain([own]).collect::<Vec<_>>().join(" ");
     HeaderValue::try_from(all).unwrap_or_else(|_| HeaderValue::from_static(own))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+
+    use secrecy::SecretString;
+
+    use super::super::options::{ApplicationCredential, Credential, Scope};
+    use super::super::recorded::{
+        CANARY, Recorded, Reply, SERVER_ID, TOKENS, VOLUME, VOLUME_ID, options, token, volume,
+    };
+    use super::super::{Cloud, Options};
+
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// All that a person may get to see of `cloud`'s work, everything of which fails in the end.
+    async fn seen_of(recorded: &Recorded, options: Options) -> String {
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::TRACE)
+            .with_writer(move || writer.clone())
+            .finish();
+        // While there is only one subscriber, tracing lets each thread, another test's too, decide for all what is
+        // logged: https://github.com/tokio-rs/tracing/issues/3611. With two it asks both.
+        let _second = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::new());
+        let _guard = tracing::subscriber::set_default(subscriber);
+        let mut seen = format!("{options:?}");
+        let cloud = Cloud::new(recorded.http(), options);
+        let (id, server) = (VOLUME_ID.parse().unwrap(), SERVER_ID.parse().unwrap());
+        for _ in 0..2 {
+            let shown = cloud.cinder.get_volume(id).await.map_err(|error| format!("{error} {error:?}"));
+            let attached =
+                cloud.nova.attach_volume(server, id).await.map_err(|error| format!("{error} {error:?}"));
+            seen.push_str(&format!("{shown:?} {attached:?} {cloud:?}"));
+        }
+        let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        assert!(log.contains("give a token"), "{log}");
+        seen + &log
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_secret_is_ever_seen() {
+        let secret = || SecretString::from(CANARY);
+        let by = ApplicationCredential::Id("a".into());
+        for credential in [
+            options().credential,
+            Credential::ApplicationCredential { by, secret: secret() },
+            Credential::Token { token: secret(), scope: Scope::ProjectId("p".into()) },
+            Credential::Token { token: secret(), scope: Scope::Unscoped },
+        ] {
+            let recorded = Recorded::default();
+            let good = token("canary-token", "2026-01-01T01:00:00Z");
+            let echo = format!("{{\"error\": {{\"message\": \"you sent {CANARY}\"}}}}");
+            recorded.on(TOKENS, [Reply::new(503, echo.clone()), good.clone(), Reply::new(401, echo)]);
+            recorded.on("GET /v3/auth/tokens", [good, Reply::new(401, CANARY)]);
+            recorded.on(VOLUME, [volume("in-use"), Reply::new(400, "you sent canary-token")]);
+            let seen = seen_of(&recorded, Options { credential, ..options() }).await;
+            assert!(!seen.contains("canary"), "{seen}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_password_in_the_url_of_keystone_is_not_seen() {
+        let recorded = Recorded::default();
+        recorded.on(TOKENS, [Reply::broken(std::io::ErrorKind::ConnectionRefused)]);
+        let auth_url = "http://admin:canary@cloud/v3".parse().unwrap();
+        let cloud = Cloud::new(recorded.http(), Options { auth_url, ..options() });
+        let error = cloud.cinder.get_volume(VOLUME_ID.parse().unwrap()).await.unwrap_err();
+        assert!(!format!("{error} {error:?} {cloud:?}").contains("canary"), "{error}");
+    }
+}

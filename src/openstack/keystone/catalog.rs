@@ -173,3 +173,121 @@ fn unsupported(service: Service, message: String) -> Error {
         effect: Effect::None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::super::super::recorded::options;
+    use super::*;
+
+    fn entry(kind: &str, endpoints: &[(&str, &str, &str)]) -> Value {
+        let endpoints: Vec<Value> = endpoints
+            .iter()
+            .map(|(interface, region, url)| json!({"interface": interface, "region_id": region, "url": url}))
+            .collect();
+        json!({ "type": kind, "endpoints": endpoints })
+    }
+
+    fn find(
+        catalog: &[Value],
+        service: Service,
+        region: Option<&str>,
+        interface: Interface,
+    ) -> Result<String> {
+        let catalog: Catalog = serde_json::from_value(json!(catalog)).unwrap();
+        let options = Options { region: region.map(str::to_owned), interface, ..options() };
+        catalog.find(service, Some("p"), &options).map(|endpoint| endpoint.0.to_string())
+    }
+
+    #[test]
+    fn the_endpoint_is_chosen_by_type_then_region_and_interface() {
+        let (public, internal) = (Interface::Public, Interface::Internal);
+        let two = [("public", "one", "http://one/v3/p"), ("public", "two", "http://two/v3/p")];
+        for (catalog, region, interface, expected) in [
+            (vec![entry("volumev3", &two)], Some("two"), public, Some("http://two/v3/p")),
+            (vec![entry("volumev3", &two)], None, public, Some("http://one/v3/p")),
+            (vec![entry("volumev3", &two)], Some("three"), public, None),
+            (vec![entry("volumev3", &two)], Some("one"), internal, None),
+            (
+                vec![entry("volumev3", &two), entry("block-storage", &[("public", "one", "http://b/v3")])],
+                Some("one"),
+                public,
+                Some("http://b/v3"),
+            ),
+            (
+                vec![entry("volumev3", &two), entry("block-storage", &[("public", "one", "http://b/v3")])],
+                Some("two"),
+                public,
+                Some("http://two/v3/p"),
+            ),
+            (
+                vec![entry("block-store", &[("public", "r", "http://b/v3")])],
+                None,
+                public,
+                Some("http://b/v3"),
+            ),
+            (vec![entry("volume", &[("public", "r", "http://b/v3/p")])], None, public, Some("http://b/v3/p")),
+            (vec![entry("volume", &[("public", "r", "http://b/v1/p")])], None, public, None),
+            (vec![entry("volumev2", &[("public", "r", "http://b/v2/p")])], None, public, None),
+            (
+                vec![entry("volumev3", &[("publicURL", "r", "http://b/v3")])],
+                None,
+                public,
+                Some("http://b/v3"),
+            ),
+            (vec![entry("volumev3", &[("public", "r", "not a url")])], None, public, None),
+            (vec![], None, public, None),
+        ] {
+            let found = find(&catalog, Service::Cinder, region, interface);
+            assert_eq!(found.as_deref().ok(), expected, "{catalog:?} {region:?}");
+        }
+    }
+
+    #[test]
+    fn without_a_region_volumes_come_from_where_the_servers_are() {
+        let catalog = [
+            entry("volumev3", &[("public", "a", "http://a/v3/p"), ("public", "b", "http://b/v3/p")]),
+            entry("compute", &[("public", "b", "http://b/v2.1"), ("public", "a", "http://a/v2.1")]),
+        ];
+        let find = |service| find(&catalog, service, None, Interface::Public).unwrap();
+        assert_eq!(find(Service::Cinder), "http://b/v3/p");
+        assert_eq!(find(Service::Nova), "http://b/v2.1");
+    }
+
+    #[test]
+    fn a_missing_service_is_named_with_what_the_catalog_has() {
+        let catalog = [entry("volumev3", &[("internal", "RegionTwo", "http://b/v3")])];
+        let error = find(&catalog, Service::Cinder, Some("RegionOne"), Interface::Public).unwrap_err();
+        assert_eq!((error.kind, error.effect), (Kind::Unsupported, Effect::None));
+        for part in ["public", "RegionOne", "it has internal volumev3 in RegionTwo", "os-endpoint-type"] {
+            assert!(error.message.contains(part), "{error}");
+        }
+    }
+
+    #[test]
+    fn every_shape_of_endpoint_has_its_version_and_its_root() {
+        for (service, listed, below, root) in [
+            (Service::Cinder, "http://c:8776/v3/p", "http://c:8776/v3/p/x", "http://c:8776/v3/"),
+            (Service::Cinder, "http://c/volume/v3/p/", "http://c/volume/v3/p/x", "http://c/volume/v3/"),
+            (Service::Cinder, "http://c/volume/v3", "http://c/volume/v3/x", "http://c/volume/v3/"),
+            (Service::Cinder, "http://c/volume/", "http://c/volume/v3/p/x", "http://c/volume/v3/"),
+            (Service::Cinder, "https://c", "https://c/v3/p/x", "https://c/v3/"),
+            (Service::Nova, "http://n:8774/v2.1", "http://n:8774/v2.1/x", "http://n:8774/v2.1/"),
+            (Service::Nova, "http://n/compute/v2.1/p", "http://n/compute/v2.1/p/x", "http://n/compute/v2.1/"),
+            (Service::Nova, "http://n/v2/p", "http://n/v2/p/x", "http://n/v2/"),
+            (Service::Nova, "http://n/compute", "http://n/compute/v2.1/x", "http://n/compute/v2.1/"),
+        ] {
+            let endpoint = Endpoint::parse(listed, service, Some("p")).unwrap();
+            assert_eq!(endpoint.below(&["x".into()], &[]).as_str(), below, "{listed}");
+            assert_eq!(endpoint.version_root().as_str(), root, "{listed}");
+        }
+    }
+
+    #[test]
+    fn what_goes_into_a_path_or_a_query_stays_there() {
+        let endpoint = Endpoint::parse("http://c/v3/p", Service::Cinder, None).unwrap();
+        let url = endpoint.below(&["a/../b?c#d".into()], &[("name", "x&y=z".into())]);
+        assert_eq!(url.as_str(), "http://c/v3/p/a%2F..%2Fb%3Fc%23d?name=x%26y%3Dz");
+    }
+}

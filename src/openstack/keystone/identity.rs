@@ -18,26 +18,32 @@ pub(super) fn call(options: &Options) -> Result<Addressed> {
     // A token without a scope is asked what it is: making another of it would lose its scope.
     if let Credential::Token { token, scope: Scope::Unscoped } = &options.credential {
         let (token, subject) = (Some(token.clone()), Some(token.clone()));
-        return Ok(Addressed { request: request(Method::GET), url, token, subject });
+        return Ok(Addressed { request: request(Method::GET), url, token, subject, proof: None });
     }
     let request = request(Method::POST).json(&body(&options.credential));
-    Ok(Addressed { request, url, token: None, subject: None })
+    let proof = Some(secret(&options.credential).clone());
+    Ok(Addressed { request, url, token: None, subject: None, proof })
 }
 
-pub(super) fn secrets(credential: &Credential) -> [&SecretString; 1] {
+fn secret(credential: &Credential) -> &SecretString {
     match credential {
-        Credential::Password { password, .. } => [password],
-        Credential::ApplicationCredential { secret, .. } => [secret],
-        Credential::Token { token, .. } => [token],
+        Credential::Password { password, .. } => password,
+        Credential::ApplicationCredential { secret, .. } => secret,
+        Credential::Token { token, .. } => token,
     }
 }
 
 /// What to look at when Keystone refuses.
 pub(super) fn next_step(credential: &Credential) -> String {
     match credential {
-        Credential::Password { user, .. } => {
+        Credential::Password { user, scope, .. } => {
             let name = named(user);
-            format!("check the password, the domains and the project of {name} in the cloud's configuration")
+            let scope = match scope {
+                Scope::Trust(_) => "trust",
+                Scope::Unscoped => "default project",
+                Scope::ProjectId(_) | Scope::ProjectName { .. } => "project",
+            };
+            format!("check the password, the domain and the {scope} of {name} in the cloud's configuration")
         }
         Credential::ApplicationCredential { .. } => {
             "check the id (or name and user) and the secret of the application credential, and whether it has expired"

@@ -83,3 +83,68 @@ impl Bucket {
         Duration::try_from_secs_f64(-self.tokens / rate).unwrap_or_default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_util::future::join_all;
+
+    use super::super::super::Cloud;
+    use super::super::super::recorded::{Recorded, Reply, SERVER_ID, VOLUME, VOLUME_ID, options, volume};
+    use super::*;
+
+    const ATTACH: &str =
+        "POST /compute/v2.1/servers/565a704c-1cc8-4653-af53-6e8bc1dc4022/os-volume_attachments";
+
+    async fn show(cloud: &Cloud) {
+        cloud.cinder.get_volume(VOLUME_ID.parse().unwrap()).await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_burst_passes_and_the_rest_comes_at_the_rate() {
+        let recorded = Recorded::default();
+        recorded.on(VOLUME, [volume("available")]);
+        let limits = Limits { per_second: 10, burst: 5, concurrent: 100 };
+        let cloud = Cloud::limited(recorded.http(), options(), limits);
+        let start = Instant::now();
+        join_all((0..5).map(|_| show(&cloud))).await;
+        assert_eq!(start.elapsed(), Duration::ZERO);
+        join_all((0..20).map(|_| show(&cloud))).await;
+        assert_eq!(start.elapsed().as_millis(), 2000);
+        pace::sleep(Duration::from_secs(60)).await;
+        let start = Instant::now();
+        join_all((0..5).map(|_| show(&cloud))).await;
+        assert_eq!(start.elapsed(), Duration::ZERO, "a quiet time fills the burst, and no more");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn attaches_that_block_do_not_keep_anyone_from_looking() {
+        let recorded = Recorded::default();
+        recorded.on(VOLUME, [volume("available")]);
+        recorded.on(ATTACH, [Reply::new(500, "").after(Duration::from_secs(60))]);
+        let cloud = Cloud::limited(recorded.http(), options(), Limits { concurrent: 2, ..Limits::default() });
+        let (server, id) = (SERVER_ID.parse().unwrap(), VOLUME_ID.parse().unwrap());
+        let attaches = join_all((0..4).map(|_| cloud.nova.attach_volume(server, id)));
+        let look = async {
+            pace::sleep(Duration::from_secs(1)).await;
+            show(&cloud).await;
+            Instant::now()
+        };
+        let start = Instant::now();
+        let (_, looked) = tokio::join!(attaches, look);
+        assert_eq!((looked - start).as_secs(), 1);
+        assert_eq!(start.elapsed().as_secs(), 120, "two at a time");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_replaced_credential_does_not_refill_the_bucket() {
+        let recorded = Recorded::default();
+        recorded.on(VOLUME, [volume("available")]);
+        let limits = Limits { per_second: 1, burst: 1, concurrent: 1 };
+        let cloud = Cloud::limited(recorded.http(), options(), limits);
+        show(&cloud).await;
+        cloud.replace(recorded.http(), options());
+        let start = Instant::now();
+        show(&cloud).await;
+        assert_eq!(start.elapsed().as_secs(), 1);
+    }
+}
