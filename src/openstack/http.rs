@@ -54,9 +54,9 @@ pub fn client(tls: &Tls, proxy: &Proxy) -> io::Result<Http> {
 }
 
 /// A client that never uses a proxy, for the metadata service: it answers to the instance that asks, and that
-/// would be the proxy.
+/// would be the proxy. It speaks `http` only, as Nova's metadata service does, and so reads no certificates.
 pub fn direct() -> io::Result<Http> {
-    service(builder().tls_backend_preconfigured(tls::config(&Tls::default())?))
+    service(builder().tls_backend_preconfigured(tls::none()?))
 }
 
 /// HTTP/1.1 only, as the existing driver's client speaks once it has a TLS configuration of its own.
