@@ -167,3 +167,15 @@ fn the_sandbox_has_flags_of_its_own() {
     assert_eq!(run(&["sandbox", "--latency=slow"]).unwrap_err().code, 64);
     assert_eq!(run(&["sandbox", "--cluster=x"]).unwrap_err().code, 64);
 }
+
+#[test]
+fn every_flag_is_documented() {
+    let manual = include_str!("../../docs/configuration.md");
+    let command = CommandLine::command();
+    let commands = std::iter::once(&command).chain(command.get_subcommands());
+    for flag in
+        commands.flat_map(|command| command.get_arguments()).filter_map(|argument| argument.get_long())
+    {
+        assert!(manual.contains(&format!("`--{flag}")), "--{flag}");
+    }
+}
