@@ -3,17 +3,20 @@
 //! <https://github.com/kubernetes/cloud-provider-openstack/blob/master/cmd/cinder-csi-plugin/main.go>
 
 mod flags;
+#[cfg(feature = "sandbox")]
+mod sandbox;
+
+#[cfg(feature = "sandbox")]
+pub use sandbox::{Latency, Sandbox};
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::builder::{StyledStr, TypedValueParser, ValueParser};
 use clap::error::ErrorKind;
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use crate::config::{Error, Source, duration};
+use crate::config::{Error, Source};
 use crate::telemetry::Format;
 
 /// A CSI driver for OpenStack Cinder: serves CSI on a socket until SIGTERM.
@@ -157,44 +160,6 @@ struct ServeFlags {
 
     #[arg(long, hide = true)]
     min_resync_period: Option<String>,
-}
-
-/// Take a volume through its life on a simulated cloud
-#[cfg(feature = "sandbox")]
-#[derive(Clone, Debug, Args)]
-pub struct Sandbox {
-    /// Keep the cloud and the driver running and print their addresses
-    #[arg(long)]
-    pub serve: bool,
-
-    /// Only the cloud, without the driver
-    #[arg(long)]
-    pub cloud_only: bool,
-
-    /// Where the cloud listens; port 0 takes a free one
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
-    pub listen: SocketAddr,
-
-    /// How long the cloud takes: none, lab (as measured on the test lab), production, or a duration such as 50ms for each call
-    #[arg(long, value_name = "LATENCY", default_value = "none", value_parser = latency)]
-    pub latency: Latency,
-
-    /// The seed of everything random
-    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
-    pub seed: u64,
-
-    /// Wait for a key while the volume is mounted, to look at it
-    #[arg(long)]
-    pub pause: bool,
-}
-
-/// How long a simulated cloud takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Latency {
-    None,
-    Lab,
-    Production,
-    Each(Duration),
 }
 
 /// What to do.
@@ -378,18 +343,6 @@ fn given(text: String) -> Option<String> {
 
 fn go_bool() -> ValueParser {
     ValueParser::new(clap::builder::StringValueParser::new().try_map(|text| flags::boolean(&text)))
-}
-
-#[cfg(feature = "sandbox")]
-fn latency(text: &str) -> Result<Latency, String> {
-    match text {
-        "none" => Ok(Latency::None),
-        "lab" => Ok(Latency::Lab),
-        "production" => Ok(Latency::Production),
-        other => duration::parse(other)
-            .map(Latency::Each)
-            .ok_or_else(|| "it is not none, lab, production or a duration such as 50ms".to_owned()),
-    }
 }
 
 /// clap's words, with exit code 64 where they tell of a mistake.

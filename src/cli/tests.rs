@@ -152,18 +152,30 @@ fn the_sandbox_has_flags_of_its_own() {
     let invocation =
         run(&["sandbox", "--serve", "--latency=50ms", "--seed", "7", "-v", "4", "--listen=127.0.0.1:8776"])
             .unwrap();
-    let Command::Sandbox(sandbox) = invocation.command else { panic!("{invocation:?}") };
-    assert!(sandbox.serve && !sandbox.cloud_only && !sandbox.pause);
+    let Command::Sandbox(flags) = invocation.command else { panic!("{invocation:?}") };
+    assert!(flags.serve && !flags.cloud_only && !flags.pause);
     assert_eq!(
-        (sandbox.latency, sandbox.seed, sandbox.listen.port()),
-        (Latency::Each(Duration::from_millis(50)), 7, 8776)
+        (flags.latency, flags.seed, flags.listen.port()),
+        (Latency::Each(std::time::Duration::from_millis(50)), 7, 8776)
     );
     assert_eq!(invocation.log.verbosity, 4);
     for (text, expected) in
         [("lab", Latency::Lab), ("production", Latency::Production), ("none", Latency::None)]
     {
-        assert_eq!(latency(text), Ok(expected));
+        assert_eq!(sandbox::latency(text), Ok(expected));
     }
     assert_eq!(run(&["sandbox", "--latency=slow"]).unwrap_err().code, 64);
     assert_eq!(run(&["sandbox", "--cluster=x"]).unwrap_err().code, 64);
+}
+
+#[test]
+fn every_flag_is_documented() {
+    let manual = include_str!("../../docs/configuration.md");
+    let command = CommandLine::command();
+    let commands = std::iter::once(&command).chain(command.get_subcommands());
+    for flag in
+        commands.flat_map(|command| command.get_arguments()).filter_map(|argument| argument.get_long())
+    {
+        assert!(manual.contains(&format!("`--{flag}")), "--{flag}");
+    }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use secrecy::ExposeSecret;
 
 use super::duration;
-use super::error::{Error, Place, Result, Warning, hint};
+use super::error::{Error, Place, Result, Warning, nearest};
 use super::gcfg::{self, Item, Variable};
 use super::settings::{Key, Setting, Settings};
 use super::source::Reads;
@@ -100,9 +100,7 @@ impl CloudConf {
 
     fn set_global(&mut self, cloud: &str, variable: Variable, place: &Place) -> Result<()> {
         let Some(key) = Key::parse(&variable.key) else {
-            let near = Key::nearest(&variable.key).map(|name| format!("; did you mean \"{name}\"?"));
-            let near = near.unwrap_or_default();
-            self.warn(place, format!("unknown key \"{}\" in [Global] is ignored{near}", variable.key));
+            self.unknown(&variable, GLOBAL, Key::nearest(&variable.key), place);
             return Ok(());
         };
         if variable.cut {
@@ -139,10 +137,7 @@ impl CloudConf {
                 self.block_storage.ignore_volume_microversion = boolean(&key, value, place)?;
             }
             known if OBSOLETE_KEYS.contains(&known) => {}
-            unknown => {
-                let near = hint(unknown, BLOCK_STORAGE_KEYS);
-                self.warn(place, format!("unknown key \"{unknown}\" in [BlockStorage] is ignored{near}"));
-            }
+            unknown => self.unknown(variable, BLOCK_STORAGE, nearest(unknown, BLOCK_STORAGE_KEYS), place),
         }
         Ok(())
     }
@@ -164,10 +159,7 @@ impl CloudConf {
                     return Err(Error::at(place, message));
                 }
             },
-            (unknown, _) => {
-                let near = hint(unknown, METADATA_KEYS);
-                self.warn(place, format!("unknown key \"{unknown}\" in [Metadata] is ignored{near}"));
-            }
+            (unknown, _) => self.unknown(variable, METADATA, nearest(unknown, METADATA_KEYS), place),
         }
         Ok(())
     }
@@ -185,6 +177,19 @@ impl CloudConf {
             return Ok(None);
         }
         Ok(u16::try_from(limit).ok())
+    }
+
+    /// A line without '=' that is like no key may be the rest of a secret that was broken in two: it isn't shown.
+    fn unknown(&mut self, variable: &Variable, section: &str, near: Option<&str>, place: &Place) {
+        let key = &variable.key;
+        let message = match (near, &variable.value) {
+            (Some(near), _) => {
+                format!("unknown key \"{key}\" in [{section}] is ignored; did you mean \"{near}\"?")
+            }
+            (None, Some(_)) => format!("unknown key \"{key}\" in [{section}] is ignored"),
+            (None, None) => format!("a line without '=' that is no key of [{section}] is ignored"),
+        };
+        self.warn(place, message);
     }
 
     fn warn(&mut self, place: &Place, message: String) {

@@ -66,3 +66,16 @@ pub fn proxy(reads: &Reads) -> Proxy {
         bypass: first("NO_PROXY", "no_proxy").unwrap_or_default(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_variable_is_documented() {
+        let manual = include_str!("../../docs/configuration.md");
+        for (_, name) in VARIABLES {
+            assert!(manual.contains(&format!("`{name}`")), "{name}");
+        }
+    }
+}

@@ -112,3 +112,16 @@ impl Settings {
         self.0.is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_is_documented() {
+        let manual = include_str!("../../docs/configuration.md");
+        for key in Key::ALL {
+            assert!(manual.contains(&format!("`{}`", key.name())), "{key:?}");
+        }
+    }
+}

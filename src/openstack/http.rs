@@ -35,6 +35,10 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// <https://httpd.apache.org/docs/2.4/mod/core.html#keepalivetimeout>.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 
+/// Linux sends unacknowledged data again for about 15 minutes before it gives up on a peer that is gone
+/// (tcp(7), `TCP_USER_TIMEOUT`).
+const SILENCE: Duration = Duration::from_secs(30);
+
 /// As many as Go's client follows.
 const REDIRECTS: usize = 10;
 
@@ -54,9 +58,9 @@ pub fn client(tls: &Tls, proxy: &Proxy) -> io::Result<Http> {
 }
 
 /// A client that never uses a proxy, for the metadata service: it answers to the instance that asks, and that
-/// would be the proxy.
+/// would be the proxy. It speaks `http` only, as Nova's metadata service does, and so reads no certificates.
 pub fn direct() -> io::Result<Http> {
-    service(builder().tls_backend_preconfigured(tls::config(&Tls::default())?))
+    service(builder().tls_backend_preconfigured(tls::none()?))
 }
 
 /// HTTP/1.1 only, as the existing driver's client speaks once it has a TLS configuration of its own.
@@ -69,6 +73,7 @@ fn builder() -> reqwest::ClientBuilder {
         .pool_idle_timeout(IDLE_TIMEOUT)
         .tcp_nodelay(true)
         .tcp_keepalive(Duration::from_secs(15))
+        .tcp_user_timeout(SILENCE)
 }
 
 fn service(builder: reqwest::ClientBuilder) -> io::Result<Http> {

@@ -17,16 +17,17 @@ use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use rustls::{
+    CertificateError, ClientConfig, ConfigBuilder, DigitallySignedStruct, Error, RootCertStore,
+    SignatureScheme, WantsVerifier,
+};
 use secrecy::ExposeSecret;
 
 use crate::openstack::options::Tls;
 
 pub fn config(tls: &Tls) -> io::Result<ClientConfig> {
     let provider = Arc::new(ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider.clone())
-        .with_safe_default_protocol_versions()
-        .map_err(|error| invalid(format!("TLS can't be set up: {error}")))?;
+    let builder = base(provider.clone())?;
     let builder = match (tls.insecure, &tls.ca) {
         (true, _) => builder.dangerous().with_custom_certificate_verifier(Arc::new(Anyone { provider })),
         (false, Some(pem)) => {
@@ -40,6 +41,18 @@ pub fn config(tls: &Tls) -> io::Result<ClientConfig> {
     builder
         .with_client_auth_cert(certificates(chain, "cert-file")?, key)
         .map_err(|error| invalid(format!("cert-file and key-file don't fit together: {error}")))
+}
+
+/// Trusts nobody.
+pub fn none() -> io::Result<ClientConfig> {
+    let builder = base(Arc::new(ring::default_provider()))?;
+    Ok(builder.with_root_certificates(RootCertStore::empty()).with_no_client_auth())
+}
+
+fn base(provider: Arc<CryptoProvider>) -> io::Result<ConfigBuilder<ClientConfig, WantsVerifier>> {
+    ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| invalid(format!("TLS can't be set up: {error}")))
 }
 
 /// The machine's authorities; those that can't be read are left out, as Go does.
