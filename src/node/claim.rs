@@ -21,7 +21,7 @@ struct Claim {
 }
 
 /// Work that waits for something ends at the deadline with a reason; it gets this much longer to hand it over.
-const GRACE: Duration = Duration::from_millis(50);
+const GRACE: Duration = Duration::from_millis(100);
 
 impl Claims {
     /// Runs `work` to its end whatever becomes of the caller, who waits until the deadline.
@@ -62,9 +62,8 @@ impl Claims {
     fn claim(&self, volume: &str) -> Result<Claim> {
         if !self.volumes().insert(volume.to_owned()) {
             let cause = "another operation on this volume is still going on this node";
-            return Err(
-                Error::new(Condition::Busy, format!("volume {volume}"), cause).next("ask again when it has ended")
-            );
+            return Err(Error::new(Condition::Busy, format!("volume {volume}"), cause)
+                .next("ask again when it has ended"));
         }
         Ok(Claim { claims: self.clone(), volume: volume.to_owned() })
     }

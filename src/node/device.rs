@@ -178,7 +178,8 @@ pub(super) async fn in_use(host: &dyn Host, volume: &str, number: Number) -> Res
         return Err(Error::internal(&object, format!("{} is not the disk {number}", path.display())));
     }
     if !facts.serials.is_empty() && !facts.serials.iter().any(|serial| judge::identifies(serial, volume)) {
-        let cause = format!("{} has the serial {}: another volume's", path.display(), facts.serials.join(", "));
+        let cause =
+            format!("{} has the serial {}: another volume's", path.display(), facts.serials.join(", "));
         return Err(Error::precondition(object, cause).next("unpublish and unstage this path"));
     }
     Ok(Disk { path, number, size: facts.size, by_serial: !facts.serials.is_empty(), _hold: hold })

@@ -84,7 +84,8 @@ impl Expansion {
                 return Ok(());
             }
             if !watch.wait().await {
-                let cause = format!("its disk {} has {} bytes of {required} so far", disk.path.display(), disk.size);
+                let cause =
+                    format!("its disk {} has {} bytes of {required} so far", disk.path.display(), disk.size);
                 return Err(Error::unsettled(format!("volume {}", self.volume), cause)
                     .next("Nova may not have told the guest: detach and attach the volume if this stays"));
             }

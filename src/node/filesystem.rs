@@ -83,8 +83,11 @@ pub(super) async fn make(
     tracing::info!(%volume, disk = %disk.path.display(), %fs, again, "making a file system");
     let output = run(host, disk, command).await?;
     if output.code != Some(0) {
-        return Err(Error::internal(disk.path.display(), format!("{program} failed: {}", output.complaint()))
-            .next("see mkfs-options in the StorageClass and this node's kernel log"));
+        return Err(Error::internal(
+            disk.path.display(),
+            format!("{program} failed: {}", output.complaint()),
+        )
+        .next("see mkfs-options in the StorageClass and this node's kernel log"));
     }
     settle(host, disk, volume).await
 }
@@ -112,7 +115,10 @@ pub(super) async fn size(host: &dyn Host, disk: &Disk, fs: FsType, mounted: Opti
             return Ok(host.statfs(point).await.on(point.display(), "read its file system's size")?.total);
         }
         (FsType::Xfs | FsType::Btrfs, None) => {
-            return Err(Error::internal(disk.path.display(), format!("{fs} tells its size only while mounted")));
+            return Err(Error::internal(
+                disk.path.display(),
+                format!("{fs} tells its size only while mounted"),
+            ));
         }
     };
     let parsed = if fs == FsType::Xfs { xfs::parse(&output.stdout) } else { ext::parse(&output.stdout) };
@@ -161,7 +167,8 @@ fn grow_command(disk: &Disk, fs: FsType, mounted: Option<&Path>) -> Command {
 
 fn refused_growth(disk: &Disk, fs: FsType, output: &Output) -> Error {
     if fs.is_ext() && output.stderr.contains("Permission denied") {
-        let cause = format!("the kernel doesn't let this driver grow a mounted {fs} (CAP_SYS_RESOURCE is missing)");
+        let cause =
+            format!("the kernel doesn't let this driver grow a mounted {fs} (CAP_SYS_RESOURCE is missing)");
         return Error::precondition(disk.path.display(), cause)
             .next("run the node plugin privileged, or stop the pods that use the volume: it grows when it's staged again");
     }

@@ -99,8 +99,11 @@ pub(super) async fn identify(host: &dyn Host, whoami: &Whoami) -> Result<Identit
         Ok(server) => Ok(Identity { server, zone: None }),
         Err(reason) => {
             failed.push(format!("DMI: {reason}"));
-            Err(Error::internal("this node", format!("can't tell which Nova server it is: {}", failed.join("; ")))
-                .next("give the server a config drive or a metadata service, or set --node-id"))
+            Err(Error::internal(
+                "this node",
+                format!("can't tell which Nova server it is: {}", failed.join("; ")),
+            )
+            .next("give the server a config drive or a metadata service, or set --node-id"))
         }
     }
 }
@@ -146,7 +149,8 @@ fn settle_byte_order(uuid: Uuid, serial: Option<Uuid>) -> Uuid {
 
 async fn read_uuid(host: &dyn Host, path: &str) -> std::result::Result<Uuid, String> {
     let bytes = host.read(Path::new(path)).await.map_err(|error| format!("{path}: {error}"))?;
-    let uuid = Uuid::parse_str(String::from_utf8_lossy(&bytes).trim()).map_err(|error| format!("{path}: {error}"))?;
+    let uuid = Uuid::parse_str(String::from_utf8_lossy(&bytes).trim())
+        .map_err(|error| format!("{path}: {error}"))?;
     if uuid.is_nil() || uuid.is_max() { Err(format!("{path}: the firmware has none")) } else { Ok(uuid) }
 }
 

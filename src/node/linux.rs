@@ -57,7 +57,9 @@ impl Host for Linux {
     fn mount(&self, mount: MountCall) -> Reply<()> {
         blocking(move || {
             let (fs, data) = match &mount.kind {
-                MountKind::New { fs, data } => (Some(*fs), Some(data.as_str()).filter(|data| !data.is_empty())),
+                MountKind::New { fs, data } => {
+                    (Some(*fs), Some(data.as_str()).filter(|data| !data.is_empty()))
+                }
                 MountKind::Bind | MountKind::Rebind => (None, None),
             };
             let flags = mount_flags(mount.flags) | kind_flags(&mount.kind);
@@ -85,7 +87,11 @@ impl Host for Linux {
                 _ => error,
             })?;
             let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-            Ok(Output { code: output.status.code(), stdout: text(&output.stdout), stderr: text(&output.stderr) })
+            Ok(Output {
+                code: output.status.code(),
+                stdout: text(&output.stdout),
+                stderr: text(&output.stderr),
+            })
         })
     }
 
@@ -203,7 +209,8 @@ impl Host for Linux {
         Box::pin(async move {
             // reqwest asks for a TLS provider even where only http is spoken; a second installation changes nothing.
             let _ = rustls::crypto::ring::default_provider().install_default();
-            let client = reqwest::Client::builder().no_proxy().timeout(timeout).build().map_err(io::Error::other)?;
+            let client =
+                reqwest::Client::builder().no_proxy().timeout(timeout).build().map_err(io::Error::other)?;
             let answer = client.get(url).send().await.map_err(io::Error::other)?;
             let answer = answer.error_for_status().map_err(io::Error::other)?;
             Ok(answer.bytes().await.map_err(io::Error::other)?.to_vec())
@@ -220,9 +227,8 @@ impl Uevents for Netlink {
             loop {
                 let mut ready = self.0.readable().await?;
                 let mut event = vec![0; 16 << 10];
-                let received = ready.try_io(|socket| {
-                    Ok(socket::recv(socket.as_raw_fd(), &mut event, MsgFlags::empty())?)
-                });
+                let received = ready
+                    .try_io(|socket| Ok(socket::recv(socket.as_raw_fd(), &mut event, MsgFlags::empty())?));
                 match received {
                     Ok(Ok(length)) if is_of_block_device(&event[..length]) => return Ok(()),
                     // ENOBUFS: events were lost, so one may have been ours.
@@ -303,7 +309,6 @@ fn mount_flags(flags: Flags) -> MsFlags {
     .filter_map(|(set, flag)| set.then_some(flag))
     .collect()
 }
-
 
 #[cfg(test)]
 mod tests {

@@ -26,7 +26,11 @@ pub struct Mount {
 impl Mounts {
     /// `None` where a line isn't mountinfo: then nothing may be concluded from the others either.
     pub fn parse(text: &[u8]) -> Option<Self> {
-        text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(parse_line).collect::<Option<_>>().map(Self)
+        text.split(|byte| *byte == b'\n')
+            .filter(|line| !line.is_empty())
+            .map(parse_line)
+            .collect::<Option<_>>()
+            .map(Self)
     }
 
     /// The visible mount at `point`: of stacked ones the last.

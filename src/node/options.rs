@@ -5,14 +5,43 @@ use super::host::Flags;
 
 /// Options that would turn a mount into something else.
 const FORBIDDEN: [&str; 13] = [
-    "bind", "rbind", "remount", "move", "shared", "rshared", "slave", "rslave", "private", "rprivate", "unbindable",
-    "runbindable", "loop",
+    "bind",
+    "rbind",
+    "remount",
+    "move",
+    "shared",
+    "rshared",
+    "slave",
+    "rslave",
+    "private",
+    "rprivate",
+    "unbindable",
+    "runbindable",
+    "loop",
 ];
 
 /// Options for fstab and for mount(8), which the kernel doesn't know.
 const IGNORED: [&str; 20] = [
-    "defaults", "rw", "suid", "dev", "exec", "atime", "diratime", "async", "auto", "noauto", "_netdev", "nofail", "user",
-    "nouser", "users", "group", "owner", "silent", "loud", "norelatime",
+    "defaults",
+    "rw",
+    "suid",
+    "dev",
+    "exec",
+    "atime",
+    "diratime",
+    "async",
+    "auto",
+    "noauto",
+    "_netdev",
+    "nofail",
+    "user",
+    "nouser",
+    "users",
+    "group",
+    "owner",
+    "silent",
+    "loud",
+    "norelatime",
 ];
 
 /// Splits `flags` into those of mount(2) and the file system's own.
@@ -21,7 +50,10 @@ pub fn parse(flags: &[String]) -> Result<(Flags, String)> {
     for option in flags.iter().flat_map(|flags| split(flags)) {
         let name = option.split('=').next().unwrap_or(option);
         if FORBIDDEN.contains(&name) || option.chars().any(char::is_control) {
-            return Err(Error::invalid(format!("mount flag {option:?}"), "a volume can't be mounted with it"));
+            return Err(Error::invalid(
+                format!("mount flag {option:?}"),
+                "a volume can't be mounted with it",
+            ));
         }
         let ignored = IGNORED.contains(&name) || name.starts_with("x-") || name == "comment";
         if !option.is_empty() && !ignored && !set(&mut known, option) {
@@ -92,8 +124,9 @@ mod tests {
 
     #[test]
     fn options_are_the_kernels_the_file_systems_or_nobodys() {
-        let (known, own) = parse(&flags(&["defaults,noatime", "ro", "discard", "data=writeback", "_netdev", "x-a=b", ""]))
-            .unwrap();
+        let (known, own) =
+            parse(&flags(&["defaults,noatime", "ro", "discard", "data=writeback", "_netdev", "x-a=b", ""]))
+                .unwrap();
         assert_eq!(known, Flags { no_atime: true, read_only: true, ..Flags::default() });
         assert_eq!(own, "discard,data=writeback");
     }
@@ -115,7 +148,8 @@ mod tests {
     fn a_bind_mount_keeps_what_its_origin_has() {
         let base = of_mount(&flags(&["rw", "nosuid", "relatime"]));
         let more = Flags { no_exec: true, lazy_time: true, ..Flags::default() };
-        let want = Flags { read_only: true, no_suid: true, no_exec: true, rel_atime: true, ..Flags::default() };
+        let want =
+            Flags { read_only: true, no_suid: true, no_exec: true, rel_atime: true, ..Flags::default() };
         assert_eq!(for_bind(base, more, true), want);
     }
 }

@@ -34,7 +34,8 @@ impl Place {
 
 pub(super) async fn mounts(host: &dyn Host) -> Result<Mounts> {
     let text = host.mountinfo().await.on("/proc/self/mountinfo", "read it")?;
-    Mounts::parse(&text).ok_or_else(|| Error::internal("/proc/self/mountinfo", "a line of it isn't understood"))
+    Mounts::parse(&text)
+        .ok_or_else(|| Error::internal("/proc/self/mountinfo", "a line of it isn't understood"))
 }
 
 /// The disk that a mount is of. mountinfo has an anonymous number for btrfs, but names its disk.
@@ -77,8 +78,11 @@ pub(super) async fn clear(host: &dyn Host, path: &Path) -> Result<()> {
                 host.unmount(path, true).await.on(path.display(), "unmount it")?;
             }
             Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {
-                return Err(Error::precondition(path.display(), "a process still uses what is mounted there")
-                    .next("end it (`fuser -vm` names it), then ask again"));
+                return Err(Error::precondition(
+                    path.display(),
+                    "a process still uses what is mounted there",
+                )
+                .next("end it (`fuser -vm` names it), then ask again"));
             }
             Err(error) => return Err(Error::internal(path.display(), format!("can't unmount it: {error}"))),
         }

@@ -69,7 +69,9 @@ pub(super) async fn publish(search: Search, request: Publish) -> Result<()> {
             Step::Done => return Ok(()),
             Step::Make if ask.block => host.make_file(&place.path).await.on(&object, "make the file")?,
             Step::Make => host.make_directory(&place.path).await.on(&object, "make the directory")?,
-            Step::Bind => bind(host, &object, &source, &place.path, MountKind::Bind, Flags::default()).await?,
+            Step::Bind => {
+                bind(host, &object, &source, &place.path, MountKind::Bind, Flags::default()).await?
+            }
             Step::Rebind => bind(host, &object, &source, &place.path, MountKind::Rebind, ask.flags).await?,
         }
     }
@@ -92,7 +94,12 @@ pub(super) async fn unpublish(host: Arc<dyn Host>, target: PathBuf) -> Result<()
 
 /// The staging path, proven to be a mount of the volume's disk: a bind mount of a bare directory would let the pod write to
 /// the node's root disk.
-async fn staged(host: &dyn Host, request: &Publish, disk: &Disk, flags: &[String]) -> Result<(PathBuf, Flags)> {
+async fn staged(
+    host: &dyn Host,
+    request: &Publish,
+    disk: &Disk,
+    flags: &[String],
+) -> Result<(PathBuf, Flags)> {
     let place = Place::observe(host, &request.staging).await?;
     let object = format!("volume {} at {}", request.volume, request.staging.display());
     let Some(mount) = place.mount() else {
@@ -103,8 +110,11 @@ async fn staged(host: &dyn Host, request: &Publish, disk: &Disk, flags: &[String
         return Err(Error::precondition(object, cause).next("unstage it, then stage it again"));
     }
     if mount.is_read_only() && !request.read_only {
-        let cause = "it's staged read-only (the kernel does that after an error, too), and writing is asked for";
-        return Err(Error::precondition(object, cause).next("see this node's kernel log, or unstage it first"));
+        let cause =
+            "it's staged read-only (the kernel does that after an error, too), and writing is asked for";
+        return Err(
+            Error::precondition(object, cause).next("see this node's kernel log, or unstage it first")
+        );
     }
     let (more, _) = options::parse(flags)?;
     let read_only = request.read_only || more.read_only;
@@ -115,7 +125,8 @@ async fn staged(host: &dyn Host, request: &Publish, disk: &Disk, flags: &[String
 async fn observe(host: &dyn Host, place: &Place, disk: &Disk, request: &Publish) -> Result<Seen> {
     let uses = place::uses(host, &place.mounts, disk.number).await;
     let staging = Place::observe(host, &request.staging).await?.path;
-    let elsewhere = |point: &&PathBuf| !mounts::mirrors(point, &staging) && !mounts::mirrors(point, &place.path);
+    let elsewhere =
+        |point: &&PathBuf| !mounts::mirrors(point, &staging) && !mounts::mirrors(point, &place.path);
     Ok(Seen {
         kind: place.kind,
         mount: place.mount().map(|mount| (options::of_mount(&mount.options), uses.contains(&place.path))),
@@ -142,7 +153,8 @@ fn plan(object: &str, seen: &Seen, ask: &Ask) -> Result<Step> {
     }
     match (seen.kind, seen.mount) {
         (_, Some((_, false))) => {
-            Err(Error::precondition(object, "something else is mounted there").next("unmount it, then ask again"))
+            Err(Error::precondition(object, "something else is mounted there")
+                .next("unmount it, then ask again"))
         }
         (_, Some((flags, true))) if covers(flags, ask.flags) => Ok(Step::Done),
         (_, Some((flags, true))) if flags.read_only && !ask.flags.read_only => {
@@ -190,14 +202,21 @@ mod tests {
             ("published", false, rw, seen(directory, Some((rw, true))), Ok(Step::Done)),
             ("cut off before read-only", false, ro, seen(directory, Some((rw, true))), Ok(Step::Rebind)),
             ("published read-only", false, ro, seen(directory, Some((ro, true))), Ok(Step::Done)),
-            ("for reading, not for writing", false, rw, seen(directory, Some((ro, true))), Err(Condition::Exists)),
+            (
+                "for reading, not for writing",
+                false,
+                rw,
+                seen(directory, Some((ro, true))),
+                Err(Condition::Exists),
+            ),
             ("another mount", false, rw, seen(directory, Some((rw, false))), Err(Condition::Precondition)),
             ("a file for a mount", false, rw, seen(file, None), Err(Condition::Precondition)),
             ("a directory for a disk", true, rw, seen(directory, None), Err(Condition::Precondition)),
             ("a dead disk's place", false, rw, seen(None, Some((rw, false))), Err(Condition::Precondition)),
         ];
         for (name, block, flags, seen, want) in table {
-            let got = plan("v", &seen, &Ask { block, flags, exclusive: true }).map_err(|error| error.condition());
+            let got =
+                plan("v", &seen, &Ask { block, flags, exclusive: true }).map_err(|error| error.condition());
             assert_eq!(got, want, "{name}");
         }
     }

@@ -71,14 +71,17 @@ pub(super) async fn stage(search: Search, request: Stage) -> Result<()> {
         Access::Mount { fs, flags } => {
             let (flags, data) = options::parse(flags)?;
             let read_only = request.read_only || flags.read_only;
-            host.make_directory(&request.staging).await.on(request.staging.display(), "make the directory")?;
+            host.make_directory(&request.staging)
+                .await
+                .on(request.staging.display(), "make the directory")?;
             let place = Place::observe(host, &request.staging).await?;
             let ask = Ask { volume: &request.volume, fs: *fs, read_only, format: request.format };
             if plan_staged(place.mount(), is_of(host, place.mount(), &disk).await, &ask)? == Staged::No {
                 prepare(host, &disk, &ask, &request, &place).await?;
                 let flags = super::Flags { read_only, ..flags };
                 let kind = MountKind::New { fs: fs.name(), data };
-                mount(host, MountCall { source: disk.path.clone(), target: place.path.clone(), kind, flags }).await?;
+                mount(host, MountCall { source: disk.path.clone(), target: place.path.clone(), kind, flags })
+                    .await?;
             }
             if !read_only {
                 grow(host, &disk, &ask, &request, Some(&place.path)).await?;
@@ -96,7 +99,9 @@ pub(super) async fn unstage(host: Arc<dyn Host>, volume: String, staging: PathBu
         let others = published(&place::uses(host, &place.mounts, number).await, &place.path);
         if !others.is_empty() {
             let cause = format!("the volume is still mounted at {}", others.join(", "));
-            return Err(Error::precondition(format!("volume {volume}"), cause).next("unpublish it there first"));
+            return Err(
+                Error::precondition(format!("volume {volume}"), cause).next("unpublish it there first")
+            );
         }
     }
     place::clear(host, &place.path).await
@@ -146,7 +151,13 @@ fn refuse_borrowed(disk: &Disk, in_use: &[PathBuf]) -> Result<()> {
     }
 }
 
-async fn grow(host: &dyn Host, disk: &Disk, ask: &Ask<'_>, request: &Stage, mounted: Option<&Path>) -> Result<()> {
+async fn grow(
+    host: &dyn Host,
+    disk: &Disk,
+    ask: &Ask<'_>,
+    request: &Stage,
+    mounted: Option<&Path>,
+) -> Result<()> {
     match filesystem::grow(host, disk, ask.fs, mounted).await {
         Ok(grew) => {
             if grew {
@@ -186,7 +197,10 @@ fn plan_staged(mount: Option<&Mount>, is_this_disk: bool, ask: &Ask<'_>) -> Resu
     } else if mount.is_read_only() != ask.read_only {
         match ask.read_only {
             true => "it's staged for writing, and reading only is asked for".into(),
-            false => "it's staged read-only (the kernel does that after an error, too), and writing is asked for".into(),
+            false => {
+                "it's staged read-only (the kernel does that after an error, too), and writing is asked for"
+                    .into()
+            }
         }
     } else {
         return Ok(Staged::Already);
@@ -210,7 +224,9 @@ fn plan_disk(found: &Probe, disk: &Disk, ask: &Ask<'_>) -> Result<Plan> {
     };
     if ask.format == FormatPolicy::Never {
         let cause = "it was made from data, and no file system is on it";
-        return Err(Error::precondition(object, cause).next("nothing was written; look at what it was made from"));
+        return Err(
+            Error::precondition(object, cause).next("nothing was written; look at what it was made from")
+        );
     }
     if ask.read_only {
         let cause = "no file system is on it, and it's staged read-only";
@@ -218,4 +234,3 @@ fn plan_disk(found: &Probe, disk: &Disk, ask: &Ask<'_>) -> Result<Plan> {
     }
     Ok(Plan::Format { again })
 }
-

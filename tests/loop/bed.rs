@@ -161,7 +161,7 @@ pub fn sized(size: u64) -> Expected {
 
 /// Runs `work` under a deadline that is too short to wait for a disk that never comes.
 pub async fn hurried<F: Future>(work: F) -> F::Output {
-    pace::within(Deadline::after(Duration::from_millis(300)), work).await
+    pace::within(Deadline::after(Duration::from_secs(1)), work).await
 }
 
 pub fn run(program: &str, arguments: &[&str]) -> String {
@@ -170,7 +170,11 @@ pub fn run(program: &str, arguments: &[&str]) -> String {
         .output()
         .unwrap_or_else(|error| panic!("{program} is needed: {error} (`tests/run` installs it)"));
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success(), "{program} {arguments:?}: {text}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{program} {arguments:?}: {text}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     text
 }
 

@@ -48,10 +48,14 @@ async fn loop_a_raw_disk_is_left_as_it_is() {
 async fn loop_mount_flags_and_mkfs_options_reach_the_file_system() {
     let bed = Bed::new();
     let disk = bed.disk(96 * MIB);
-    let access = Access::Mount { fs: FsType::Ext4, flags: vec!["noatime,nosuid".into(), "data=journal".into()] };
+    let access =
+        Access::Mount { fs: FsType::Ext4, flags: vec!["noatime,nosuid".into(), "data=journal".into()] };
     let mkfs_options = vec!["-L".into(), "named".into()];
     bed.node().stage(Stage { access, mkfs_options, ..bed.stage(FsType::Ext4, &disk) }).await.unwrap();
-    assert_eq!(run("blkid", &["-p", "-s", "LABEL", "-o", "value", disk.device.to_str().unwrap()]).trim(), "named");
+    assert_eq!(
+        run("blkid", &["-p", "-s", "LABEL", "-o", "value", disk.device.to_str().unwrap()]).trim(),
+        "named"
+    );
     let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
     let line = mounts.lines().find(|line| line.contains(bed.staging().to_str().unwrap())).unwrap();
     for option in ["noatime", "nosuid", "data=journal"] {

@@ -77,7 +77,8 @@ async fn loop_a_machine_that_no_one_names_says_what_was_asked() {
     for part in ["metadata service: ", "404", "DMI: ", "--node-id"] {
         assert!(error.to_string().contains(part), "{error}");
     }
-    let named = Whoami { server: Some(SERVER.into()), ..whoami(vec![Origin::MetadataService], "http://127.0.0.1:1") };
+    let named =
+        Whoami { server: Some(SERVER.into()), ..whoami(vec![Origin::MetadataService], "http://127.0.0.1:1") };
     let found = bed.node().identify(&named).await.unwrap();
     assert_eq!(found, Identity { server: SERVER.into(), zone: None });
 }

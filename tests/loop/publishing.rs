@@ -61,7 +61,14 @@ async fn loop_staging_that_is_no_mount_of_the_disk_is_not_published() {
     let error = node.publish(request.clone()).await.unwrap_err();
     assert_eq!(error.condition(), Condition::Precondition, "{error}");
     assert!(error.to_string().contains("isn't staged there"), "{error}");
-    nix::mount::mount(Some("none"), &bed.staging(), Some("tmpfs"), nix::mount::MsFlags::empty(), None::<&str>).unwrap();
+    nix::mount::mount(
+        Some("none"),
+        &bed.staging(),
+        Some("tmpfs"),
+        nix::mount::MsFlags::empty(),
+        None::<&str>,
+    )
+    .unwrap();
     let error = node.publish(request.clone()).await.unwrap_err();
     assert_eq!(error.condition(), Condition::Precondition, "{error}");
     assert!(error.to_string().contains("not its disk"), "{error}");

@@ -10,7 +10,7 @@ use crate::bed::{Bed, Disk, MIB, hurried, mounted, run, sized, stage_in, write_a
 /// Stages, and proves that it was refused, that nothing was mounted and that the disk is as it was.
 async fn refused(bed: &Bed, disk: &Disk, request: Stage) -> Error {
     let before = disk.checksum();
-    let error = hurried(bed.node().stage(request)).await.unwrap_err();
+    let error = bed.node().stage(request).await.unwrap_err();
     assert_eq!(disk.checksum(), before, "bytes were written: {error}");
     assert_eq!(bed.mounts_at(&bed.staging()), 0, "{error}");
     error
@@ -60,7 +60,8 @@ async fn loop_swap_is_not_formatted() {
 async fn loop_another_file_system_is_neither_formatted_nor_mounted() {
     refuses_content(96 * MIB, FsType::Xfs, mkfs("mkfs.ext4"), "it holds ext4, and xfs is asked for").await;
     refuses_content(320 * MIB, FsType::Ext4, mkfs("mkfs.xfs"), "it holds xfs, and ext4 is asked for").await;
-    refuses_content(128 * MIB, FsType::Ext4, mkfs("mkfs.btrfs"), "it holds btrfs, and ext4 is asked for").await;
+    refuses_content(128 * MIB, FsType::Ext4, mkfs("mkfs.btrfs"), "it holds btrfs, and ext4 is asked for")
+        .await;
 }
 
 #[tokio::test]
@@ -129,7 +130,7 @@ async fn loop_a_disk_that_is_too_small_is_refused() {
 async fn loop_a_disk_without_size_is_waited_for_and_then_refused() {
     let bed = Bed::new();
     let disk = bed.disk(0);
-    let error = refused(&bed, &disk, bed.stage(FsType::Ext4, &disk)).await;
+    let error = hurried(refused(&bed, &disk, bed.stage(FsType::Ext4, &disk))).await;
     assert!(error.to_string().contains("has no size yet"), "{error}");
 }
 
@@ -148,7 +149,7 @@ async fn loop_a_link_that_lies_leads_to_nothing_written() {
     for (target, named) in targets {
         bed.link(&target);
         let before = smaller.checksum();
-        let error = refused(&bed, &right, bed.stage(FsType::Ext4, &right)).await;
+        let error = hurried(refused(&bed, &right, bed.stage(FsType::Ext4, &right))).await;
         assert_eq!(error.condition(), Condition::Precondition, "{error}");
         assert!(error.to_string().contains(named), "{}: {error}", target.display());
         assert_eq!(smaller.checksum(), before);
@@ -173,8 +174,7 @@ async fn loop_a_disk_that_nothing_proves_is_refused() {
     let hint = Some(disk.device.display().to_string());
     for expected in [Expected::default(), Expected { device_path: hint, ..Expected::default() }] {
         for access in [mounted(FsType::Ext4), Access::Block] {
-            let request =
-                Stage { expected: expected.clone(), access, ..bed.stage(FsType::Ext4, &disk) };
+            let request = Stage { expected: expected.clone(), access, ..bed.stage(FsType::Ext4, &disk) };
             let error = refused(&bed, &disk, request).await;
             assert_eq!(error.condition(), Condition::Precondition, "{error}");
             assert!(error.to_string().contains("no serial"), "{error}");

@@ -12,7 +12,9 @@ pub struct Facts {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    Right { by_serial: bool },
+    Right {
+        by_serial: bool,
+    },
     /// Another disk, or not ready: the right one may still come.
     Wrong(String),
     /// Waiting doesn't make it right.
@@ -85,7 +87,9 @@ mod tests {
 
     #[test]
     fn the_serial_decides_in_every_form_that_hypervisors_give_it() {
-        for serial in [VOLUME, &VOLUME[..20], &VOLUME.replace('-', ""), &VOLUME.replace('-', "").to_uppercase()] {
+        for serial in
+            [VOLUME, &VOLUME[..20], &VOLUME.replace('-', ""), &VOLUME.replace('-', "").to_uppercase()]
+        {
             assert!(identifies(serial, VOLUME), "{serial}");
         }
         for serial in ["", "0f9c", &VOLUME[..19], "0f9c0b2e-6d53-4b6a-9", "1f9c0b2e-6d53-4b6a-9d"] {
@@ -100,14 +104,24 @@ mod tests {
         let table: [(&str, Expected, Facts, Result<Verdict, &str>); 12] = [
             ("serial and size", expected(Some(GIB), false), disk(&[VOLUME], GIB), Ok(right(true))),
             ("serial alone", expected(None, false), disk(&[&VOLUME[..20]], GIB), Ok(right(true))),
-            ("one of two serials", expected(Some(GIB), false), disk(&["drive", VOLUME], GIB), Ok(right(true))),
+            (
+                "one of two serials",
+                expected(Some(GIB), false),
+                disk(&["drive", VOLUME], GIB),
+                Ok(right(true)),
+            ),
             ("size alone", expected(Some(GIB), false), disk(&[], GIB), Ok(right(false))),
             ("expanded since", expected(Some(GIB), false), disk(&[VOLUME], 2 * GIB), Ok(right(true))),
             ("nothing known", expected(None, false), disk(&[], GIB), Err("no serial")),
             ("another serial", expected(Some(GIB), false), disk(&["other"], GIB), Err("another disk")),
             ("a byte short", expected(Some(GIB), false), disk(&[VOLUME], GIB - 1), Err("bytes where")),
             ("a header short", expected(Some(GIB), true), disk(&[VOLUME], GIB - HEADER), Ok(right(true))),
-            ("more than a header short", expected(Some(GIB), true), disk(&[], GIB - HEADER - 1), Err("bytes where")),
+            (
+                "more than a header short",
+                expected(Some(GIB), true),
+                disk(&[], GIB - HEADER - 1),
+                Err("bytes where"),
+            ),
             ("empty", expected(None, false), disk(&[VOLUME], 0), Err("no size yet")),
             ("a part", expected(None, false), Facts { partition: true, ..disk(&[], GIB) }, Err("partition")),
         ];

@@ -16,7 +16,8 @@ pub struct Watch {
 impl Watch {
     /// Starts to listen: look again after this, or a disk that came in between goes unnoticed.
     pub async fn new(host: &Arc<dyn Host>) -> Self {
-        let events = host.uevents().await.inspect_err(|error| tracing::debug!(%error, "no kernel events")).ok();
+        let events =
+            host.uevents().await.inspect_err(|error| tracing::debug!(%error, "no kernel events")).ok();
         Self { events, pauses: pauses() }
     }
 

@@ -62,11 +62,14 @@ pub fn judge_check(output: &Output) -> Result<(), Problem> {
 impl Problem {
     pub fn into_error(self, disk: &Path) -> Error {
         match self {
-            Self::NeedsHuman(text) => {
-                Error::precondition(disk.display(), format!("its file system has errors that e2fsck -p leaves: {text}"))
-                    .next("take a snapshot of the volume, then run e2fsck on the disk by hand")
+            Self::NeedsHuman(text) => Error::precondition(
+                disk.display(),
+                format!("its file system has errors that e2fsck -p leaves: {text}"),
+            )
+            .next("take a snapshot of the volume, then run e2fsck on the disk by hand"),
+            Self::Failed(text) => {
+                Error::internal(disk.display(), format!("e2fsck couldn't check it: {text}"))
             }
-            Self::Failed(text) => Error::internal(disk.display(), format!("e2fsck couldn't check it: {text}")),
         }
     }
 }
@@ -94,7 +97,10 @@ mod tests {
 
     #[test]
     fn the_size_is_read_from_dumpe2fs() {
-        assert_eq!(parse("Inode count:   1\nBlock count:              262144\nBlock size:               4096\n"), Some(1 << 30));
+        assert_eq!(
+            parse("Inode count:   1\nBlock count:              262144\nBlock size:               4096\n"),
+            Some(1 << 30)
+        );
         assert_eq!(parse("Block count: x\nBlock size: 4096\n"), None);
         assert_eq!(parse("Block count: 18446744073709551615\nBlock size: 4096\n"), None);
         assert_eq!(parse(""), None);

@@ -47,8 +47,9 @@ pub const WAY_OUT: &str = "nothing was written; if its data isn't needed, clear 
 pub async fn probe(host: &dyn Host, disk: &Disk, volume: &str) -> Result<Probe> {
     let command = Command::new("blkid").with_all(["-p", "-o", "export"]).with(&disk.path);
     let output = host.run(command).await.on(disk.path.display(), "run blkid")?;
-    let recognised = recognise(&output)
-        .ok_or_else(|| Error::internal(disk.path.display(), format!("blkid failed: {}", output.complaint())))?;
+    let recognised = recognise(&output).ok_or_else(|| {
+        Error::internal(disk.path.display(), format!("blkid failed: {}", output.complaint()))
+    })?;
     match recognised {
         Recognised::Other(what) => Ok(Probe::Foreign(what)),
         Recognised::FileSystem(fs) if fs == "xfs" && is_unfinished_xfs(host, disk, volume).await? => {

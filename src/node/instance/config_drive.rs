@@ -64,7 +64,8 @@ async fn format(host: &dyn Host, disk: &Path) -> Option<Format> {
         return Some(Format::Iso9660);
     }
     let boot = host.read_disk(disk, 0, 4096).await.ok()?;
-    let is_label = |at: usize| boot.get(at..at + LABEL.len()).is_some_and(|l| l.eq_ignore_ascii_case(LABEL.as_bytes()));
+    let is_label =
+        |at: usize| boot.get(at..at + LABEL.len()).is_some_and(|l| l.eq_ignore_ascii_case(LABEL.as_bytes()));
     (is_label(43) || is_label(71)).then_some(Format::Vfat)
 }
 

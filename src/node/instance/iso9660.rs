@@ -27,7 +27,8 @@ pub async fn label(host: &dyn Host, disk: &Path) -> Option<String> {
 }
 
 pub async fn read(host: &dyn Host, disk: &Path, path: &str) -> Result<Vec<u8>, String> {
-    let descriptor = host.read_disk(disk, DESCRIPTOR, SECTOR as usize).await.map_err(|error| error.to_string())?;
+    let descriptor =
+        host.read_disk(disk, DESCRIPTOR, SECTOR as usize).await.map_err(|error| error.to_string())?;
     let root = is_primary(&descriptor).then(|| parse_record(&descriptor[156..190])).flatten();
     let mut found = root.ok_or("no ISO 9660 volume descriptor")?.0;
     for name in path.split('/') {
@@ -56,7 +57,9 @@ fn is_primary(descriptor: &[u8]) -> bool {
 /// The entry `name` of a directory. No record crosses a sector: the rest of one is zeros.
 fn find(directory: &[u8], name: &str) -> Option<Extent> {
     directory.chunks(SECTOR as usize).find_map(|mut sector| {
-        while let Some(length) = sector.first().map(|length| usize::from(*length)).filter(|length| *length > 0) {
+        while let Some(length) =
+            sector.first().map(|length| usize::from(*length)).filter(|length| *length > 0)
+        {
             let (extent, entry) = parse_record(sector.get(..length)?)?;
             if is_name(entry, name) {
                 return Some(extent);
