@@ -21,7 +21,7 @@ struct Claim {
 }
 
 /// Work that waits for something ends at the deadline with a reason; it gets this much longer to hand it over.
-const GRACE: Duration = Duration::from_millis(50);
+const GRACE: Duration = Duration::from_millis(100);
 
 impl Claims {
     /// Runs `work` to its end whatever becomes of the caller, who waits until the deadline.

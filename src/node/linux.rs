@@ -197,7 +197,10 @@ impl Host for Linux {
             let protocol = SockProtocol::NetlinkKObjectUEvent;
             let socket = socket::socket(AddressFamily::Netlink, SockType::Datagram, flags, protocol)?;
             socket::bind(socket.as_raw_fd(), &NetlinkAddr::new(0, KERNEL_EVENTS))?;
-            Ok(Box::new(Netlink(AsyncFd::new(socket)?)) as Box<dyn Uevents>)
+            // SAFETY: an OwnedFd keeps its descriptor open and the same until it's dropped, and AsyncFd owns it.
+            #[allow(unsafe_code)]
+            let socket = unsafe { AsyncFd::register(socket) }?;
+            Ok(Box::new(Netlink(socket)) as Box<dyn Uevents>)
         })
     }
 

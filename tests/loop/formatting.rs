@@ -1,0 +1,220 @@
+//! From an empty disk to a mounted file system, also for a driver that is killed on the way.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use cinder_csi::node::{Access, Condition, FsType, Stage};
+use cinder_csi::pace::Deadline;
+
+use crate::bed::{Bed, MIB, hurried, node_in, read_at, run, sized, stage_in, write_at};
+
+/// Where the mark of an unfinished mkfs lies.
+const MARK: u64 = 3 * MIB;
+
+/// Names the bed to a copy of this process that is to be killed.
+const DOOMED: &str = "CINDER_CSI_TEST_DOOMED";
+
+#[tokio::test]
+async fn loop_an_empty_disk_is_formatted_once_and_keeps_its_files() {
+    for (fs, size) in [(FsType::Ext4, 96), (FsType::Ext3, 96), (FsType::Xfs, 320), (FsType::Btrfs, 128)] {
+        let bed = Bed::new();
+        let disk = bed.disk(size * MIB);
+        let node = bed.node();
+        node.stage(bed.stage(fs, &disk)).await.unwrap();
+        fs::write(bed.staging().join("file"), "kept").unwrap();
+        node.stage(bed.stage(fs, &disk)).await.unwrap();
+        assert_eq!(bed.mounts_at(&bed.staging()), 1, "{fs}");
+        node.unstage(&bed.stage(fs, &disk).volume, &bed.staging()).await.unwrap();
+        node.unstage(&bed.stage(fs, &disk).volume, &bed.staging()).await.unwrap();
+        assert_eq!(bed.mounts_at(&bed.staging()), 0, "{fs}");
+        assert_eq!(read_at(&disk.file, disk.size - MARK, 4096), vec![0; 4096], "{fs}: the mark was left");
+        node.stage(bed.stage(fs, &disk)).await.unwrap();
+        assert_eq!(fs::read_to_string(bed.staging().join("file")).unwrap(), "kept", "{fs}");
+    }
+}
+
+#[tokio::test]
+async fn loop_a_raw_disk_is_left_as_it_is() {
+    let bed = Bed::new();
+    let disk = bed.disk_with(96 * MIB, |file| write_at(file, 0, b"raw"));
+    let before = disk.checksum();
+    bed.node().stage(Stage { access: Access::Block, ..bed.stage(FsType::Ext4, &disk) }).await.unwrap();
+    assert_eq!(disk.checksum(), before);
+}
+
+#[tokio::test]
+async fn loop_mount_flags_and_mkfs_options_reach_the_file_system() {
+    let bed = Bed::new();
+    let disk = bed.disk(96 * MIB);
+    let access =
+        Access::Mount { fs: FsType::Ext4, flags: vec!["noatime,nosuid".into(), "data=journal".into()] };
+    let mkfs_options = vec!["-L".into(), "named".into()];
+    bed.node().stage(Stage { access, mkfs_options, ..bed.stage(FsType::Ext4, &disk) }).await.unwrap();
+    assert_eq!(
+        run("blkid", &["-p", "-s", "LABEL", "-o", "value", disk.device.to_str().unwrap()]).trim(),
+        "named"
+    );
+    let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
+    let line = mounts.lines().find(|line| line.contains(bed.staging().to_str().unwrap())).unwrap();
+    for option in ["noatime", "nosuid", "data=journal"] {
+        assert!(line.contains(option), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn loop_a_mount_flag_that_the_file_system_does_not_know_is_named_in_the_error() {
+    let bed = Bed::new();
+    let disk = bed.disk(96 * MIB);
+    let access = Access::Mount { fs: FsType::Ext4, flags: vec!["nonsense".into()] };
+    let error = bed.node().stage(Stage { access, ..bed.stage(FsType::Ext4, &disk) }).await.unwrap_err();
+    assert!(error.to_string().contains("mount flag"), "{error}");
+    bed.node().stage(bed.stage(FsType::Ext4, &disk)).await.unwrap();
+}
+
+#[tokio::test]
+async fn loop_staging_differently_than_before_is_told_apart() {
+    let bed = Bed::new();
+    let disk = bed.disk(96 * MIB);
+    let node = bed.node();
+    node.stage(bed.stage(FsType::Ext4, &disk)).await.unwrap();
+    let read_only = Stage { read_only: true, ..bed.stage(FsType::Ext4, &disk) };
+    assert_eq!(node.stage(read_only).await.unwrap_err().condition(), Condition::Exists);
+    assert_eq!(node.stage(bed.stage(FsType::Xfs, &disk)).await.unwrap_err().condition(), Condition::Exists);
+    let other = bed.unlinked("other", 96 * MIB, |_| {});
+    bed.link(&other.device);
+    let before = other.checksum();
+    let error = node.stage(bed.stage(FsType::Ext4, &other)).await.unwrap_err();
+    assert_eq!(error.condition(), Condition::Precondition);
+    assert!(error.to_string().contains("something else is mounted there"), "{error}");
+    assert_eq!(other.checksum(), before);
+}
+
+#[tokio::test]
+async fn loop_a_damaged_ext4_is_mended_or_refused_but_never_formatted() {
+    let bed = Bed::new();
+    let disk = bed.disk(96 * MIB);
+    let node = bed.node();
+    node.stage(bed.stage(FsType::Ext4, &disk)).await.unwrap();
+    node.unstage(&bed.stage(FsType::Ext4, &disk).volume, &bed.staging()).await.unwrap();
+    run("debugfs", &["-w", "-R", "set_super_value state 2", disk.device.to_str().unwrap()]);
+    node.stage(bed.stage(FsType::Ext4, &disk)).await.unwrap();
+    node.unstage(&bed.stage(FsType::Ext4, &disk).volume, &bed.staging()).await.unwrap();
+    // The root directory's inode is something e2fsck -p leaves to a human.
+    run("debugfs", &["-w", "-R", "clri <2>", disk.device.to_str().unwrap()]);
+    run("debugfs", &["-w", "-R", "set_super_value state 2", disk.device.to_str().unwrap()]);
+    let error = node.stage(bed.stage(FsType::Ext4, &disk)).await.unwrap_err();
+    assert_eq!(error.condition(), Condition::Precondition, "{error}");
+    assert!(error.to_string().contains("e2fsck"), "{error}");
+    assert_eq!(bed.mounts_at(&bed.staging()), 0);
+}
+
+#[tokio::test]
+async fn loop_a_deadline_inside_mkfs_leaves_mkfs_to_end_and_the_next_call_finds_it() {
+    let bed = Bed::new();
+    let disk = bed.disk(96 * MIB);
+    run("mkfifo", &[bed.path("gate").to_str().unwrap()]);
+    bed.command("mkfs.ext4", "echo run >> $BED/log\nread open < $BED/gate\nexec /usr/sbin/mkfs.ext4 \"$@\"");
+    let node = bed.node();
+    let late = hurried(node.stage(bed.stage(FsType::Ext4, &disk))).await.unwrap_err();
+    assert_eq!(late.condition(), Condition::Unsettled, "{late}");
+    let second = node.stage(bed.stage(FsType::Ext4, &disk)).await.unwrap_err();
+    assert_eq!(second.condition(), Condition::Busy, "{second}");
+    let unstage = node.unstage(&bed.stage(FsType::Ext4, &disk).volume, &bed.staging()).await.unwrap_err();
+    assert_eq!(unstage.condition(), Condition::Busy, "{unstage}");
+    open_gate(bed.path("gate")).await;
+    assert!(node.idle(Deadline::after(Duration::from_secs(60))).await);
+    assert_eq!(bed.mounts_at(&bed.staging()), 1);
+    node.stage(bed.stage(FsType::Ext4, &disk)).await.unwrap();
+    assert_eq!(fs::read_to_string(bed.path("log")).unwrap(), "run\n");
+}
+
+#[tokio::test]
+async fn loop_a_dropped_call_leaves_mkfs_to_end() {
+    let bed = Bed::new();
+    let disk = bed.disk(96 * MIB);
+    run("mkfifo", &[bed.path("gate").to_str().unwrap()]);
+    bed.command("mkfs.ext4", "read open < $BED/gate\nexec /usr/sbin/mkfs.ext4 \"$@\"");
+    let node = bed.node();
+    tokio::select! {
+        ended = node.stage(bed.stage(FsType::Ext4, &disk)) => panic!("mkfs can't have ended: {ended:?}"),
+        () = open_gate(bed.path("gate")) => {}
+    }
+    assert!(node.idle(Deadline::after(Duration::from_secs(60))).await);
+    assert_eq!(bed.mounts_at(&bed.staging()), 1);
+}
+
+#[tokio::test]
+async fn loop_a_driver_killed_between_mkfs_and_mount_formats_no_second_time() {
+    if let Some(bed) = std::env::var_os(DOOMED) {
+        return doomed(Path::new(&bed), 96).await;
+    }
+    let bed = Bed::new();
+    let disk = bed.disk(96 * MIB);
+    bed.command("mkfs.ext4", "/usr/sbin/mkfs.ext4 \"$@\"\nkill -9 $PPID");
+    die("formatting::loop_a_driver_killed_between_mkfs_and_mount_formats_no_second_time", &bed);
+    let made = uuid_of(&disk.device);
+    bed.command("mkfs.ext4", "echo 'a second mkfs' >&2\nexit 1");
+    bed.node().stage(bed.stage(FsType::Ext4, &disk)).await.unwrap();
+    assert_eq!(uuid_of(&disk.device), made);
+    assert_eq!(bed.mounts_at(&bed.staging()), 1);
+    assert_eq!(read_at(&disk.file, disk.size - MARK, 4096), vec![0; 4096], "the mark was left");
+}
+
+#[tokio::test]
+async fn loop_a_driver_killed_inside_mkfs_formats_again() {
+    if let Some(bed) = std::env::var_os(DOOMED) {
+        return doomed(Path::new(&bed), 96).await;
+    }
+    let bed = Bed::new();
+    let disk = bed.disk(96 * MIB);
+    // What a cut-off mkfs.ext4 leaves: metadata, and no superblock.
+    bed.command(
+        "mkfs.ext4",
+        "for last; do :; done\n/usr/sbin/mkfs.ext4 \"$@\"\n\
+         dd if=/dev/zero of=$last bs=1024 seek=1 count=1 conv=notrunc,fsync status=none\nkill -9 $PPID",
+    );
+    die("formatting::loop_a_driver_killed_inside_mkfs_formats_again", &bed);
+    bed.command("mkfs.ext4", "exec /usr/sbin/mkfs.ext4 \"$@\"");
+    let other = Stage { volume: "another-volume".into(), ..bed.stage(FsType::Ext4, &disk) };
+    std::os::unix::fs::symlink(&disk.device, bed.path("dev").join("virtio-another-volume")).unwrap();
+    let foreign = hurried(bed.node().stage(other)).await.unwrap_err();
+    assert_eq!(foreign.condition(), Condition::Precondition, "{foreign}");
+    bed.node().stage(bed.stage(FsType::Ext4, &disk)).await.unwrap();
+    assert_eq!(bed.mounts_at(&bed.staging()), 1);
+}
+
+#[tokio::test]
+async fn loop_an_unfinished_xfs_of_ours_is_made_again_and_no_other() {
+    let bed = Bed::new();
+    let disk = bed.disk(320 * MIB);
+    // mkfs.xfs sets this byte first and clears it last.
+    bed.command("mkfs.xfs", "for last; do :; done\n/usr/sbin/mkfs.xfs \"$@\"\nprintf '\\001' | dd of=$last bs=1 seek=126 conv=notrunc,fsync status=none\nexit 1");
+    bed.node().stage(bed.stage(FsType::Xfs, &disk)).await.unwrap_err();
+    bed.command("mkfs.xfs", "exec /usr/sbin/mkfs.xfs \"$@\"");
+    bed.node().stage(bed.stage(FsType::Xfs, &disk)).await.unwrap();
+    assert_eq!(bed.mounts_at(&bed.staging()), 1);
+}
+
+/// Stages in a process of its own, which the bed's mkfs kills.
+fn die(test: &str, bed: &Bed) {
+    let this = std::env::current_exe().unwrap();
+    let output = Command::new(this).args(["--exact", test]).env(DOOMED, bed.path("")).output().unwrap();
+    assert_eq!(std::os::unix::process::ExitStatusExt::signal(&output.status), Some(9), "{output:?}");
+    assert_eq!(bed.mounts_at(&bed.staging()), 0);
+}
+
+async fn doomed(bed: &Path, mib: u64) {
+    let request = Stage { expected: sized(mib * MIB), ..stage_in(bed, FsType::Ext4, mib * MIB) };
+    node_in(bed).stage(request).await.unwrap();
+}
+
+async fn open_gate(gate: PathBuf) {
+    // Opening the gate waits for the mkfs that reads it.
+    tokio::task::spawn_blocking(move || fs::write(gate, "open\n").unwrap()).await.unwrap();
+}
+
+fn uuid_of(device: &Path) -> String {
+    run("blkid", &["-p", "-s", "UUID", "-o", "value", device.to_str().unwrap()])
+}

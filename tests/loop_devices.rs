@@ -1,0 +1,17 @@
+//! The node room on real loop devices, file systems and mounts. Needs root.
+
+#![allow(clippy::disallowed_methods, reason = "the bed runs losetup and its kin")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic")]
+
+#[path = "loop/bed.rs"]
+mod bed;
+#[path = "loop/formatting.rs"]
+mod formatting;
+#[path = "loop/growth.rs"]
+mod growth;
+#[path = "loop/identity.rs"]
+mod identity;
+#[path = "loop/publishing.rs"]
+mod publishing;
+#[path = "loop/refusal.rs"]
+mod refusal;
