@@ -33,3 +33,40 @@ async fn attached(cloud: &SimulatedCloud, client: &Client) -> (String, String) {
     assert_eq!(client.status(&volume).await, "in-use");
     (server, volume)
 }
+
+/// The clouds to ask: the simulated one, and the real one whose `openrc` the environment names.
+async fn clouds() -> Vec<(&'static str, Client, Client)> {
+    let simulated = cloud_of(Settings { latency: Latency::lab(), ..Settings::default() });
+    let url = "http://sandbox.test/identity/v3";
+    let small = Client::log_in(simulated.http(), url, "csi-small", "labsecret", "k8s-small").await;
+    let mut clouds = vec![("simulated", Client::of(&simulated).await, small)];
+    #[allow(clippy::disallowed_methods, reason = "the parameter of this test")]
+    if let Ok(path) = std::env::var("OPENSTACK_LAB") {
+        let openrc = std::fs::read_to_string(path).unwrap();
+        let read = |name: &str| {
+            let lines = openrc.lines().filter_map(|line| line.trim().trim_start_matches("export ").split_once('='));
+            lines.filter(|(key, _)| *key == name).map(|(_, value)| value.to_owned()).next().unwrap()
+        };
+        let (url, password) = (read("OS_AUTH_URL"), read("OS_PASSWORD"));
+        let (user, project) = (read("OS_USERNAME"), read("OS_PROJECT_NAME"));
+        let (small_user, small_project) = (format!("{user}-small"), format!("{project}-small"));
+        let client = Client::log_in(Client::sockets(), &url, &user, &password, &project).await;
+        let small = Client::log_in(Client::sockets(), &url, &small_user, &password, &small_project).await;
+        clouds.push(("real", client, small));
+    }
+    clouds
+}
+
+#[tokio::test]
+async fn every_cloud_given_answers_as_the_table_says() {
+    let expected: Vec<_> = include_str!("sandbox_cloud/table.txt").lines().collect();
+    for (name, client, small) in clouds().await {
+        let seen = table::Walk::new(client, small).whole().await;
+        let differences: Vec<_> = (0..expected.len().max(seen.len()))
+            .map(|index| (expected.get(index).copied().unwrap_or_default(), seen.get(index).map_or("", String::as_str)))
+            .filter(|(expected, seen)| expected != seen)
+            .map(|(expected, seen)| format!("table: {expected}\n seen: {seen}\n"))
+            .collect();
+        assert!(differences.is_empty(), "the {name} cloud:\n{}", differences.join("\n"));
+    }
+}

@@ -19,6 +19,9 @@ const EXTEND_ONLINE: (u32, u32) = (3, 42);
 /// Snapshots of volumes in use need no `force`.
 const SNAPSHOT_IN_USE: (u32, u32) = (3, 66);
 
+const FORCE_IS_GONE: &str = "Since microversion 3.66 the 'force' flag is invalid for this request.  For backward \
+    compatability, however, when the 'force' flag is passed with a value evaluating to True, it is silently ignored.";
+
 pub(super) fn answer(request: &Request<'_>, world: &mut World) -> Answer {
     let version = match request.version("volume ", (3, 0), world.settings.block_storage) {
         Ok(version) => version,
@@ -272,9 +275,10 @@ fn snapshots(
     match (request.method.as_str(), path) {
         ("GET", [] | ["detail"]) => Ok(list_snapshots(request, world, caller)),
         ("POST", []) => create_snapshot(request, world, caller),
-        ("GET", [id]) => {
-            Ok(Answer::new(200, json!({ "snapshot": snapshot(world.snapshot(&caller.project, id)?) })))
-        }
+        ("GET", [id]) => Ok(Answer::new(
+            200,
+            json!({ "snapshot": snapshot(world.snapshot(&caller.project, id)?, caller) }),
+        )),
         ("DELETE", [id]) => {
             world.delete_snapshot(&caller.project, id)?;
             Ok(Answer::empty(202))
@@ -291,7 +295,7 @@ fn list_snapshots(request: &Request<'_>, world: &World, caller: &Caller) -> Answ
         .filter(|one| one.project == caller.project)
         .filter(|one| meets("volume_id", &one.volume) && meets("status", &one.status))
         .filter(|one| meets("name", one.name.as_deref().unwrap_or_default()))
-        .map(snapshot)
+        .map(|one| snapshot(one, caller))
         .collect();
     Answer::new(200, json!({ "snapshots": shown }))
 }
@@ -303,18 +307,18 @@ fn create_snapshot(request: &Request<'_>, world: &mut World, caller: &Caller) ->
         .ok_or_else(|| Answer::fault(400, "'volume_id' is a required property"))?;
     let force = match (&wanted["force"], caller.version >= SNAPSHOT_IN_USE) {
         (Value::Bool(false), true) => {
-            return Err(Answer::fault(
-                400,
-                "Invalid input for field/attribute force. Value: False. False is not valid under any of the given \
-                 schemas",
-            ));
+            return Err(Answer::fault(400, FORCE_IS_GONE));
         }
         (_, true) => true,
         (force, false) => force == &Value::Bool(true),
     };
     let name = wanted["name"].as_str().map(str::to_owned);
     let created = world.create_snapshot(&caller.project, volume, name, force)?;
-    Ok(Answer::new(202, json!({ "snapshot": snapshot(&created) })))
+    let mut shown = snapshot(&created, caller);
+    if let Some(shown) = shown.as_object_mut() {
+        shown.retain(|key, _| !key.starts_with("os-extended"));
+    }
+    Ok(Answer::new(202, json!({ "snapshot": shown })))
 }
 
 fn one_type(world: &World, id: &str) -> Result<Answer, Answer> {

@@ -278,7 +278,7 @@ impl World {
             let source = self.volume(&new.project, id)?;
             if source.size > new.size {
                 return Err(Refusal::invalid_input(format!(
-                    "Volume size '{}'GB cannot be smaller than original volume size {}GB. They must be >= original \
+                    "Volume size '{}'GB cannot be smaller than original volume size  {}GB. They must be >= original \
                      volume size.",
                     new.size, source.size
                 )));

@@ -1,5 +1,6 @@
 //! The list of volumes: filters, order and pages.
 
+use jiff::civil::DateTime;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -77,6 +78,9 @@ fn filters<'a>(request: &'a Request<'_>, caller: &Caller) -> Result<Vec<(&'a str
         if CONTROLS.contains(&key.as_str()) {
             continue;
         }
+        if key.ends_with("ed_at") && caller.version >= TIME_FILTERS {
+            conditions(value)?;
+        }
         if FILTERS.contains(&key.as_str()) {
             filters.push((key.as_str(), value.as_str()));
         } else if caller.version >= STRICT_FILTERS {
@@ -128,31 +132,35 @@ fn compare(time: Option<String>, wanted: &str, caller: &Caller) -> Result<bool, 
     if caller.version < TIME_FILTERS {
         return Ok(time.as_deref() == Some(wanted));
     }
-    for one in wanted.split(',') {
-        let (operator, limit) = one.split_once(':').unwrap_or((one, ""));
-        if !["gt", "gte", "eq", "neq", "lt", "lte"].contains(&operator) {
-            return Err(Answer::fault(400, &format!("Invalid {operator} operator")));
-        }
-        let limit: jiff::civil::DateTime = limit
-            .trim_end_matches('Z')
-            .parse()
-            .map_err(|_| Answer::fault(400, &format!("Invalid {limit} value")))?;
-        let Some(time) = time.as_deref().and_then(|time| time.parse::<jiff::civil::DateTime>().ok()) else {
-            return Ok(false);
-        };
-        let met = match operator {
+    let time = time.and_then(|time| time.parse::<DateTime>().ok());
+    for (operator, limit) in conditions(wanted)? {
+        let met = time.is_some_and(|time| match operator {
             "gt" => time > limit,
             "gte" => time >= limit,
             "eq" => time == limit,
             "neq" => time != limit,
             "lt" => time < limit,
             _ => time <= limit,
-        };
+        });
         if !met {
             return Ok(false);
         }
     }
     Ok(true)
+}
+
+fn conditions(wanted: &str) -> Result<Vec<(&str, DateTime)>, Answer> {
+    let read = |one: &'_ str| {
+        let (operator, limit) = one.split_once(':').unwrap_or((one, ""));
+        if !["gt", "gte", "eq", "neq", "lt", "lte"].contains(&operator) {
+            return Err(Answer::fault(400, &format!("Invalid {operator} operator")));
+        }
+        match limit.trim_end_matches('Z').parse() {
+            Ok(time) => Ok(time),
+            Err(_) => Err(Answer::fault(400, &format!("Invalid {limit} value"))),
+        }
+    };
+    wanted.split(',').map(|one| Ok((one.split(':').next().unwrap_or_default(), read(one)?))).collect()
 }
 
 /// Newest first; within a second, by id.
