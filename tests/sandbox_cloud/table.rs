@@ -113,7 +113,6 @@ impl Walk {
             ("limit=0", ""),
             ("limit=1&marker=11111111-2222-3333-4444-555555555555", ""),
             ("updated_at=gte:2099-01-01T00:00:00", "3.60"),
-            ("updated_at=gte:2000-01-01T00:00:00&name=cloud-none", "3.59"),
             ("updated_at=gte:abc", "3.60"),
             ("updated_at=2026-01-01T00:00:00", "3.60"),
             ("foo=bar", "3.60"),
@@ -144,6 +143,7 @@ impl Walk {
         let added = json!({ "metadata": { "settled": "1" } });
         self.cinder("add metadata", Method::POST, &metadata, "", Some(added)).await;
         self.cinder("add bad metadata", Method::POST, &metadata, "", Some(json!({ "x": {} }))).await;
+        self.found("cloud-walk").await;
         self.note("row before", &client.row(&first, &volume, "").await);
         self.note("detach before", &client.detach(&first, &volume).await);
         self.extends(&volume, "available").await;
@@ -164,6 +164,31 @@ impl Walk {
         client.until(&path, "gone").await;
         self.note("delete again", &client.delete(&volume).await);
         self.note("attach of a deleted one", &client.attach(&first, &volume, "2.60").await);
+    }
+
+    /// Which filters find the one volume of this name.
+    async fn found(&mut self, name: &str) {
+        for (query, version) in [
+            ("updated_at=gte:2000-01-01T00:00:00", "3.60"),
+            ("updated_at=gte:2000-01-01T00:00:00", "3.59"),
+            ("updated_at=gte:2099-01-01T00:00:00", "3.59"),
+            ("updated_at=gte:2099-01-01T00:00:00", "3.30"),
+            ("updated_at=lt:2000-01-01T00:00:00", "3.60"),
+            ("updated_at=gte:2000-01-01T00:00:00,lt:2001-01-01T00:00:00", "3.60"),
+            ("status=available", ""),
+            ("status=in-use", ""),
+            ("metadata=%7B%22a%22:%22b%22%7D", ""),
+            ("metadata=%7B%27a%27:%27b%27,%27settled%27:%271%27%7D", ""),
+            ("metadata=%7B%22a%22:%22c%22%7D", ""),
+            ("limit=1", ""),
+            ("limit=2", ""),
+        ] {
+            let path = format!("/volumes/detail?name={name}&{query}");
+            let reply = self.client.cinder(Method::GET, &path, version, None).await;
+            let count = reply.body["volumes"].as_array().map_or(0, Vec::len);
+            let link = if reply.body["volumes_links"].is_null() { "last page" } else { "more pages" };
+            self.lines.push(format!("found by {query} at {version:?} | {} | {count} | {link}", reply.code));
+        }
     }
 
     async fn extends(&mut self, volume: &str, status: &str) {
