@@ -1,5 +1,6 @@
 //! The simulated cloud behaves as the real one: what it claims is asked of a real OpenStack by the same tests.
 #![cfg(feature = "sandbox")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends where it fails")]
 
 mod sandbox_cloud {
     pub mod client;
@@ -8,6 +9,7 @@ mod sandbox_cloud {
 
 use std::time::Duration;
 
+use cinder_csi::pace::sleep as wait;
 use cinder_csi::sandbox::{
     Fault, Latency, LoopDevices, Mishap, Operation, Settings, SimulatedCloud, Trouble,
 };
@@ -15,7 +17,7 @@ use http::Method;
 use sandbox_cloud::client::Client;
 use sandbox_cloud::table;
 use serde_json::json;
-use tokio::time::{Instant, sleep as wait};
+use tokio::time::Instant;
 
 const SECOND: Duration = Duration::from_secs(1);
 

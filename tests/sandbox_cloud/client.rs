@@ -230,7 +230,7 @@ impl Client {
                 return;
             }
             assert!(tokio::time::Instant::now() < end, "{path} is {status}, never {wanted}");
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            cinder_csi::pace::sleep(std::time::Duration::from_millis(50)).await;
         }
     }
 }

@@ -157,7 +157,7 @@ impl Walk {
         self.note("detach", &client.detach(&first, &volume).await);
         client.until(&path, "available").await;
         while client.row(&first, &volume, "").await.code != 404 {
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            cinder_csi::pace::sleep(std::time::Duration::from_millis(50)).await;
         }
         self.note("row after", &client.row(&first, &volume, "").await);
         self.note("delete", &client.delete(&volume).await);
@@ -220,6 +220,11 @@ impl Walk {
             "in-use: force detach",
             &client.act(volume, "3.60", json!({ "os-force_detach": {} })).await,
         );
+        let held = shown["attachments"][0]["attachment_id"].as_str().unwrap().to_owned();
+        let action = json!({ "os-detach": { "attachment_id": held } });
+        self.note("in-use: detach with Cinder", &client.act(volume, "3.60", action).await);
+        let path = format!("/attachments/{held}");
+        self.cinder("in-use: delete the attachment with Cinder", Method::DELETE, &path, "3.44", None).await;
         self.note("in-use: extend", &client.extend(volume, 2, "3.42").await);
         client.until(&format!("/volumes/{volume}"), "in-use").await;
         self.lines.push(format!("size after | {}", client.show(volume).await["size"]));

@@ -15,6 +15,7 @@ use show::{message, snapshot, volume, volume_type};
 /// The first microversion with `/messages`, and the first whose list of them can be filtered.
 const MESSAGES: (u32, u32) = (3, 3);
 const MESSAGE_FILTERS: (u32, u32) = (3, 5);
+const ATTACHMENTS: (u32, u32) = (3, 27);
 const EXTEND_ONLINE: (u32, u32) = (3, 42);
 /// Snapshots of volumes in use need no `force`.
 const SNAPSHOT_IN_USE: (u32, u32) = (3, 66);
@@ -62,6 +63,9 @@ fn route(request: &Request<'_>, world: &mut World, caller: &Caller) -> Result<An
         }
         ("GET", ["messages"]) if caller.version >= MESSAGES => Ok(messages(request, world, caller)),
         (_, ["messages", ..]) => Err(Answer::fault(404, "The resource could not be found.")),
+        ("DELETE", ["attachments", id]) if caller.version >= ATTACHMENTS => {
+            Err(delete_attachment(world, caller, id))
+        }
         (_, ["snapshots", rest @ ..]) => snapshots(request, world, caller, rest),
         ("GET", ["types"]) => {
             let types: Vec<_> = world.types.iter().map(volume_type).collect();
@@ -219,10 +223,31 @@ fn act(request: &Request<'_>, world: &mut World, caller: &Caller, id: &str) -> R
             ))
         }
         "os-detach" => {
-            world.volume(&caller.project, id)?;
-            Err(Answer::fault(409, "Detach volume from instance using the Compute API"))
+            let held = arguments["attachment_id"].as_str().unwrap_or_default();
+            let volume = world.volume(&caller.project, id)?;
+            let server = volume.shown_attachments().find(|one| one.id == held).map(|one| one.server.as_str());
+            Err(detach_with_nova(server.unwrap_or_default()))
         }
         unknown => Err(no_such_action(unknown)),
+    }
+}
+
+/// Only Nova may take away what Nova gave (CVE-2023-2088).
+fn detach_with_nova(server: &str) -> Answer {
+    let message =
+        format!("ConflictNovaUsingAttachment: Detach volume from instance {server} using the Compute API");
+    Answer::fault(409, &message)
+}
+
+fn delete_attachment(world: &World, caller: &Caller, id: &str) -> Answer {
+    let mut held =
+        world.volumes.values().filter(|one| one.project == caller.project).flat_map(|one| &one.attachments);
+    match held.find(|held| held.id == id) {
+        Some(held) => detach_with_nova(&held.server),
+        None => Answer::fault(
+            404,
+            &format!("Volume attachment could not be found with filter: attachment_id = {id}."),
+        ),
     }
 }
 
