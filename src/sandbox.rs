@@ -8,8 +8,8 @@ mod latency;
 mod world;
 
 pub use calls::{Call, Service};
-pub use cloud::{Served, SimulatedCloud};
+pub use cloud::{Credentials, Served, SimulatedCloud};
 pub use faults::{Fault, Mishap, Operation, Trouble};
 pub use host::LoopDevices;
 pub use latency::{Latency, Span};
-pub use world::{Hypervisor, Microversion, Quota, Settings, World};
+pub use world::{Hypervisor, Microversion, Quota, Settings};

@@ -21,7 +21,7 @@ use tower::util::BoxCloneSyncService;
 
 use super::calls::{Call, dissect, normalized};
 use super::faults::{Fault, Mishap, Trouble, met};
-use super::world::{Hypervisor, Settings, World};
+use super::world::{Hypervisor, Identity, Settings, World};
 use answer::Answer;
 use request::Request;
 
@@ -41,6 +41,22 @@ struct Inner {
     woken: Arc<Notify>,
 }
 
+/// What a client may authenticate with, all for the same project.
+#[derive(Clone, Debug)]
+pub struct Credentials {
+    pub user: String,
+    pub user_id: String,
+    /// Of the trustee, too.
+    pub password: String,
+    pub project: String,
+    pub project_id: String,
+    pub app_credential_id: String,
+    pub app_credential_name: String,
+    pub app_credential_secret: String,
+    pub trust_id: String,
+    pub trustee_id: String,
+}
+
 /// Larger than any request to these services.
 const LARGEST_BODY: usize = 1 << 20;
 
@@ -56,7 +72,7 @@ impl SimulatedCloud {
     }
 
     /// Looks at, or changes, the state behind the services, up to date.
-    pub fn with_world<T>(&self, look: impl FnOnce(&mut World) -> T) -> T {
+    fn with_world<T>(&self, look: impl FnOnce(&mut World) -> T) -> T {
         let mut world = locked(&self.inner.world);
         world.advance();
         look(&mut world)
@@ -65,6 +81,22 @@ impl SimulatedCloud {
     /// The id of the server with this name, empty where there is none.
     pub fn server_id(&self, name: &str) -> String {
         self.with_world(|world| world.server_named(name).unwrap_or_default().to_owned())
+    }
+
+    /// Stops or starts nova-compute on a server's host.
+    pub fn set_host_up(&self, server: &str, up: bool) {
+        self.with_world(|world| world.set_host_up(server, up));
+        self.inner.woken.notify_one();
+    }
+
+    /// Every token given so far is no longer good.
+    pub fn revoke_tokens(&self) {
+        self.with_world(World::revoke_all);
+    }
+
+    /// What a client may authenticate with.
+    pub fn credentials(&self) -> Credentials {
+        self.with_world(|world| Credentials::of(&world.identity))
     }
 
     pub fn fault(&self, fault: Fault) {
@@ -202,6 +234,25 @@ impl SimulatedCloud {
     fn revoke_token_of(&self, request: &http::Request<Bytes>) {
         let token = request.headers().get("X-Auth-Token").and_then(|token| token.to_str().ok());
         self.with_world(|world| world.revoke(token.unwrap_or_default()));
+    }
+}
+
+impl Credentials {
+    fn of(identity: &Identity) -> Self {
+        let (user, project) = (&identity.users[0], &identity.projects[0]);
+        let (app, trust) = (&identity.app_credentials[0], &identity.trusts[0]);
+        Self {
+            user: user.name.clone(),
+            user_id: user.id.clone(),
+            password: user.password.clone(),
+            project: project.name.clone(),
+            project_id: project.id.clone(),
+            app_credential_id: app.id.clone(),
+            app_credential_name: app.name.clone(),
+            app_credential_secret: app.secret.clone(),
+            trust_id: trust.id.clone(),
+            trustee_id: trust.trustee.clone(),
+        }
     }
 }
 

@@ -112,7 +112,7 @@ enum Event {
 }
 
 /// Everything that the cloud knows.
-pub struct World {
+pub(super) struct World {
     pub(super) settings: Settings,
     pub(super) identity: Identity,
     pub(super) volumes: BTreeMap<String, Volume>,

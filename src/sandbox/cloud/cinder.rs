@@ -15,9 +15,13 @@ use show::{message, snapshot, volume, volume_type};
 /// The first microversion with `/messages`, and the first whose list of them can be filtered.
 const MESSAGES: (u32, u32) = (3, 3);
 const MESSAGE_FILTERS: (u32, u32) = (3, 5);
+const ATTACHMENTS: (u32, u32) = (3, 27);
 const EXTEND_ONLINE: (u32, u32) = (3, 42);
 /// Snapshots of volumes in use need no `force`.
 const SNAPSHOT_IN_USE: (u32, u32) = (3, 66);
+
+const FORCE_IS_GONE: &str = "Since microversion 3.66 the 'force' flag is invalid for this request.  For backward \
+    compatability, however, when the 'force' flag is passed with a value evaluating to True, it is silently ignored.";
 
 pub(super) fn answer(request: &Request<'_>, world: &mut World) -> Answer {
     let version = match request.version("volume ", (3, 0), world.settings.block_storage) {
@@ -59,6 +63,9 @@ fn route(request: &Request<'_>, world: &mut World, caller: &Caller) -> Result<An
         }
         ("GET", ["messages"]) if caller.version >= MESSAGES => Ok(messages(request, world, caller)),
         (_, ["messages", ..]) => Err(Answer::fault(404, "The resource could not be found.")),
+        ("DELETE", ["attachments", id]) if caller.version >= ATTACHMENTS => {
+            Err(delete_attachment(world, caller, id))
+        }
         (_, ["snapshots", rest @ ..]) => snapshots(request, world, caller, rest),
         ("GET", ["types"]) => {
             let types: Vec<_> = world.types.iter().map(volume_type).collect();
@@ -216,10 +223,31 @@ fn act(request: &Request<'_>, world: &mut World, caller: &Caller, id: &str) -> R
             ))
         }
         "os-detach" => {
-            world.volume(&caller.project, id)?;
-            Err(Answer::fault(409, "Detach volume from instance using the Compute API"))
+            let held = arguments["attachment_id"].as_str().unwrap_or_default();
+            let volume = world.volume(&caller.project, id)?;
+            let server = volume.shown_attachments().find(|one| one.id == held).map(|one| one.server.as_str());
+            Err(detach_with_nova(server.unwrap_or_default()))
         }
         unknown => Err(no_such_action(unknown)),
+    }
+}
+
+/// Only Nova may take away what Nova gave (CVE-2023-2088).
+fn detach_with_nova(server: &str) -> Answer {
+    let message =
+        format!("ConflictNovaUsingAttachment: Detach volume from instance {server} using the Compute API");
+    Answer::fault(409, &message)
+}
+
+fn delete_attachment(world: &World, caller: &Caller, id: &str) -> Answer {
+    let mut held =
+        world.volumes.values().filter(|one| one.project == caller.project).flat_map(|one| &one.attachments);
+    match held.find(|held| held.id == id) {
+        Some(held) => detach_with_nova(&held.server),
+        None => Answer::fault(
+            404,
+            &format!("Volume attachment could not be found with filter: attachment_id = {id}."),
+        ),
     }
 }
 
@@ -272,9 +300,10 @@ fn snapshots(
     match (request.method.as_str(), path) {
         ("GET", [] | ["detail"]) => Ok(list_snapshots(request, world, caller)),
         ("POST", []) => create_snapshot(request, world, caller),
-        ("GET", [id]) => {
-            Ok(Answer::new(200, json!({ "snapshot": snapshot(world.snapshot(&caller.project, id)?) })))
-        }
+        ("GET", [id]) => Ok(Answer::new(
+            200,
+            json!({ "snapshot": snapshot(world.snapshot(&caller.project, id)?, caller) }),
+        )),
         ("DELETE", [id]) => {
             world.delete_snapshot(&caller.project, id)?;
             Ok(Answer::empty(202))
@@ -291,7 +320,7 @@ fn list_snapshots(request: &Request<'_>, world: &World, caller: &Caller) -> Answ
         .filter(|one| one.project == caller.project)
         .filter(|one| meets("volume_id", &one.volume) && meets("status", &one.status))
         .filter(|one| meets("name", one.name.as_deref().unwrap_or_default()))
-        .map(snapshot)
+        .map(|one| snapshot(one, caller))
         .collect();
     Answer::new(200, json!({ "snapshots": shown }))
 }
@@ -303,18 +332,18 @@ fn create_snapshot(request: &Request<'_>, world: &mut World, caller: &Caller) ->
         .ok_or_else(|| Answer::fault(400, "'volume_id' is a required property"))?;
     let force = match (&wanted["force"], caller.version >= SNAPSHOT_IN_USE) {
         (Value::Bool(false), true) => {
-            return Err(Answer::fault(
-                400,
-                "Invalid input for field/attribute force. Value: False. False is not valid under any of the given \
-                 schemas",
-            ));
+            return Err(Answer::fault(400, FORCE_IS_GONE));
         }
         (_, true) => true,
         (force, false) => force == &Value::Bool(true),
     };
     let name = wanted["name"].as_str().map(str::to_owned);
     let created = world.create_snapshot(&caller.project, volume, name, force)?;
-    Ok(Answer::new(202, json!({ "snapshot": snapshot(&created) })))
+    let mut shown = snapshot(&created, caller);
+    if let Some(shown) = shown.as_object_mut() {
+        shown.retain(|key, _| !key.starts_with("os-extended"));
+    }
+    Ok(Answer::new(202, json!({ "snapshot": shown })))
 }
 
 fn one_type(world: &World, id: &str) -> Result<Answer, Answer> {

@@ -78,6 +78,10 @@ fn route(request: &Request<'_>, world: &mut World, caller: &Caller) -> Result<An
             Ok(Answer::new(200, json!({ "instanceAction": action(owner, found, caller, true) })))
         }
         ("GET", ["os-availability-zone"]) => Ok(zones(world)),
+        ("GET", ["os-availability-zone", "detail"]) => {
+            let rule = "os_compute_api:os-availability-zone:detail";
+            Err(Answer::fault(403, &format!("Policy doesn't allow {rule} to be performed.")))
+        }
         ("GET", ["limits"]) => Ok(Answer::new(200, json!({ "limits": { "rate": [], "absolute": {} } }))),
         _ => Err(unknown_path()),
     }

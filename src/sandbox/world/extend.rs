@@ -35,9 +35,11 @@ impl World {
         let Some(volume) = self.volumes.get_mut(id) else { return };
         match fate {
             Fate::Stuck => return,
-            Fate::Fails(reason) => {
+            // The reason stays in the log of the host; a tenant reads only this.
+            Fate::Fails(_) => {
                 volume.become_("error_extending", now);
-                self.report("VOLUME_VOLUME_007_001", format!("extend volume:{reason}"), id);
+                let message = "extend volume:Volume Driver failed to extend volume.";
+                self.report("VOLUME_VOLUME_007_010", message.to_owned(), id);
                 return;
             }
             Fate::Well => {}

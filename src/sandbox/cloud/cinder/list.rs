@@ -1,5 +1,6 @@
 //! The list of volumes: filters, order and pages.
 
+use jiff::civil::DateTime;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -8,26 +9,19 @@ use super::super::answer::Answer;
 use super::super::request::{Caller, Request};
 use super::show::{summary, volume};
 
-/// The first microversion that compares times, and the first that refuses filters that it doesn't know.
-const TIME_FILTERS: (u32, u32) = (3, 60);
+/// The first microversion that refuses filters that it doesn't know; below it they are ignored.
 const STRICT_FILTERS: (u32, u32) = (3, 31);
+/// A Cinder of this microversion compares times, and does so for every caller from 3.31: a caller below that asks for
+/// what has changed and gets everything.
+const TIME_FILTERS: (u32, u32) = (3, 60);
+const TIMES: [&str; 2] = ["updated_at", "created_at"];
 /// Cinder's `osapi_max_limit`.
 const PAGE_LIMIT: usize = 1000;
 
 const CONTROLS: [&str; 8] =
     ["limit", "marker", "offset", "sort", "sort_key", "sort_dir", "with_count", "all_tenants"];
-const FILTERS: [&str; 10] = [
-    "name",
-    "status",
-    "metadata",
-    "bootable",
-    "migration_status",
-    "availability_zone",
-    "updated_at",
-    "created_at",
-    "id",
-    "size",
-];
+const FILTERS: [&str; 8] =
+    ["name", "status", "metadata", "bootable", "migration_status", "availability_zone", "id", "size"];
 
 pub(super) fn list_volumes(
     request: &Request<'_>,
@@ -36,10 +30,10 @@ pub(super) fn list_volumes(
     detail: bool,
 ) -> Result<Answer, Answer> {
     let limit = limit(request)?;
-    let filters = filters(request, caller)?;
+    let filters = filters(request, world, caller)?;
     let mut found = Vec::new();
     for candidate in world.volumes.values().filter(|one| one.project == caller.project && is_listed(one)) {
-        if meets(candidate, &filters, caller)? {
+        if meets(candidate, &filters)? {
             found.push(candidate);
         }
     }
@@ -71,17 +65,29 @@ fn limit(request: &Request<'_>) -> Result<usize, Answer> {
     }
 }
 
-fn filters<'a>(request: &'a Request<'_>, caller: &Caller) -> Result<Vec<(&'a str, &'a str)>, Answer> {
+fn filters<'a>(
+    request: &'a Request<'_>,
+    world: &World,
+    caller: &Caller,
+) -> Result<Vec<(&'a str, &'a str)>, Answer> {
+    let strict = caller.version >= STRICT_FILTERS;
     let mut filters = Vec::new();
-    for (key, value) in &request.query {
-        if CONTROLS.contains(&key.as_str()) {
+    for (key, value) in request.query.iter().map(|(key, value)| (key.as_str(), value.as_str())) {
+        if CONTROLS.contains(&key) {
             continue;
         }
-        if FILTERS.contains(&key.as_str()) {
-            filters.push((key.as_str(), value.as_str()));
-        } else if caller.version >= STRICT_FILTERS {
-            let message = format!("Invalid filters {key} are found in query options.");
-            return Err(Answer::fault(400, &message));
+        let known = match TIMES.contains(&key) {
+            true => strict && world.settings.block_storage >= TIME_FILTERS,
+            false => FILTERS.contains(&key),
+        };
+        if !known && strict {
+            return Err(Answer::fault(400, &format!("Invalid filters {key} are found in query options.")));
+        }
+        if known && TIMES.contains(&key) {
+            conditions(value)?;
+        }
+        if known {
+            filters.push((key, value));
         }
     }
     Ok(filters)
@@ -91,7 +97,7 @@ fn is_listed(volume: &Volume) -> bool {
     volume.unlisted_until.is_none_or(|until| until <= Instant::now())
 }
 
-fn meets(volume: &Volume, filters: &[(&str, &str)], caller: &Caller) -> Result<bool, Answer> {
+fn meets(volume: &Volume, filters: &[(&str, &str)]) -> Result<bool, Answer> {
     for (key, wanted) in filters {
         let met = match *key {
             "name" => volume.name.as_deref() == Some(wanted),
@@ -101,8 +107,8 @@ fn meets(volume: &Volume, filters: &[(&str, &str)], caller: &Caller) -> Result<b
             "availability_zone" => volume.zone == *wanted,
             "bootable" => volume.bootable.to_string().eq_ignore_ascii_case(wanted),
             "metadata" => has_metadata(volume, wanted),
-            "updated_at" => compare(volume.updated.map(timestamp), wanted, caller)?,
-            "created_at" => compare(Some(timestamp(volume.created)), wanted, caller)?,
+            "updated_at" => compare(volume.updated.map(timestamp), wanted)?,
+            "created_at" => compare(Some(timestamp(volume.created)), wanted)?,
             _ => false,
         };
         if !met {
@@ -123,36 +129,34 @@ fn has_metadata(volume: &Volume, wanted: &str) -> bool {
     }
 }
 
-/// `gte:2026-01-01T00:00:00`, several with commas. Before 3.60 it is compared as text, and nothing is equal to it.
-fn compare(time: Option<String>, wanted: &str, caller: &Caller) -> Result<bool, Answer> {
-    if caller.version < TIME_FILTERS {
-        return Ok(time.as_deref() == Some(wanted));
-    }
-    for one in wanted.split(',') {
-        let (operator, limit) = one.split_once(':').unwrap_or((one, ""));
-        if !["gt", "gte", "eq", "neq", "lt", "lte"].contains(&operator) {
-            return Err(Answer::fault(400, &format!("Invalid {operator} operator")));
-        }
-        let limit: jiff::civil::DateTime = limit
-            .trim_end_matches('Z')
-            .parse()
-            .map_err(|_| Answer::fault(400, &format!("Invalid {limit} value")))?;
-        let Some(time) = time.as_deref().and_then(|time| time.parse::<jiff::civil::DateTime>().ok()) else {
-            return Ok(false);
-        };
-        let met = match operator {
+/// `gte:2026-01-01T00:00:00`. Cinder joins several of them, with commas, by "or".
+fn compare(time: Option<String>, wanted: &str) -> Result<bool, Answer> {
+    let time = time.and_then(|time| time.parse::<DateTime>().ok());
+    let is_met = |(operator, limit): (&str, DateTime)| {
+        time.is_some_and(|time| match operator {
             "gt" => time > limit,
             "gte" => time >= limit,
             "eq" => time == limit,
             "neq" => time != limit,
             "lt" => time < limit,
             _ => time <= limit,
-        };
-        if !met {
-            return Ok(false);
+        })
+    };
+    Ok(conditions(wanted)?.into_iter().any(is_met))
+}
+
+fn conditions(wanted: &str) -> Result<Vec<(&str, DateTime)>, Answer> {
+    let read = |one: &'_ str| {
+        let (operator, limit) = one.split_once(':').unwrap_or((one, ""));
+        if !["gt", "gte", "eq", "neq", "lt", "lte"].contains(&operator) {
+            return Err(Answer::fault(400, &format!("Invalid {operator} operator")));
         }
-    }
-    Ok(true)
+        match limit.trim_end_matches('Z').parse() {
+            Ok(time) => Ok(time),
+            Err(_) => Err(Answer::fault(400, &format!("Invalid {limit} value"))),
+        }
+    };
+    wanted.split(',').map(|one| Ok((one.split(':').next().unwrap_or_default(), read(one)?))).collect()
 }
 
 /// Newest first; within a second, by id.

@@ -39,16 +39,22 @@ pub(super) fn summary(request: &Request<'_>, volume: &Volume, caller: &Caller) -
     json!({ "id": volume.id, "name": volume.name, "links": links(request, caller, &volume.id) })
 }
 
-pub(super) fn snapshot(snapshot: &Snapshot) -> Value {
+pub(super) fn snapshot(snapshot: &Snapshot, caller: &Caller) -> Value {
     let progress = if snapshot.status == "available" { "100%" } else { "0%" };
-    json!({
+    let mut shown = json!({
         "id": snapshot.id, "created_at": timestamp(snapshot.created),
         "updated_at": snapshot.updated.map(timestamp), "name": snapshot.name, "description": null,
         "volume_id": snapshot.volume, "status": snapshot.status, "size": snapshot.size, "metadata": {},
-        "group_snapshot_id": null, "user_id": snapshot.user,
         "os-extended-snapshot-attributes:project_id": snapshot.project,
         "os-extended-snapshot-attributes:progress": progress,
-    })
+    });
+    if caller.version >= (3, 14) {
+        shown["group_snapshot_id"] = Value::Null;
+    }
+    if caller.version >= (3, 41) {
+        shown["user_id"] = json!(snapshot.user);
+    }
+    shown
 }
 
 pub(super) fn message(message: &Message) -> Value {
