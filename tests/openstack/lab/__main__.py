@@ -1,13 +1,16 @@
 import sys
 
-from lab import start, stop
+from lab import inventory, start, stop
 from lab.place import Place
 
+FLAGS = {'up': ['--fresh'], 'down': ['--wipe'], 'inventory': []}
+
 verb, flags = sys.argv[1], sys.argv[2:]
-known = {'up': ['--fresh'], 'down': ['--wipe']}[verb]
-if [f for f in flags if f not in known]:
-    sys.exit('usage: tests/openstack/%s [%s]' % (verb, known[0]))
+if any(f not in FLAGS[verb] for f in flags):
+    sys.exit(' '.join(['usage: tests/openstack/' + verb] + ['[%s]' % f for f in FLAGS[verb]]))
 if verb == 'up':
     start.up(fresh='--fresh' in flags)
-else:
+elif verb == 'down':
     stop.down(Place(), wipe='--wipe' in flags)
+else:
+    print('\n'.join(inventory.lines(Place())))

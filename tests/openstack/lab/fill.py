@@ -119,9 +119,11 @@ def files(place):
         ('AUTH_URL', url), ('USERNAME', TENANT[0]), ('PASSWORD', PASSWORD),
         ('PROJECT_NAME', TENANT[1]), ('USER_DOMAIN_NAME', 'Default'),
         ('PROJECT_DOMAIN_NAME', 'Default'), ('REGION_NAME', REGION), ('IDENTITY_API_VERSION', 3))))
+    servers = sorted(tenant.compute.servers(), key=lambda s: s.name)
     put(place, 'servers.env', ''.join(
-        '%s=%s\n' % (s.name.upper().replace('-', '_'), s.id)
-        for s in sorted(tenant.compute.servers(), key=lambda s: s.name)))
+        '%s=%s\n' % (s.name.upper().replace('-', '_'), s.id) for s in servers))
+    for s in servers:
+        os.makedirs(place.inside('dev', s.id), exist_ok=True)
 
 
 def application_credential(tenant):

@@ -24,8 +24,17 @@ def release_devices(place):
     """nova-compute makes them anew when it starts."""
     for link in glob.glob(place.inside('dev', '*', '*')):
         os.unlink(link)
+    for device, _ in devices(place):
+        subprocess.run(['losetup', '--detach', device], check=True)
+
+
+def devices(place):
+    """Loop devices of the lab's volumes, with their files."""
     for backing in glob.glob('/sys/block/loop*/loop/backing_file'):
-        with open(backing) as f:
-            path = f.read().strip()
+        try:
+            with open(backing) as f:
+                path = f.read().strip()
+        except OSError:     # freed since
+            continue
         if path.startswith(place.volumes + '/'):
-            subprocess.run(['losetup', '--detach', '/dev/' + backing.split('/')[3]], check=True)
+            yield '/dev/' + backing.split('/')[3], path

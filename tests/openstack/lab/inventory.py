@@ -1,0 +1,17 @@
+"""What exists in all projects: two lists taken around a test show what it leaked."""
+from lab import fill, stop
+
+
+def lines(place):
+    place.load_ports()
+    b = fill.connect(place, fill.ADMIN).block_storage
+    found = ['volume %s %s %s' % (v.id, v.status, v.name)
+             for v in b.volumes(details=True, all_projects=True)]
+    found += ['snapshot %s %s %s' % (s.id, s.status, s.name)
+              for s in b.snapshots(details=True, all_projects=True)]
+    answer = b.get('/attachments/detail?all_tenants=1', microversion='3.27')
+    answer.raise_for_status()
+    found += ['attachment %s %s of %s' % (a['id'], a['status'], a['volume_id'])
+              for a in answer.json()['attachments']]
+    found += ['device %s of %s' % pair for pair in stop.devices(place)]
+    return sorted(found)
