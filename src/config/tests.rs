@@ -414,5 +414,5 @@ fn no_text_panics_and_none_gives_its_secret_away() {
         };
         assert!(!told.contains(CANARY), "seed {seed}:\n{text}\n{told}");
     }
-    assert!(loaded > 100, "{loaded}");
+    assert!(loaded > 25, "both outcomes are to be met, loaded {loaded}");
 }
