@@ -1,0 +1,213 @@
+//! The driver's own binary on the lab that `tests/openstack/up` started, and the lab's faults.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
+use std::time::Duration;
+
+use cinder_csi::csi::proto::controller_client::ControllerClient;
+use cinder_csi::csi::proto::node_client::NodeClient;
+use cinder_csi::csi::proto::volume_capability::access_mode::Mode;
+use cinder_csi::csi::proto::volume_capability::{AccessMode, AccessType, MountVolume};
+use cinder_csi::csi::proto::*;
+use hyper_util::rt::TokioIo;
+use tokio::net::UnixStream;
+use tokio::sync::{Mutex, MutexGuard};
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Request, Status};
+
+/// The lab's faults are for everybody, so one test at a time.
+static TURN: Mutex<()> = Mutex::const_new(());
+
+pub struct Lab {
+    directory: PathBuf,
+    servers: HashMap<String, String>,
+    _turn: MutexGuard<'static, ()>,
+}
+
+/// A running driver; it ends with this.
+pub struct Driver {
+    process: Child,
+    pub controller: ControllerClient<Channel>,
+    pub node: NodeClient<Channel>,
+    pub directory: tempfile::TempDir,
+}
+
+impl Lab {
+    pub async fn take() -> Self {
+        let turn = TURN.lock().await;
+        #[allow(clippy::disallowed_methods, reason = "tests/run says where its lab is")]
+        let directory = std::env::var("CINDER_CSI_LAB").expect(
+            "CINDER_CSI_LAB must name a running lab: use `tests/run openstack`, or tests/openstack/up",
+        );
+        let directory = PathBuf::from(directory);
+        let servers = std::fs::read_to_string(directory.join("servers.env")).expect("the lab must be up");
+        let servers = servers.lines().filter_map(|line| line.split_once('='));
+        let servers = servers.map(|(name, id)| (name.to_owned(), id.to_owned())).collect();
+        let lab = Self { directory, servers, _turn: turn };
+        lab.heal();
+        lab
+    }
+
+    pub fn server(&self, name: &str) -> String {
+        self.servers[name].clone()
+    }
+
+    /// Orders a fault: "fail 1", "delay 5".
+    pub fn inject(&self, point: &str, fault: &str) {
+        std::fs::write(self.injections().join(point), format!("{fault}\n")).unwrap();
+    }
+
+    pub fn heal(&self) {
+        for fault in std::fs::read_dir(self.injections()).unwrap() {
+            std::fs::remove_file(fault.unwrap().path()).unwrap();
+        }
+    }
+
+    /// A driver of both roles for this node of the lab.
+    pub async fn driver(&self, node: &str) -> Driver {
+        self.driver_of("cloud.conf", node).await
+    }
+
+    pub async fn driver_of(&self, cloud_conf: &str, node: &str) -> Driver {
+        let directory = tempfile::tempdir().unwrap();
+        let socket = directory.path().join("csi.sock");
+        let server = self.server(node);
+        #[allow(
+            clippy::disallowed_methods,
+            reason = "the driver is a process of its own, as its users have it"
+        )]
+        let process = Command::new(env!("CARGO_BIN_EXE_cinder-csi"))
+            .arg(format!("--endpoint=unix://{}", socket.display()))
+            .arg("--cloud-config")
+            .arg(self.directory.join(cloud_conf))
+            .args(["--cluster", "openstack-driver-test", "--node-id", &server, "--device-dir"])
+            .arg(self.directory.join("state/dev").join(&server))
+            .spawn()
+            .unwrap();
+        let channel = connected(&socket).await;
+        Driver {
+            process,
+            controller: ControllerClient::new(channel.clone()),
+            node: NodeClient::new(channel),
+            directory,
+        }
+    }
+
+    fn injections(&self) -> PathBuf {
+        self.directory.join("state/inject")
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        self.heal();
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.process.kill().ok();
+        self.process.wait().ok();
+    }
+}
+
+/// Connects as soon as the driver listens.
+async fn connected(socket: &Path) -> Channel {
+    let socket = socket.to_owned();
+    let connector = tower::service_fn(move |_| {
+        let socket = socket.clone();
+        async move { UnixStream::connect(socket).await.map(TokioIo::new) }
+    });
+    let endpoint = Endpoint::from_static("http://driver.test");
+    for _ in 0..200 {
+        if let Ok(channel) = endpoint.connect_with_connector(connector.clone()).await {
+            return channel;
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    panic!("the driver didn't listen within 5 s");
+}
+
+pub fn within<T>(seconds: u64, message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    request.set_timeout(Duration::from_secs(seconds));
+    request
+}
+
+pub fn capability(fs_type: &str) -> VolumeCapability {
+    VolumeCapability {
+        access_mode: Some(AccessMode { mode: Mode::SingleNodeWriter as i32 }),
+        access_type: Some(AccessType::Mount(MountVolume {
+            fs_type: fs_type.to_owned(),
+            ..MountVolume::default()
+        })),
+    }
+}
+
+pub fn create_request(name: &str) -> CreateVolumeRequest {
+    CreateVolumeRequest {
+        name: name.to_owned(),
+        volume_capabilities: vec![capability("")],
+        ..CreateVolumeRequest::default()
+    }
+}
+
+impl Driver {
+    pub async fn create(&self, request: CreateVolumeRequest) -> Result<String, Status> {
+        let reply = self.controller.clone().create_volume(within(60, request)).await?;
+        Ok(reply.into_inner().volume.unwrap().volume_id)
+    }
+
+    pub async fn delete(&self, volume: &str) {
+        let request = DeleteVolumeRequest { volume_id: volume.to_owned(), ..DeleteVolumeRequest::default() };
+        self.controller.clone().delete_volume(within(60, request)).await.unwrap();
+    }
+
+    pub async fn publish(
+        &self,
+        volume: &str,
+        server: &str,
+        seconds: u64,
+    ) -> Result<HashMap<String, String>, Status> {
+        let request = ControllerPublishVolumeRequest {
+            volume_id: volume.to_owned(),
+            node_id: server.to_owned(),
+            volume_capability: Some(capability("")),
+            ..ControllerPublishVolumeRequest::default()
+        };
+        let reply = self.controller.clone().controller_publish_volume(within(seconds, request)).await?;
+        Ok(reply.into_inner().publish_context)
+    }
+
+    pub async fn unpublish(&self, volume: &str, server: &str) {
+        let request = ControllerUnpublishVolumeRequest {
+            volume_id: volume.to_owned(),
+            node_id: server.to_owned(),
+            ..ControllerUnpublishVolumeRequest::default()
+        };
+        self.controller.clone().controller_unpublish_volume(within(60, request)).await.unwrap();
+    }
+
+    /// The servers that the volume is published on.
+    pub async fn published(&self, volume: &str) -> Vec<String> {
+        let request = ControllerGetVolumeRequest { volume_id: volume.to_owned() };
+        let reply = self.controller.clone().controller_get_volume(within(10, request)).await.unwrap();
+        reply.into_inner().status.unwrap().published_node_ids
+    }
+
+    /// Every volume of the project.
+    pub async fn volumes(&self) -> Vec<String> {
+        let reply =
+            self.controller.clone().list_volumes(within(10, ListVolumesRequest::default())).await.unwrap();
+        let mut ids: Vec<_> = reply
+            .into_inner()
+            .entries
+            .into_iter()
+            .filter_map(|entry| entry.volume)
+            .map(|volume| volume.volume_id)
+            .collect();
+        ids.sort();
+        ids
+    }
+}
