@@ -34,7 +34,7 @@ use tower::util::BoxCloneSyncService;
 ///
 /// Its errors of the kinds `ConnectionRefused`, `NotConnected` and `InvalidInput` say that nothing of the request was
 /// sent; after any other it may have arrived.
-pub type Http = BoxCloneSyncService<http::Request<Bytes>, http::Response<Bytes>, std::io::Error>;
+pub type Http = BoxCloneSyncService<::http::Request<Bytes>, ::http::Response<Bytes>, std::io::Error>;
 
 /// The clients of one cloud. Cheap to clone.
 #[derive(Clone, Debug)]
