@@ -7,6 +7,8 @@ mod claim;
 mod device;
 mod error;
 mod expand;
+#[cfg(test)]
+mod fake;
 mod filesystem;
 mod host;
 mod instance;

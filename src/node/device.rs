@@ -28,6 +28,12 @@ pub(super) struct Disk {
     _hold: Hold,
 }
 
+impl Disk {
+    pub fn held(path: PathBuf, number: Number, size: u64, by_serial: bool, hold: Hold) -> Self {
+        Self { path, number, size, by_serial, _hold: hold }
+    }
+}
+
 /// What one look found.
 enum Sighting {
     Disk(Disk),
@@ -125,7 +131,7 @@ impl Search {
                 Err(reason) => seen.push(format!("{} is no disk that can be used: {reason}", path.display())),
                 Ok((facts, number, hold)) => match judge::judge(&self.volume, &self.expected, &facts) {
                     Verdict::Right { by_serial } => {
-                        right.push(Disk { path, number, size: facts.size, by_serial, _hold: hold });
+                        right.push(Disk::held(path, number, facts.size, by_serial, hold));
                     }
                     Verdict::Wrong(reason) => seen.push(format!("{} {reason}", path.display())),
                     Verdict::Refused(reason) => return Err(self.refused(&path, &reason)),
@@ -182,7 +188,7 @@ pub(super) async fn in_use(host: &dyn Host, volume: &str, number: Number) -> Res
             format!("{} has the serial {}: another volume's", path.display(), facts.serials.join(", "));
         return Err(Error::precondition(object, cause).next("unpublish and unstage this path"));
     }
-    Ok(Disk { path, number, size: facts.size, by_serial: !facts.serials.is_empty(), _hold: hold })
+    Ok(Disk::held(path, number, facts.size, !facts.serials.is_empty(), hold))
 }
 
 /// Whether the disk `number` has gone from the machine.
@@ -228,3 +234,6 @@ async fn rescan_buses(host: &dyn Host) {
     }
     let _ = host.write(Path::new("/sys/bus/pci/rescan"), b"1").await;
 }
+
+#[cfg(test)]
+mod tests;

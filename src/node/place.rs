@@ -40,13 +40,10 @@ pub(super) async fn mounts(host: &dyn Host) -> Result<Mounts> {
 
 /// The disk that a mount is of. mountinfo has an anonymous number for btrfs, but names its disk.
 pub(super) async fn disk_of(host: &dyn Host, mount: &Mount) -> Option<Number> {
-    if mount.device.major != 0 {
-        return Some(mount.device);
+    if mount.fs == "btrfs" {
+        return host.stat(&mount.source).await.ok()?.kind.disk();
     }
-    match host.stat(&mount.source).await.ok()?.kind {
-        FileKind::BlockDevice(number) => Some(number),
-        _ => None,
-    }
+    (mount.device.major != 0).then_some(mount.device)
 }
 
 /// The places where the disk is in use: its file system mounted, or its device node bound.
@@ -118,5 +115,57 @@ impl FileKind {
             Self::BlockDevice(number) => Some(number),
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::error::Condition;
+    use super::super::fake::Fake;
+    use super::*;
+
+    const MOUNT: &str = "1 2 252:16 / /staging rw - ext4 /dev/vdb rw";
+
+    fn mounted(lines: &[&str]) -> Fake {
+        let fake = Fake::default();
+        fake.world().mounts = lines.iter().map(ToString::to_string).collect();
+        fake
+    }
+
+    #[tokio::test]
+    async fn everything_that_is_stacked_on_a_path_is_unmounted() {
+        let fake = mounted(&[MOUNT, MOUNT, "1 2 252:16 / /other rw - ext4 /dev/vdb rw"]);
+        clear(&fake, Path::new("/staging")).await.unwrap();
+        assert_eq!(fake.world().done, ["unmount /staging", "unmount /staging"]);
+    }
+
+    #[tokio::test]
+    async fn a_busy_mount_is_let_go_lazily_only_where_its_disk_has_gone() {
+        let fake = mounted(&[MOUNT]);
+        fake.world().busy.push("/staging".into());
+        fake.plug("vdb", 16, 1 << 30, &[]);
+        let error = clear(&fake, Path::new("/staging")).await.unwrap_err();
+        assert_eq!(error.condition(), Condition::Precondition);
+        let fake = mounted(&[MOUNT]);
+        fake.world().busy.push("/staging".into());
+        clear(&fake, Path::new("/staging")).await.unwrap();
+        assert_eq!(fake.world().done, ["unmount /staging lazily"]);
+    }
+
+    #[tokio::test]
+    async fn a_disk_is_in_use_by_its_file_system_and_by_its_bound_device_node() {
+        let fake = mounted(&[
+            MOUNT,
+            "1 2 0:44 / /b rw - btrfs /dev/vdc rw",
+            "1 2 0:5 /vdb /raw rw - devtmpfs udev rw",
+            "1 2 0:6 / /run rw - tmpfs tmpfs rw",
+        ]);
+        fake.plug("vdb", 16, 1 << 30, &[]);
+        fake.plug("vdc", 32, 1 << 30, &[]);
+        fake.world().disks.insert("/raw".into(), (Number { major: 252, minor: 16 }, 1 << 30));
+        let mounts = mounts(&fake).await.unwrap();
+        let at = |minor| uses(&fake, &mounts, Number { major: 252, minor });
+        assert_eq!(at(16).await, [PathBuf::from("/staging"), "/raw".into()]);
+        assert_eq!(at(32).await, [PathBuf::from("/b")]);
     }
 }

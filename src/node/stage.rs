@@ -234,3 +234,90 @@ fn plan_disk(found: &Probe, disk: &Disk, ask: &Ask<'_>) -> Result<Plan> {
     }
     Ok(Plan::Format { again })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::host::{FileKind, Hold, Number, Stat};
+    use super::super::mounts::Mounts;
+    use super::*;
+
+    fn ask(read_only: bool, format: FormatPolicy) -> Ask<'static> {
+        Ask { volume: "v", fs: FsType::Ext4, read_only, format }
+    }
+
+    fn disk(by_serial: bool) -> Disk {
+        let number = Number { major: 252, minor: 16 };
+        let hold = Hold::new(Stat { kind: FileKind::BlockDevice(number) }, ());
+        Disk::held("/dev/vdb".into(), number, 1 << 30, by_serial, hold)
+    }
+
+    #[test]
+    fn only_an_empty_disk_is_formatted_and_only_where_it_may_be() {
+        use FormatPolicy::{Allowed, Never};
+        let found = |fs: &str| Probe::Found(fs.into());
+        let table = [
+            (Probe::Empty, false, Allowed, Some(Plan::Format { again: false })),
+            (Probe::Unfinished, false, Allowed, Some(Plan::Format { again: true })),
+            (Probe::Empty, false, Never, None),
+            (Probe::Unfinished, false, Never, None),
+            (Probe::Empty, true, Allowed, None),
+            (Probe::Unfinished, true, Allowed, None),
+            (found("ext4"), false, Allowed, Some(Plan::Use)),
+            (found("ext4"), true, Never, Some(Plan::Use)),
+            (found("xfs"), false, Allowed, None),
+            (found("ext3"), false, Allowed, None),
+            (found("vfat"), true, Allowed, None),
+            (Probe::Foreign("swap".into()), false, Allowed, None),
+            (Probe::Foreign("swap".into()), true, Never, None),
+        ];
+        for (probe, read_only, format, want) in table {
+            let got = plan_disk(&probe, &disk(true), &ask(read_only, format));
+            match (got, want) {
+                (Ok(plan), want) => assert_eq!(Some(plan), want, "{probe:?}"),
+                (Err(error), want) => {
+                    assert_eq!(want, None, "{probe:?}");
+                    assert_eq!(error.condition(), Condition::Precondition);
+                    assert!(error.to_string().contains("nothing was written"), "{error}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_staging_path_is_free_ours_or_refused() {
+        let line = |root: &str, options: &str, fs: &str| {
+            format!("1 2 252:16 {root} /s {options} - {fs} /dev/vdb rw\n")
+        };
+        let table = [
+            (line("/", "rw", "ext4"), true, false, Ok(Staged::Already)),
+            (line("/", "ro", "ext4"), true, true, Ok(Staged::Already)),
+            (line("/", "rw", "ext4"), true, true, Err(Condition::Exists)),
+            (line("/", "ro", "ext4"), true, false, Err(Condition::Exists)),
+            (line("/", "rw", "xfs"), true, false, Err(Condition::Exists)),
+            (line("/", "rw", "ext4"), false, false, Err(Condition::Precondition)),
+            (line("/part", "rw", "ext4"), true, false, Err(Condition::Precondition)),
+            (String::new(), false, false, Ok(Staged::No)),
+        ];
+        for (text, is_this_disk, read_only, want) in table {
+            let mounts = Mounts::parse(text.as_bytes()).unwrap();
+            let ask = ask(read_only, FormatPolicy::Allowed);
+            let got = plan_staged(mounts.at(Path::new("/s")), is_this_disk, &ask)
+                .map_err(|error| error.condition());
+            assert_eq!(got, want, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_disk_without_serial_that_is_in_use_may_be_any_disk() {
+        let root = [PathBuf::from("/")];
+        assert!(refuse_borrowed(&disk(false), &root).is_err());
+        refuse_borrowed(&disk(true), &root).unwrap();
+        refuse_borrowed(&disk(false), &[]).unwrap();
+    }
+
+    #[test]
+    fn a_tree_that_is_bound_elsewhere_shows_staging_twice() {
+        let uses = [PathBuf::from("/a/staging"), "/host/a/staging".into(), "/pods/target".into()];
+        assert_eq!(published(&uses, Path::new("/a/staging")), ["/pods/target"]);
+    }
+}

@@ -16,7 +16,8 @@ enum Format {
     Vfat,
 }
 
-/// A config drive is at most this large (64 MiB for vfat); a larger disk isn't looked into.
+/// A config drive is at most this large (64 MiB for vfat), and no Cinder volume is this small: who writes `config-2` onto a
+/// volume doesn't thereby name the server.
 const LARGEST: u64 = 512 << 20;
 
 /// One file of the config drive.
@@ -60,6 +61,9 @@ async fn candidates(host: &dyn Host) -> Vec<PathBuf> {
 /// The label lies in the volume descriptor of an ISO 9660 file system, and in the boot sector of a vfat (at one place for
 /// FAT12 and FAT16, at another for FAT32).
 async fn format(host: &dyn Host, disk: &Path) -> Option<Format> {
+    if host.disk_size(disk).await.ok()? > LARGEST {
+        return None;
+    }
     if iso9660::label(host, disk).await.is_some_and(|label| label.eq_ignore_ascii_case(LABEL)) {
         return Some(Format::Iso9660);
     }
