@@ -1,5 +1,8 @@
 //! Volumes become as asked, whatever the cloud does meanwhile. Time is tokio's, and paused.
 
+#![cfg(feature = "sandbox")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by them")]
+
 #[path = "bed/bed.rs"]
 mod bed;
 

@@ -1,5 +1,7 @@
 //! The driver on a real Keystone, Cinder and Nova: `tests/run openstack` starts them.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by them")]
+
 #[path = "openstack_driver/bed.rs"]
 mod bed;
 
@@ -90,7 +92,7 @@ async fn a_slow_attach_called_again_ends_attached_once() {
     assert!(status.message().contains("attaching"), "{status}");
     let context = driver.publish(&volume, &server, 60).await.unwrap();
     assert_eq!(context["size"], (1u64 << 30).to_string());
-    assert_eq!(driver.published(&volume).await, [server.clone()]);
+    assert_eq!(driver.published(&volume).await.join(" "), server);
     lab.heal();
     driver.unpublish(&volume, &server).await;
     driver.delete(&volume).await;

@@ -124,7 +124,7 @@ async fn connected(socket: &Path) -> Channel {
         if let Ok(channel) = endpoint.connect_with_connector(connector.clone()).await {
             return channel;
         }
-        tokio::time::sleep(Duration::from_millis(25)).await;
+        cinder_csi::pace::sleep(Duration::from_millis(25)).await;
     }
     panic!("the driver didn't listen within 5 s");
 }
