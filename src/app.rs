@@ -31,6 +31,8 @@ const ATTACH_LIMIT: u16 = 256;
 pub enum Failure {
     #[error("{0}")]
     Settings(#[from] config::Error),
+    #[error("cloud {cloud:?} can't be connected to with these settings: {error}")]
+    Client { cloud: String, error: io::Error },
     #[error("{0}")]
     Io(#[from] io::Error),
 }
@@ -39,7 +41,7 @@ impl Failure {
     /// 64 is `EX_USAGE` of sysexits.h: restarting with the same settings doesn't help.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Failure::Settings(_) => 64,
+            Failure::Settings(_) | Failure::Client { .. } => 64,
             Failure::Io(_) => 1,
         }
     }
@@ -56,6 +58,11 @@ pub async fn serve(
         tokio::spawn(telemetry::serve(listener, metrics, || true));
     }
     let settings = config::NodeSettings::load(source.as_ref(), &options.cloud_config)?;
+    if !options.controller {
+        for warning in &settings.warnings {
+            warn!("{warning}");
+        }
+    }
     let topology = Topology {
         enabled: options.with_topology,
         additional: options.additional_topology.clone(),

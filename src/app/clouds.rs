@@ -31,7 +31,8 @@ impl Clouds {
         warn_of(&config);
         let mut clouds = BTreeMap::new();
         for (name, options) in &config.clouds {
-            let http = client(options, &config.proxy)?;
+            let http = client(options, &config.proxy);
+            let http = http.map_err(|error| Failure::Client { cloud: name.clone(), error })?;
             clouds.insert(name.clone(), Cloud::new(http, options.clone()));
         }
         Ok(Self { source, watch, clouds })

@@ -77,7 +77,7 @@ pub fn plan(wanted: &Wanted, attempt: &Attempt, seen: &[Volume], now: SystemTime
     match there.as_slice() {
         [] => absent(attempt),
         [only] => alone(wanted, attempt, only),
-        [winner, losers @ ..] => contested(attempt, winner, losers, now),
+        several => contested(attempt, several, now),
     }
 }
 
@@ -116,27 +116,38 @@ fn alone(wanted: &Wanted, attempt: &Attempt, volume: &Volume) -> Step {
 }
 
 /// More than one: the settled one wins, else the oldest. The winner is answered once the others are gone.
-fn contested(attempt: &Attempt, winner: &Volume, losers: &[&Volume], now: SystemTime) -> Step {
-    let mut waiting = false;
-    for loser in losers {
-        let removable = attempt.made(loser) || (is_dead(loser, now) && winner.id != loser.id);
-        if removable && loser.attachments.is_empty() && !is_being_made(loser) {
-            return Step::Discard(loser.id);
-        }
-        if !loser.metadata.contains_key(ATTEMPT) || is_settled(loser) {
-            let ids: Vec<_> =
-                std::iter::once(&winner).chain(losers).map(|volume| volume.id.to_string()).collect();
-            return Step::Refuse(Error::new(
-                Condition::AlreadyExists,
-                format!(
-                    "there are several volumes of that name and which one is in use can't be told: {}; delete or rename the others",
-                    ids.join(", ")
-                ),
-            ));
-        }
-        waiting = true;
+fn contested(attempt: &Attempt, there: &[&Volume], now: SystemTime) -> Step {
+    let losers = || there.iter().skip(1);
+    let removable = |loser: &&&Volume| attempt.made(loser) || is_dead(loser, now);
+    let free = |loser: &&&Volume| loser.attachments.is_empty() && !is_being_made(loser);
+    if let Some(loser) = losers().filter(removable).find(free) {
+        return Step::Discard(loser.id);
     }
-    if waiting { Step::Wait } else { Step::Settle(winner.clone()) }
+    // One without an attempt, or a second settled one, is nobody's to remove.
+    if losers().any(|loser| !is_unpromised(loser)) {
+        return without_own(attempt, there, ambiguous(there));
+    }
+    Step::Wait
+}
+
+/// Refuses once this attempt's own volume is out of the way.
+fn without_own(attempt: &Attempt, there: &[&Volume], refusal: Error) -> Step {
+    match there.iter().find(|volume| attempt.made(volume)) {
+        Some(own) if is_being_made(own) => Step::Wait,
+        Some(own) => Step::Discard(own.id),
+        None => Step::Refuse(refusal),
+    }
+}
+
+fn ambiguous(there: &[&Volume]) -> Error {
+    let ids: Vec<_> = there.iter().map(|volume| volume.id.to_string()).collect();
+    Error::new(
+        Condition::AlreadyExists,
+        format!(
+            "there are several volumes of that name and which one is in use can't be told: {}; delete or rename the others",
+            ids.join(", ")
+        ),
+    )
 }
 
 fn is_dead(volume: &Volume, now: SystemTime) -> bool {
@@ -150,19 +161,13 @@ fn incompatible(wanted: &Wanted, attempt: &Attempt, there: &[&Volume], now: Syst
     let others = there.iter().filter(|volume| !attempt.made(volume));
     let (other, difference) =
         others.filter_map(|volume| Some((volume, wanted.difference(volume)?))).next()?;
-    if let Some(own) = there.iter().find(|volume| attempt.made(volume) && !is_being_made(volume)) {
-        return Some(Step::Discard(own.id));
-    }
     if is_dead(other, now) {
         return Some(Step::Discard(other.id));
     }
-    let own_is_being_made = there.iter().any(|volume| attempt.made(volume));
-    if own_is_being_made {
-        return Some(Step::Wait);
-    }
     // One that nobody was promised may be another attempt's that is about to remove it: not final.
     let condition = if is_unpromised(other) { Condition::Unsettled } else { Condition::AlreadyExists };
-    Some(Step::Refuse(Error::new(condition, format!("volume {} has that name, but {difference}", other.id))))
+    let refusal = Error::new(condition, format!("volume {} has that name, but {difference}", other.id));
+    Some(without_own(attempt, there, refusal))
 }
 
 #[cfg(test)]
@@ -280,6 +285,25 @@ mod tests {
         assert_eq!(refusal(&step), Some(Condition::AlreadyExists));
         let Step::Refuse(error) = step else { unreachable!() };
         assert!(seen.iter().all(|volume| error.message.contains(&volume.id.to_string())), "{error}");
+    }
+
+    #[test]
+    fn our_own_volume_is_gone_before_anything_is_refused() {
+        let made = volume(Status::Available).made_by("ours");
+        let own = ours(Posted::As(id(1)));
+        for other in [
+            volume(Status::Available).with_id(2),
+            Volume { size: 9, ..volume(Status::Available).with_id(2).settled() },
+        ] {
+            for (own_created, theirs) in [
+                ("2026-01-01T00:00:00Z", "2026-01-01T00:00:09Z"),
+                ("2026-01-01T00:00:09Z", "2026-01-01T00:00:00Z"),
+            ] {
+                let limited = Wanted { size_limit: Some(1), ..wanted() };
+                let seen = [made.clone().created(own_created), other.clone().created(theirs)];
+                assert_eq!(plan(&limited, &own, &seen, soon()), Step::Discard(id(1)), "{seen:?}");
+            }
+        }
     }
 
     #[test]
