@@ -95,6 +95,8 @@ struct State {
     too_old: bool,
     /// Which of the two lists had the last turn.
     deletions_had_turn: bool,
+    /// A waiter has had a look of its own since the last list.
+    full_look_had_turn: bool,
 }
 
 /// One look that somebody waits for.

@@ -128,6 +128,7 @@ impl Poller {
         let mut state = self.0.lock();
         state.listed = Some(Instant::now());
         state.deletions_had_turn = deletions;
+        state.full_look_had_turn = false;
     }
 
     /// Answers every ask of those `concerned` that was there when the look began and that `seen` knows something for;
@@ -203,8 +204,13 @@ fn plan(state: &mut State) -> Plan {
     if state.too_old {
         return Plan::Each(due(state, now, GETS_AT_ONCE));
     }
-    if let Some(ask) = state.asks.iter().find(|ask| ask.asked + FULL_LOOK_AFTER <= now && ask.due <= now) {
-        return Plan::Each(vec![ask.interest.clone()]);
+    let forgotten = |ask: &&Ask| ask.asked + FULL_LOOK_AFTER <= now && ask.due <= now;
+    if !state.full_look_had_turn
+        && let Some(ask) = state.asks.iter().find(forgotten)
+    {
+        let interest = ask.interest.clone();
+        state.full_look_had_turn = true;
+        return Plan::Each(vec![interest]);
     }
     crowd(state)
 }
@@ -248,4 +254,109 @@ fn is_passing(error: &openstack::Error) -> bool {
 /// A look outlives the RPC that caused it, so it has a deadline of its own.
 async fn limited<T>(look: impl Future<Output = T>) -> T {
     pace::within(Deadline::after(ONE_LOOK), look).await
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::oneshot;
+
+    use super::*;
+    use crate::pace::Backoff;
+    use crate::volume::sample::id;
+
+    /// A list with the receivers of its asks, which must live for the asks to count.
+    struct Waiting {
+        state: State,
+        _answers: Vec<oneshot::Receiver<Answer>>,
+    }
+
+    fn ask(interest: Interest, asked: Instant, due: Instant) -> (Ask, oneshot::Receiver<Answer>) {
+        let (reply, answer) = oneshot::channel();
+        let backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(1));
+        (Ask { interest, since: clock(100), asked, due, backoff, reply }, answer)
+    }
+
+    fn clock(seconds: u64) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
+    }
+
+    /// Asks made now and due now.
+    fn waiting(interests: impl IntoIterator<Item = Interest>) -> Waiting {
+        let now = Instant::now();
+        let (asks, _answers) = interests.into_iter().map(|interest| ask(interest, now, now)).unzip();
+        Waiting { state: State { asks, polling: true, ..State::default() }, _answers }
+    }
+
+    fn changes(count: u128) -> Vec<Interest> {
+        (1..=count).map(|n| Interest::Change(id(n))).collect()
+    }
+
+    fn deletions(count: u128) -> Vec<Interest> {
+        (101..=100 + count).map(|n| Interest::Deletion(id(n))).collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_poller_without_waiters_ends() {
+        let mut state = waiting([]).state;
+        assert_eq!(plan(&mut state), Plan::End);
+        assert!(!state.polling);
+        // A waiter that has gone away is none.
+        let mut gone = waiting(changes(1));
+        gone._answers.clear();
+        assert_eq!(plan(&mut gone.state), Plan::End);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn two_waiters_get_a_look_each_and_three_a_list() {
+        assert_eq!(plan(&mut waiting(changes(2)).state), Plan::Each(changes(2)));
+        assert_eq!(plan(&mut waiting(changes(3)).state), Plan::Changes(clock(100) - OVERLAP));
+        let named = Interest::Named("pvc-1".to_owned(), None);
+        assert_eq!(plan(&mut waiting([named.clone()]).state), Plan::Each(vec![named]));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_is_looked_at_before_it_is_due() {
+        let mut later = waiting(changes(5));
+        let due = Instant::now() + Duration::from_secs(1);
+        later.state.asks.iter_mut().for_each(|ask| ask.due = due);
+        assert_eq!(plan(&mut later.state), Plan::Sleep(due));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn lists_keep_their_distance() {
+        let mut crowd = waiting(changes(5));
+        let now = Instant::now();
+        crowd.state.listed = Some(now);
+        assert_eq!(plan(&mut crowd.state), Plan::Sleep(now + LIST_EVERY));
+        pace::sleep(LIST_EVERY).await;
+        assert!(matches!(plan(&mut crowd.state), Plan::Changes(_)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_two_lists_take_turns() {
+        let ids: Vec<_> = (101..=105).map(id).collect();
+        assert_eq!(plan(&mut waiting(deletions(5)).state), Plan::Deletions(ids));
+        let mut both = waiting(changes(5).into_iter().chain(deletions(5)));
+        assert!(matches!(plan(&mut both.state), Plan::Deletions(_)));
+        both.state.deletions_had_turn = true;
+        assert!(matches!(plan(&mut both.state), Plan::Changes(_)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_cloud_too_old_for_lists_is_asked_a_few_at_a_time() {
+        let mut crowd = waiting(changes(50));
+        crowd.state.too_old = true;
+        assert_eq!(plan(&mut crowd.state), Plan::Each(changes(GETS_AT_ONCE as u128)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_waiter_that_no_list_mentions_gets_a_look_of_its_own() {
+        let mut crowd = waiting(changes(5));
+        pace::sleep(FULL_LOOK_AFTER).await;
+        let now = Instant::now();
+        crowd.state.asks.iter_mut().skip(1).for_each(|ask| ask.asked = now);
+        assert_eq!(plan(&mut crowd.state), Plan::Each(changes(1)));
+        // Lists go on between such looks, or a crowd that waits long would wait for its turn.
+        assert!(matches!(plan(&mut crowd.state), Plan::Changes(_)));
+    }
 }
