@@ -61,6 +61,12 @@ class Reports:
             s['state'] == 'up' and (name not in self.started or (s['updated_at'] or '') > self.since)
             for s in mine)
 
+    def has_pools(self):
+        """A volume service that is up counts for nothing until the scheduler has heard of its room:
+        a volume created before is in error."""
+        pools = self.clients[0].get('/scheduler-stats/get_pools').json().get('pools', [])
+        return len(pools) >= len(ZONES)
+
 
 def cloud(place):
     """Volume types, quotas, zones and three servers."""

@@ -184,6 +184,7 @@ class Lab:
         for name in ('cinder-scheduler', 'cinder-volume', 'nova-scheduler', 'nova-conductor',
                      *('nova-compute-' + h for h in ZONES.values())):
             self.wait(name, lambda: reports.has(name))
+        self.wait('cinder-scheduler', reports.has_pools)
 
     def answers(self, name):
         try:
