@@ -115,11 +115,14 @@ async fn loop_a_deadline_inside_mkfs_leaves_mkfs_to_end_and_the_next_call_finds_
     let bed = Bed::new();
     let disk = bed.disk(96 * MIB);
     run("mkfifo", &[bed.path("gate").to_str().unwrap()]);
-    bed.command("mkfs.ext4", "echo run >> $BED/log\nread open < $BED/gate\nexec /usr/sbin/mkfs.ext4 \"$@\"");
+    bed.command(
+        "mkfs.ext4",
+        "echo run >> $BED/log\ntimeout 60 cat $BED/gate\nexec /usr/sbin/mkfs.ext4 \"$@\"",
+    );
     let node = bed.node();
     let late = hurried(node.stage(bed.stage(FsType::Ext4, &disk))).await.unwrap_err();
     assert_eq!(late.condition(), Condition::Unsettled, "{late}");
-    let second = node.stage(bed.stage(FsType::Ext4, &disk)).await.unwrap_err();
+    let second = hurried(node.stage(bed.stage(FsType::Ext4, &disk))).await.unwrap_err();
     assert_eq!(second.condition(), Condition::Busy, "{second}");
     let unstage = node.unstage(&bed.stage(FsType::Ext4, &disk).volume, &bed.staging()).await.unwrap_err();
     assert_eq!(unstage.condition(), Condition::Busy, "{unstage}");
@@ -135,7 +138,7 @@ async fn loop_a_dropped_call_leaves_mkfs_to_end() {
     let bed = Bed::new();
     let disk = bed.disk(96 * MIB);
     run("mkfifo", &[bed.path("gate").to_str().unwrap()]);
-    bed.command("mkfs.ext4", "read open < $BED/gate\nexec /usr/sbin/mkfs.ext4 \"$@\"");
+    bed.command("mkfs.ext4", "timeout 60 cat $BED/gate\nexec /usr/sbin/mkfs.ext4 \"$@\"");
     let node = bed.node();
     tokio::select! {
         ended = node.stage(bed.stage(FsType::Ext4, &disk)) => panic!("mkfs can't have ended: {ended:?}"),
