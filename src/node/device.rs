@@ -191,10 +191,14 @@ pub(super) async fn in_use(host: &dyn Host, volume: &str, number: Number) -> Res
     Ok(Disk::held(path, number, facts.size, !facts.serials.is_empty(), hold))
 }
 
-/// Whether the disk `number` has gone from the machine.
+/// Whether the disk `number` has gone from the machine. Where there is no sysfs to tell, it hasn't.
 pub(super) async fn has_vanished(host: &dyn Host, number: Number) -> bool {
-    let path = PathBuf::from(format!("/sys/dev/block/{number}"));
-    matches!(host.stat(&path).await, Err(error) if error.kind() == std::io::ErrorKind::NotFound)
+    let disks = Path::new("/sys/dev/block");
+    if host.stat(disks).await.is_err() {
+        return false;
+    }
+    let found = host.stat(&disks.join(number.to_string())).await;
+    matches!(found, Err(error) if error.kind() == std::io::ErrorKind::NotFound)
 }
 
 /// Asks the disk again for its size: SCSI disks don't always tell.

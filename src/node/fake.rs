@@ -34,7 +34,9 @@ struct Events(broadcast::Receiver<()>);
 
 impl Default for Fake {
     fn default() -> Self {
-        Self { world: Arc::default(), events: broadcast::channel(16).0 }
+        let fake = Self { world: Arc::default(), events: broadcast::channel(16).0 };
+        fake.plug("vda", 0, 9 << 30, &[("serial", b"the-root-disk")]);
+        fake
     }
 }
 

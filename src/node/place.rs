@@ -87,7 +87,8 @@ pub(super) async fn clear(host: &dyn Host, path: &Path) -> Result<()> {
     Err(Error::internal(path.display(), format!("still a mount after it was unmounted {DEEPEST} times")))
 }
 
-async fn is_dead(host: &dyn Host, mount: &Mount) -> bool {
+/// Whether the disk under a mount has gone.
+pub(super) async fn is_dead(host: &dyn Host, mount: &Mount) -> bool {
     match disk_of(host, mount).await {
         Some(number) => device::has_vanished(host, number).await,
         None => mount.fs == "btrfs",

@@ -74,7 +74,7 @@ pub(super) async fn stage(search: Search, request: Stage) -> Result<()> {
             host.make_directory(&request.staging)
                 .await
                 .on(request.staging.display(), "make the directory")?;
-            let place = Place::observe(host, &request.staging).await?;
+            let place = living(host, &request.staging).await?;
             let ask = Ask { volume: &request.volume, fs: *fs, read_only, format: request.format };
             if plan_staged(place.mount(), is_of(host, place.mount(), &disk).await, &ask)? == Staged::No {
                 prepare(host, &disk, &ask, &request, &place).await?;
@@ -118,6 +118,19 @@ async fn is_of(host: &dyn Host, mount: Option<&Mount>, disk: &Disk) -> bool {
         Some(mount) => place::disk_of(host, mount).await == Some(disk.number),
         None => false,
     }
+}
+
+/// The staging path, freed of a mount whose disk was pulled out: the volume comes back under another name, and nothing can
+/// be read from or written to the old one.
+async fn living(host: &dyn Host, staging: &Path) -> Result<Place> {
+    let place = Place::observe(host, staging).await?;
+    let Some(mount) = place.mount() else { return Ok(place) };
+    if !place::is_dead(host, mount).await {
+        return Ok(place);
+    }
+    tracing::warn!(path = %place.path.display(), source = %mount.source.display(), "the staged disk has vanished");
+    place::clear(host, &place.path).await?;
+    Place::observe(host, staging).await
 }
 
 /// Makes the disk ready to be mounted.
@@ -237,6 +250,7 @@ fn plan_disk(found: &Probe, disk: &Disk, ask: &Ask<'_>) -> Result<Plan> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::fake::Fake;
     use super::super::host::{FileKind, Hold, Number, Stat};
     use super::super::mounts::Mounts;
     use super::*;
@@ -319,5 +333,24 @@ mod tests {
     fn a_tree_that_is_bound_elsewhere_shows_staging_twice() {
         let uses = [PathBuf::from("/a/staging"), "/host/a/staging".into(), "/pods/target".into()];
         assert_eq!(published(&uses, Path::new("/a/staging")), ["/pods/target"]);
+    }
+
+    #[tokio::test]
+    async fn a_staged_disk_that_was_pulled_out_makes_room_for_its_successor() {
+        let fake = Fake::default();
+        fake.world().mounts.push("1 2 252:16 / /staging rw - ext4 /dev/vdb rw".into());
+        fake.world().busy.push("/staging".into());
+        let place = living(&fake, Path::new("/staging")).await.unwrap();
+        assert!(place.mount().is_none());
+        assert_eq!(fake.world().done, ["unmount /staging lazily"]);
+    }
+
+    #[tokio::test]
+    async fn a_staged_disk_that_is_there_stays() {
+        let fake = Fake::default();
+        fake.plug("vdb", 16, 1 << 30, &[]);
+        fake.world().mounts.push("1 2 252:16 / /staging rw - ext4 /dev/vdb rw".into());
+        assert!(living(&fake, Path::new("/staging")).await.unwrap().mount().is_some());
+        assert!(fake.world().done.is_empty());
     }
 }

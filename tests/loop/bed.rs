@@ -129,7 +129,7 @@ impl Disk {
 
     /// Changes with any byte of the disk.
     pub fn checksum(&self) -> String {
-        run("sha256sum", &[self.file.to_str().unwrap()])
+        run("b2sum", &[self.file.to_str().unwrap()])
     }
 }
 

@@ -115,11 +115,14 @@ async fn loop_a_deadline_inside_mkfs_leaves_mkfs_to_end_and_the_next_call_finds_
     let bed = Bed::new();
     let disk = bed.disk(96 * MIB);
     run("mkfifo", &[bed.path("gate").to_str().unwrap()]);
-    bed.command("mkfs.ext4", "echo run >> $BED/log\nread open < $BED/gate\nexec /usr/sbin/mkfs.ext4 \"$@\"");
+    bed.command(
+        "mkfs.ext4",
+        "echo run >> $BED/log\ntimeout 60 cat $BED/gate\nexec /usr/sbin/mkfs.ext4 \"$@\"",
+    );
     let node = bed.node();
     let late = hurried(node.stage(bed.stage(FsType::Ext4, &disk))).await.unwrap_err();
     assert_eq!(late.condition(), Condition::Unsettled, "{late}");
-    let second = node.stage(bed.stage(FsType::Ext4, &disk)).await.unwrap_err();
+    let second = hurried(node.stage(bed.stage(FsType::Ext4, &disk))).await.unwrap_err();
     assert_eq!(second.condition(), Condition::Busy, "{second}");
     let unstage = node.unstage(&bed.stage(FsType::Ext4, &disk).volume, &bed.staging()).await.unwrap_err();
     assert_eq!(unstage.condition(), Condition::Busy, "{unstage}");
@@ -135,7 +138,7 @@ async fn loop_a_dropped_call_leaves_mkfs_to_end() {
     let bed = Bed::new();
     let disk = bed.disk(96 * MIB);
     run("mkfifo", &[bed.path("gate").to_str().unwrap()]);
-    bed.command("mkfs.ext4", "read open < $BED/gate\nexec /usr/sbin/mkfs.ext4 \"$@\"");
+    bed.command("mkfs.ext4", "timeout 60 cat $BED/gate\nexec /usr/sbin/mkfs.ext4 \"$@\"");
     let node = bed.node();
     tokio::select! {
         ended = node.stage(bed.stage(FsType::Ext4, &disk)) => panic!("mkfs can't have ended: {ended:?}"),
@@ -186,15 +189,35 @@ async fn loop_a_driver_killed_inside_mkfs_formats_again() {
 }
 
 #[tokio::test]
-async fn loop_an_unfinished_xfs_of_ours_is_made_again_and_no_other() {
+async fn loop_an_unfinished_xfs_or_btrfs_of_ours_is_made_again() {
+    // mkfs.xfs sets this byte first and clears it last; mkfs.btrfs writes `_` over this one last.
+    let table =
+        [(FsType::Xfs, 320, "mkfs.xfs", "\\001", 126), (FsType::Btrfs, 128, "mkfs.btrfs", "!", 65600)];
+    for (kind, size, program, byte, offset) in table {
+        let bed = Bed::new();
+        let disk = bed.disk(size * MIB);
+        let real = format!("/usr/sbin/{program} \"$@\"");
+        let undo = format!("dd of=$last bs=1 seek={offset} conv=notrunc,fsync status=none");
+        bed.command(program, &format!("for last; do :; done\n{real}\nprintf '{byte}' | {undo}\nexit 1"));
+        bed.node().stage(bed.stage(kind, &disk)).await.unwrap_err();
+        bed.command(program, &format!("echo run >> $BED/log\nexec {real}"));
+        bed.node().stage(bed.stage(kind, &disk)).await.unwrap();
+        assert_eq!(bed.mounts_at(&bed.staging()), 1, "{kind}");
+        assert_eq!(fs::read_to_string(bed.path("log")).unwrap(), "run\n", "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn loop_an_unfinished_xfs_of_someone_else_is_not_formatted() {
     let bed = Bed::new();
-    let disk = bed.disk(320 * MIB);
-    // mkfs.xfs sets this byte first and clears it last.
-    bed.command("mkfs.xfs", "for last; do :; done\n/usr/sbin/mkfs.xfs \"$@\"\nprintf '\\001' | dd of=$last bs=1 seek=126 conv=notrunc,fsync status=none\nexit 1");
+    let disk = bed.disk_with(320 * MIB, |file| {
+        run("mkfs.xfs", &[file.to_str().unwrap()]);
+        write_at(file, 126, &[1]);
+    });
+    let before = disk.checksum();
     bed.node().stage(bed.stage(FsType::Xfs, &disk)).await.unwrap_err();
-    bed.command("mkfs.xfs", "exec /usr/sbin/mkfs.xfs \"$@\"");
-    bed.node().stage(bed.stage(FsType::Xfs, &disk)).await.unwrap();
-    assert_eq!(bed.mounts_at(&bed.staging()), 1);
+    assert_eq!(disk.checksum(), before);
+    assert_eq!(bed.mounts_at(&bed.staging()), 0);
 }
 
 /// Stages in a process of its own, which the bed's mkfs kills.

@@ -3,14 +3,25 @@
 use std::fs;
 use std::path::Path;
 
-use cinder_csi::node::{Access, Condition, Error, Expected, FormatPolicy, FsType, Stage};
+use cinder_csi::node::{Access, Condition, Error, Expected, FormatPolicy, FsType, Result, Stage};
 
 use crate::bed::{Bed, Disk, MIB, hurried, mounted, run, sized, stage_in, write_at};
 
 /// Stages, and proves that it was refused, that nothing was mounted and that the disk is as it was.
 async fn refused(bed: &Bed, disk: &Disk, request: Stage) -> Error {
+    let node = bed.node();
+    proven(bed, disk, node.stage(request)).await
+}
+
+/// The same for a disk that is waited for in vain.
+async fn refused_at_the_deadline(bed: &Bed, disk: &Disk, request: Stage) -> Error {
+    let node = bed.node();
+    proven(bed, disk, hurried(node.stage(request))).await
+}
+
+async fn proven(bed: &Bed, disk: &Disk, attempt: impl Future<Output = Result<()>>) -> Error {
     let before = disk.checksum();
-    let error = bed.node().stage(request).await.unwrap_err();
+    let error = attempt.await.unwrap_err();
     assert_eq!(disk.checksum(), before, "bytes were written: {error}");
     assert_eq!(bed.mounts_at(&bed.staging()), 0, "{error}");
     error
@@ -130,7 +141,7 @@ async fn loop_a_disk_that_is_too_small_is_refused() {
 async fn loop_a_disk_without_size_is_waited_for_and_then_refused() {
     let bed = Bed::new();
     let disk = bed.disk(0);
-    let error = hurried(refused(&bed, &disk, bed.stage(FsType::Ext4, &disk))).await;
+    let error = refused_at_the_deadline(&bed, &disk, bed.stage(FsType::Ext4, &disk)).await;
     assert!(error.to_string().contains("has no size yet"), "{error}");
 }
 
@@ -149,7 +160,7 @@ async fn loop_a_link_that_lies_leads_to_nothing_written() {
     for (target, named) in targets {
         bed.link(&target);
         let before = smaller.checksum();
-        let error = hurried(refused(&bed, &right, bed.stage(FsType::Ext4, &right))).await;
+        let error = refused_at_the_deadline(&bed, &right, bed.stage(FsType::Ext4, &right)).await;
         assert_eq!(error.condition(), Condition::Precondition, "{error}");
         assert!(error.to_string().contains(named), "{}: {error}", target.display());
         assert_eq!(smaller.checksum(), before);

@@ -4,8 +4,9 @@
 //! onto a disk just proven empty, and take it away before the first mount. A disk that carries it has never been mounted:
 //! it can be formatted again.
 //!
-//! The mark lies 3 MiB before the end: mkfs clears 128 KiB there for ext, 64 KiB for xfs and 2 MiB for btrfs. Where a file
+//! The mark lies 3 MiB before the end: there mkfs clears at most 128 KiB for ext and xfs, and 2 MiB for btrfs. Where a file
 //! system puts something of its own over it, the mark is gone, and an unfinished mkfs is refused as any unknown data.
+//! A mkfs that outlives its driver holds the disk (O_EXCL): a second one fails and is tried again later.
 
 use super::super::device::Disk;
 use super::super::error::{On, Result};

@@ -99,9 +99,15 @@ async fn all_zero(host: &dyn Host, disk: &Disk) -> Result<bool> {
             Error::internal(disk.path.display(), cause)
                 .next("nothing was written; see this node's kernel log and the volume's back end")
         })?;
-        zero &= bytes.iter().all(|byte| *byte == 0);
+        zero &= is_zero(&bytes);
     }
     Ok(zero)
+}
+
+/// Block by block, as memcmp compares them.
+fn is_zero(bytes: &[u8]) -> bool {
+    const ZEROS: [u8; BLOCK as usize] = [0; BLOCK as usize];
+    bytes.chunks(ZEROS.len()).all(|block| *block == ZEROS[..block.len()])
 }
 
 /// Where signatures are: offset and length, in whole blocks but for the very end.
@@ -147,6 +153,17 @@ mod tests {
         ];
         for (output, want) in table {
             assert_eq!(recognise(&output), want, "{output:?}");
+        }
+    }
+
+    #[test]
+    fn one_byte_anywhere_is_not_zero() {
+        let mut bytes = vec![0; 3 * BLOCK as usize + 512];
+        assert!(is_zero(&bytes));
+        for at in [0, 4095, 4096, bytes.len() - 1] {
+            bytes[at] = 1;
+            assert!(!is_zero(&bytes), "{at}");
+            bytes[at] = 0;
         }
     }
 
