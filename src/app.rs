@@ -6,6 +6,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use thiserror::Error;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
@@ -47,6 +48,50 @@ impl Failure {
     }
 }
 
+/// The driver that the options ask for.
+pub struct Driver {
+    endpoint: Endpoint,
+    services: Services,
+    node: Node,
+}
+
+impl Driver {
+    /// Reads the settings and calls nobody. Inside a tokio runtime.
+    pub fn new(options: &Serve, source: Arc<dyn Source>) -> Result<Self, Failure> {
+        let settings = config::NodeSettings::load(source.as_ref(), &options.cloud_config)?;
+        if !options.controller {
+            for warning in &settings.warnings {
+                warn!("{warning}");
+            }
+        }
+        let topology = Topology {
+            enabled: options.with_topology,
+            additional: options.additional_topology.clone(),
+            ignore_volume_zone: settings.block_storage.ignore_volume_az,
+        };
+        let controller =
+            if options.controller { Some(controller(options, source, topology.clone())?) } else { None };
+        let node = Node::new(Arc::new(Linux::default()), disks(options, &settings));
+        let service = NodeService::new(node.clone(), node_settings(options, &settings, topology));
+        let services = Services {
+            identity: Identity { serves_controller: options.controller, topology: options.with_topology },
+            controller,
+            node: options.node.then_some(service),
+        };
+        Ok(Self { endpoint: endpoint(&options.endpoint), services, node })
+    }
+
+    /// Serves CSI until `stop`, then ends what is under way.
+    pub async fn run(self, stop: impl Future<Output = ()>) -> io::Result<()> {
+        let Self { endpoint, services, node } = self;
+        let (controller, nodes) = (services.controller.is_some(), services.node.is_some());
+        info!(?endpoint, controller, node = nodes, "serving CSI");
+        let stop = stop.shared();
+        let served = crate::csi::serve(&endpoint, services, stop.clone());
+        drain(served, stop, &node).await
+    }
+}
+
 /// Serves CSI until the process is told to end, then ends what is under way.
 pub async fn serve(
     options: Serve,
@@ -57,40 +102,31 @@ pub async fn serve(
         let listener = telemetry::bind(address).await?;
         tokio::spawn(telemetry::serve(listener, metrics, || true));
     }
-    let settings = config::NodeSettings::load(source.as_ref(), &options.cloud_config)?;
-    if !options.controller {
-        for warning in &settings.warnings {
-            warn!("{warning}");
-        }
-    }
-    let topology = Topology {
-        enabled: options.with_topology,
-        additional: options.additional_topology.clone(),
-        ignore_volume_zone: settings.block_storage.ignore_volume_az,
-    };
-    let controller =
-        if options.controller { Some(controller(&options, source, topology.clone())?) } else { None };
-    let node = Node::new(Arc::new(Linux::default()), disks(&options, &settings));
-    let service = NodeService::new(node.clone(), node_settings(&options, &settings, topology));
-    let services = Services {
-        identity: Identity { serves_controller: options.controller, topology: options.with_topology },
-        controller,
-        node: options.node.then_some(service),
-    };
-    let endpoint = endpoint(&options.endpoint);
-    info!(?endpoint, controller = options.controller, node = options.node, "serving CSI");
-    let served = crate::csi::serve(&endpoint, services, told_to_end()?);
-    drain(served, &node).await?;
+    Driver::new(&options, source)?.run(told_to_end()?).await?;
     Ok(())
 }
 
+/// Ends when the process gets SIGTERM or SIGINT.
+pub fn told_to_end() -> io::Result<impl Future<Output = ()>> {
+    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! {
+            _ = term.recv() => {}
+            _ = int.recv() => {}
+        }
+    })
+}
+
 /// A second limit to the orderly end: a sidecar that keeps its connection open must not keep the process.
-async fn drain(served: impl Future<Output = io::Result<()>>, node: &Node) -> io::Result<()> {
-    let mut end = std::pin::pin!(told_to_end()?);
+async fn drain(
+    served: impl Future<Output = io::Result<()>>,
+    stop: impl Future<Output = ()>,
+    node: &Node,
+) -> io::Result<()> {
     let mut served = std::pin::pin!(served);
     tokio::select! {
         result = &mut served => return result,
-        () = &mut end => info!("ending: no new calls, those under way have {DRAIN:?}"),
+        () = stop => info!("ending: no new calls, those under way have {DRAIN:?}"),
     }
     let deadline = Deadline::after(DRAIN);
     if tokio::time::timeout(deadline.remaining(), served).await.is_err() {
@@ -146,14 +182,4 @@ fn endpoint(endpoint: &cli::Endpoint) -> Endpoint {
         cli::Endpoint::Unix(path) => Endpoint::Unix(path.clone()),
         cli::Endpoint::Tcp(address) => Endpoint::Tcp(address.clone()),
     }
-}
-
-fn told_to_end() -> io::Result<impl Future<Output = ()>> {
-    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    Ok(async move {
-        tokio::select! {
-            _ = term.recv() => {}
-            _ = int.recv() => {}
-        }
-    })
 }

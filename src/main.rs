@@ -3,9 +3,10 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use cinder_csi::cli::{self, Command};
+use cinder_csi::cli::{self, Command, Log, Serve};
 use cinder_csi::config::{Source, System};
 use cinder_csi::{app, telemetry};
+use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
 fn main() -> ExitCode {
     let invocation = match cli::parse(std::env::args().skip(1), &System) {
@@ -16,25 +17,38 @@ fn main() -> ExitCode {
         }
         Err(exit) => return failed(&exit.text, exit.code),
     };
-    let log = &invocation.log;
-    let metrics = match telemetry::start(log.verbosity, log.format, System.var("RUST_LOG").as_deref()) {
-        Ok(metrics) => metrics,
-        Err(error) => return failed(&error, 64),
-    };
-    for warning in &invocation.warnings {
-        tracing::warn!("{warning}");
-    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return failed(&error, 1),
     };
+    let filter = System.var("RUST_LOG");
     match invocation.command {
-        Command::Serve(options) => match runtime.block_on(app::serve(*options, Arc::new(System), metrics)) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(failure) => failed(&failure, failure.exit_code()),
-        },
+        Command::Serve(options) => {
+            runtime.block_on(serve(*options, &invocation.log, filter.as_deref(), &invocation.warnings))
+        }
         #[cfg(feature = "sandbox")]
-        Command::Sandbox(_) => failed(&"not yet", 1),
+        Command::Sandbox(flags) => {
+            let run = cinder_csi::sandbox::run(&flags, &invocation.log, filter.as_deref());
+            match runtime.block_on(run) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(failure) => failed(&failure, failure.exit_code()),
+            }
+        }
+    }
+}
+
+async fn serve(options: Serve, log: &Log, filter: Option<&str>, warnings: &[String]) -> ExitCode {
+    let log = telemetry::start(log.verbosity, log.format, filter, BoxMakeWriter::new(std::io::stderr));
+    let metrics = match log {
+        Ok(metrics) => metrics,
+        Err(error) => return failed(&error, 64),
+    };
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+    match app::serve(options, Arc::new(System), metrics).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failed(&failure, failure.exit_code()),
     }
 }
 

@@ -15,6 +15,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
 /// The form of a line of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -34,16 +35,16 @@ const SECONDS: [f64; 14] =
 /// A client that sends nothing doesn't hold a connection for longer.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Starts the log on standard error and the metrics, once for a process. `filter` is in the syntax of `RUST_LOG`
+/// Starts the log, written to `log`, and the metrics, once for a process. `filter` is in the syntax of `RUST_LOG`
 /// (<https://docs.rs/tracing-subscriber/latest/tracing_subscriber/filter/struct.EnvFilter.html>) and goes before `verbosity`.
-pub fn start(verbosity: u8, format: Format, filter: Option<&str>) -> io::Result<Metrics> {
+pub fn start(verbosity: u8, format: Format, filter: Option<&str>, log: BoxMakeWriter) -> io::Result<Metrics> {
     let filter = match filter {
         Some(text) => EnvFilter::try_new(text).map_err(|error| {
             io::Error::new(io::ErrorKind::InvalidInput, format!("RUST_LOG is not a filter: {error}"))
         })?,
         None => EnvFilter::new(directives(verbosity)),
     };
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(log);
     match format {
         Format::Text => log.with_ansi(false).try_init(),
         Format::Json => log.json().flatten_event(true).try_init(),
@@ -229,7 +230,9 @@ mod tests {
 
     #[test]
     fn a_bad_filter_is_refused() {
-        let error = start(2, Format::Text, Some("cinder_csi=loud=1")).map(|_| ()).unwrap_err();
+        let error = start(2, Format::Text, Some("cinder_csi=loud=1"), BoxMakeWriter::new(io::sink))
+            .map(|_| ())
+            .unwrap_err();
         assert!(error.to_string().starts_with("RUST_LOG is not a filter"), "{error}");
     }
 }

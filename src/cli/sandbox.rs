@@ -30,8 +30,8 @@ pub struct Sandbox {
     #[arg(long, value_name = "NUMBER", default_value_t = 0)]
     pub seed: u64,
 
-    /// Wait for a key while the volume is mounted, to look at it
-    #[arg(long)]
+    /// Wait for Enter while the volume is mounted, to look at it
+    #[arg(long, conflicts_with_all = ["serve", "cloud_only"])]
     pub pause: bool,
 }
 

@@ -8,6 +8,7 @@ pub enum Service {
     Keystone,
     Cinder,
     Nova,
+    Metadata,
 }
 
 /// One request.
@@ -40,6 +41,7 @@ pub(super) fn dissect(path: &str) -> Option<(Service, Vec<&str>)> {
         "identity" => Service::Keystone,
         "volume" => Service::Cinder,
         "compute" => Service::Nova,
+        "metadata" => Service::Metadata,
         _ => return None,
     };
     Some((service, segments.collect()))

@@ -3,6 +3,7 @@
 mod answer;
 mod cinder;
 mod keystone;
+mod metadata;
 mod nova;
 mod request;
 mod serve;
@@ -27,7 +28,8 @@ use request::Request;
 
 pub use serve::Served;
 
-/// A Keystone, a Cinder and a Nova under one address: `/identity/v3`, `/volume/v3/PROJECT`, `/compute/v2.1`.
+/// A Keystone, a Cinder and a Nova under one address: `/identity/v3`, `/volume/v3/PROJECT`, `/compute/v2.1`, and the
+/// metadata service of each server: `/metadata/SERVER`.
 #[derive(Clone)]
 pub struct SimulatedCloud {
     inner: Arc<Inner>,
@@ -135,6 +137,16 @@ impl SimulatedCloud {
                 }
             }
         });
+    }
+
+    /// Takes every disk out of its server, and deletes what was on it.
+    pub fn unplug_all(&self) {
+        drop(self.with_world(World::unplug_all));
+    }
+
+    /// What the project has: a line for each volume, snapshot and attachment.
+    pub fn inventory(&self) -> Vec<String> {
+        self.with_world(|world| world.inventory())
     }
 
     /// The services as an axum router, without calls counted and without faults.

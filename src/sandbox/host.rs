@@ -73,7 +73,7 @@ impl Hypervisor for LoopDevices {
 
     fn unplug(&mut self, server: &str, volume: &str) -> io::Result<()> {
         let Some(device) = self.plugged.get(&(server.to_owned(), volume.to_owned())) else { return Ok(()) };
-        losetup(&["--detach"], Some(device))?;
+        detach(device)?;
         self.plugged.remove(&(server.to_owned(), volume.to_owned()));
         remove_if_there(&self.link(server, volume))
     }
@@ -104,13 +104,42 @@ impl Hypervisor for LoopDevices {
 impl Drop for LoopDevices {
     fn drop(&mut self) {
         for ((server, volume), device) in std::mem::take(&mut self.plugged) {
-            if let Err(error) = losetup(&["--detach"], Some(&device)) {
+            if let Err(error) = detach(&device) {
                 tracing::warn!(server, volume, %error, "the sandbox could not take a disk out");
             }
             remove_if_there(&self.link(&server, &volume)).unwrap_or_default();
             remove_if_there(&self.backing(&volume)).unwrap_or_default();
         }
     }
+}
+
+/// The loop devices of this machine and the paths of their files, with ` (deleted)` where the file has gone.
+pub(super) fn loop_devices() -> io::Result<Vec<(String, String)>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/sys/block")? {
+        let entry = entry?;
+        if let Ok(file) = fs::read_to_string(entry.path().join("loop/backing_file")) {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            found.push((name, file.trim_end_matches('\n').to_owned()));
+        }
+    }
+    Ok(found)
+}
+
+/// The loop devices of this very file, whatever its path is now.
+pub(super) fn loop_devices_of(file: &Path) -> io::Result<Vec<PathBuf>> {
+    let names = losetup(&["--noheadings", "--output", "NAME", "--associated"], Some(file))?;
+    Ok(names.lines().map(str::trim).filter(|name| !name.is_empty()).map(PathBuf::from).collect())
+}
+
+pub(super) fn detach(device: &Path) -> io::Result<()> {
+    losetup(&["--detach"], Some(device)).map(drop)
+}
+
+/// What a command of util-linux prints, to show it to people.
+pub(super) fn printed(program: &str, arguments: &[&str], path: &Path) -> io::Result<String> {
+    let mut command = Command::new(program);
+    run(command.args(arguments).arg(path))
 }
 
 fn losetup(options: &[&str], path: Option<&Path>) -> io::Result<String> {

@@ -59,6 +59,11 @@ impl Latency {
         }
     }
 
+    /// Every answer takes `time`, and every operation as long again.
+    pub fn each(time: Duration) -> Self {
+        Self { get: Span { base: time, jitter: Duration::ZERO }, ..Self::fixed(time) }
+    }
+
     /// What the real OpenStack of `tests/openstack` takes on a small machine.
     pub fn lab() -> Self {
         Self {
@@ -88,26 +93,6 @@ impl Latency {
     }
 }
 
-impl std::str::FromStr for Latency {
-    type Err = String;
-
-    /// `zero`, `lab`, `production`, or milliseconds for every operation: `250ms`.
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "zero" => Ok(Self::zero()),
-            "lab" => Ok(Self::lab()),
-            "production" => Ok(Self::production()),
-            _ => text
-                .strip_suffix("ms")
-                .and_then(|number| number.parse().ok())
-                .map(|millis| Self::fixed(Duration::from_millis(millis)))
-                .ok_or_else(|| {
-                    format!("latency {text:?} is none of zero, lab, production or, for example, 250ms")
-                }),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -121,12 +106,5 @@ mod tests {
         assert_eq!(times(7), times(7));
         assert_ne!(times(7), times(8));
         assert!(times(7).iter().all(|time| (2000..=4000).contains(&time.as_millis())));
-    }
-
-    #[test]
-    fn a_latency_is_a_profile_or_milliseconds() {
-        assert_eq!("250ms".parse(), Ok(Latency::fixed(Duration::from_millis(250))));
-        assert_eq!("production".parse(), Ok(Latency::production()));
-        assert!("soon".parse::<Latency>().unwrap_err().contains("250ms"));
     }
 }

@@ -75,6 +75,7 @@ impl Default for Settings {
 }
 
 /// The half of a compute host that handles disks. Called while the world is locked: it must not call the cloud.
+/// Dropped, it takes all disks out.
 pub trait Hypervisor: Send {
     /// Gives the server a disk with this volume in it.
     fn plug(&mut self, server: &str, volume: &str, gigabytes: u64) -> std::io::Result<()>;
@@ -172,6 +173,21 @@ impl World {
 
     pub fn plug_into(&mut self, hypervisor: Box<dyn Hypervisor>) {
         self.hypervisor = Some(hypervisor);
+    }
+
+    pub fn unplug_all(&mut self) -> Option<Box<dyn Hypervisor>> {
+        self.hypervisor.take()
+    }
+
+    /// A line for each volume, snapshot and attachment, as Cinder and as Nova see it.
+    pub fn inventory(&self) -> Vec<String> {
+        let volumes = self.volumes.values().map(|volume| format!("volume {} ({})", volume.id, volume.status));
+        let snapshots = self.snapshots.keys().map(|id| format!("snapshot {id}"));
+        let held = self.volumes.values().flat_map(|volume| &volume.attachments);
+        let held = held.map(|held| format!("attachment {} to server {}", held.id, held.server));
+        let rows = self.servers.values().flat_map(|server| &server.rows);
+        let rows = rows.map(|row| format!("disk {} of volume {} in Nova", row.device, row.volume));
+        volumes.chain(snapshots).chain(held).chain(rows).collect()
     }
 
     pub fn inject(&mut self, mishap: Mishap) {

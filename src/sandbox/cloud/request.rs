@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::super::calls::{Service, dissect, is_project};
 use super::super::world::{Microversion, World};
 use super::answer::Answer;
-use super::{cinder, keystone, nova};
+use super::{cinder, keystone, metadata, nova};
 
 pub(super) struct Request<'a> {
     pub method: &'a Method,
@@ -56,6 +56,7 @@ impl<'a> Request<'a> {
             Some(Service::Keystone) => keystone::answer(self, world),
             Some(Service::Cinder) => cinder::answer(self, world),
             Some(Service::Nova) => nova::answer(self, world),
+            Some(Service::Metadata) => return metadata::answer(self, world),
             None => Answer::fault(404, "The resource could not be found."),
         };
         match self.service {

@@ -24,9 +24,13 @@ impl Served {
         self.address.port()
     }
 
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
     /// Keystone's address, as a cloud.conf names it.
     pub fn auth_url(&self) -> String {
-        format!("http://{}/identity/v3", self.address)
+        format!("{}/identity/v3", self.url())
     }
 }
 
