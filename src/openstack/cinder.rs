@@ -25,8 +25,9 @@ pub use volume::{Attachment, Changes, NewVolume, Page, Status, Volume};
 const TIME_COMPARISON: Version = Version::Needed(Microversion(3, 60));
 /// An attached volume can be extended from here on.
 const ONLINE_EXTEND: Version = Version::Needed(Microversion(3, 42));
-/// User messages are there from here on.
-const MESSAGES: Version = Version::Needed(Microversion(3, 3));
+/// User messages are there from 3.3 on, and only from 3.5 on does their list heed `resource_uuid`.
+/// <https://docs.openstack.org/cinder/latest/contributor/api_microversion_history.html>
+const MESSAGES: Version = Version::Needed(Microversion(3, 5));
 
 /// A client of one cloud's Cinder.
 #[derive(Clone, Debug)]
@@ -173,7 +174,7 @@ impl Cinder {
         Ok(snapshots.into_iter().map(|snapshot| snapshot.id).collect())
     }
 
-    /// GET /messages?resource_uuid=ID: the newest user message about this volume, if the cloud has (3.3+).
+    /// GET /messages?resource_uuid=ID: the newest user message about this volume, if the cloud has any (3.5+).
     pub async fn find_message(&self, id: VolumeId) -> Result<Option<String>> {
         let request =
             get("list the volume's messages", &["messages"]).query("resource_uuid", id).version(MESSAGES);
