@@ -14,7 +14,7 @@ mod topology;
 pub use controller::{Clouds, Controller, ControllerSettings};
 pub use identity::Identity;
 pub use node::{NodeService, NodeSettings};
-pub use server::{Endpoint, Services, serve};
+pub use server::{Endpoint, Services, serve, serve_connections};
 pub use topology::Topology;
 
 /// The name of the driver: the existing driver's, because every PV carries it.

@@ -48,6 +48,12 @@ impl Volumes {
         found.ok_or_else(|| not_found(id))
     }
 
+    /// The volume before a change of it. An earlier call may have left its work under way, so that a look which fails
+    /// is never final: the sidecar would forget that work.
+    async fn observe(&self, id: VolumeId) -> Result<Option<Volume>> {
+        self.cinder.find_volume(id).await.map_err(|error| Error::unsettled(&error))
+    }
+
     /// The volume now, and where it is attached.
     pub async fn show(&self, id: VolumeId) -> Result<Listed> {
         let volume = self.get(id).await?;

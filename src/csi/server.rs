@@ -7,9 +7,12 @@ use std::io;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
+use tokio_stream::Stream;
 use tokio_stream::wrappers::{TcpListenerStream, UnixListenerStream};
 use tonic::transport::Server;
+use tonic::transport::server::Connected;
 
 pub use rpc::about;
 
@@ -40,25 +43,39 @@ pub async fn serve(
     services: Services,
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    let router = Server::builder()
-        .layer(rpc::RpcLayer)
-        .add_service(IdentityServer::new(services.identity))
-        .add_optional_service(services.controller.map(ControllerServer::new))
-        .add_optional_service(services.node.map(NodeServer::new));
     let served = match endpoint {
         Endpoint::Unix(path) => {
             let listener = UnixListenerStream::new(bind(path)?);
-            router.serve_with_incoming_shutdown(listener, stop).await
+            serve_connections(listener, services, stop).await
         }
         Endpoint::Tcp(address) => {
             let listener = TcpListenerStream::new(TcpListener::bind(address).await?);
-            router.serve_with_incoming_shutdown(listener, stop).await
+            serve_connections(listener, services, stop).await
         }
     };
     if let Endpoint::Unix(path) = endpoint {
         remove_socket(path)?;
     }
-    served.map_err(io::Error::other)
+    served
+}
+
+/// As [`serve`], on connections from anywhere: a test's are in memory, where paused time waits for no kernel.
+pub async fn serve_connections<C>(
+    connections: impl Stream<Item = io::Result<C>>,
+    services: Services,
+    stop: impl Future<Output = ()>,
+) -> io::Result<()>
+where
+    C: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
+{
+    Server::builder()
+        .layer(rpc::RpcLayer)
+        .add_service(IdentityServer::new(services.identity))
+        .add_optional_service(services.controller.map(ControllerServer::new))
+        .add_optional_service(services.node.map(NodeServer::new))
+        .serve_with_incoming_shutdown(connections, stop)
+        .await
+        .map_err(io::Error::other)
 }
 
 /// A socket that a killed process left behind is in the way of its successor.

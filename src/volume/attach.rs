@@ -47,7 +47,7 @@ impl Volumes {
     }
 
     async fn attach(&self, id: VolumeId, server: ServerId) -> Result<Published> {
-        let mut seen = self.get(id).await?;
+        let mut seen = self.observe(id).await?.ok_or_else(|| not_found(id))?;
         let mut sent = Sent::Nothing;
         let mut refusals = 0;
         let mut looks = None;

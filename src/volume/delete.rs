@@ -23,7 +23,7 @@ impl Volumes {
     }
 
     pub(super) async fn delete(&self, id: VolumeId) -> Result<()> {
-        let mut seen = self.cinder.find_volume(id).await.map_err(|error| Error::reading(&error))?;
+        let mut seen = self.observe(id).await?;
         let mut sent = false;
         let mut refusals = 0;
         let mut looks = None;

@@ -220,7 +220,9 @@ async fn the_newest_message_is_found() {
     cloud.on("GET /volume/v3/p/messages", [Reply::json(200, messages)]);
     let message = cloud.cloud().cinder.find_message(id()).await.unwrap();
     assert!(message.unwrap().ends_with("weighted backend."));
-    assert_eq!(cloud.seen("GET /volume/v3/p/messages")[0].query, format!("resource_uuid={VOLUME_ID}"));
+    let asked = &cloud.seen("GET /volume/v3/p/messages")[0];
+    assert_eq!(asked.query, format!("resource_uuid={VOLUME_ID}"));
+    assert_eq!(asked.header("openstack-api-version"), Some("volume 3.5"), "older ones answer every volume's");
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,0 +1,142 @@
+//! No code says more than is known: every mutation, through the real gRPC server, in every trouble.
+//!
+//! A sidecar that takes a code as final forgets what it had begun, and what the cloud then still holds is lost for ever.
+//! So after each call the cloud itself is asked what it holds; and after the orchestrator's honest retries it must hold
+//! what was asked for, and nothing else.
+
+#[path = "bed/bed.rs"]
+mod bed;
+#[path = "bed/driver.rs"]
+mod driver;
+#[path = "codes/sidecar.rs"]
+mod sidecar;
+#[path = "codes/stand.rs"]
+mod stand;
+#[path = "codes/trouble.rs"]
+mod trouble;
+
+use std::time::Duration;
+
+use cinder_csi::pace;
+use stand::{Outcome, Rpc, Stand};
+use tonic::Code;
+use trouble::{Case, End, cases};
+
+/// Calls of one request, as the sidecars' backoff makes them.
+const CALLS: usize = 30;
+const BETWEEN_CALLS: Duration = Duration::from_secs(1);
+/// After this nothing that was begun is still on its way.
+const LATER: Duration = Duration::from_secs(120);
+
+/// What one case showed: what was answered, and what is wrong with that.
+struct Judged {
+    codes: Vec<Code>,
+    wrong: Option<String>,
+}
+
+async fn judge(rpc: Rpc, case: &Case) -> Judged {
+    let stand = Stand::new(rpc).await;
+    case.faults.iter().for_each(|fault| stand.cloud.fault(fault.clone()));
+    case.mishaps.iter().for_each(|mishap| stand.cloud.mishap(mishap.clone()));
+    let mut codes = Vec::new();
+    let wrong = converge(&stand, case, &mut codes).await.err();
+    Judged { codes, wrong }
+}
+
+/// Calls until the code is final, and again after errors that a sidecar repeats.
+async fn converge(stand: &Stand, case: &Case, codes: &mut Vec<Code>) -> Result<(), String> {
+    let mut last = None;
+    for call in 1..=CALLS {
+        if call == 2 {
+            case.later.iter().for_each(|fault| stand.cloud.fault(fault.clone()));
+        }
+        if call == case.calls_in_trouble + 1 {
+            stand.cloud.clear_faults();
+        }
+        let outcome = stand.call(case.patience).await;
+        codes.push(outcome.code);
+        honest(stand, &outcome).await?;
+        let repeated = matches!(stand.rpc, Rpc::Delete | Rpc::Unpublish);
+        let ended = outcome.code == Code::Ok || stand.rpc.sidecar().is_final(outcome.code);
+        last = Some(outcome.clone());
+        if outcome.code == Code::Ok || (ended && !repeated) {
+            break;
+        }
+        pace::sleep(BETWEEN_CALLS).await;
+    }
+    let Some(outcome) = last else { return Err("never called".to_owned()) };
+    pace::sleep(LATER).await;
+    settled(stand, case, &outcome).await
+}
+
+/// A code may be final only where the cloud holds nothing that the RPC began.
+async fn honest(stand: &Stand, outcome: &Outcome) -> Result<(), String> {
+    let Outcome { code, message } = outcome;
+    if message.is_empty() && *code != Code::Ok {
+        return Err(format!("{code:?} without a word"));
+    }
+    if *code == Code::Ok {
+        let missing = stand.missing().await;
+        return missing.map_or(Ok(()), |shown| Err(format!("OK, and the cloud has {shown}")));
+    }
+    match stand.unfinished().await {
+        Some(held) if stand.rpc.sidecar().is_final(*code) => {
+            Err(format!("{code:?} is final for the {:?}, and the cloud has {held}: {message}", stand.rpc.sidecar()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Long after the last call the cloud must hold what that call said.
+async fn settled(stand: &Stand, case: &Case, outcome: &Outcome) -> Result<(), String> {
+    let Outcome { code, message } = outcome;
+    let is_final = stand.rpc.sidecar().is_final(*code);
+    match (*code, case.ends) {
+        (_, End::Never) => Ok(()),
+        (Code::Ok, _) => {
+            let missing = stand.missing().await;
+            missing.map_or(Ok(()), |shown| Err(format!("was OK, and later the cloud has {shown}")))
+        }
+        (_, End::Either) if is_final => {
+            let held = stand.unfinished().await;
+            held.map_or(Ok(()), |held| Err(format!("was {code:?}, and later the cloud has {held}: {message}")))
+        }
+        _ => Err(format!("ends with {code:?}: {message}")),
+    }
+}
+
+async fn judge_all(rpc: Rpc) {
+    let mut wrong = Vec::new();
+    for case in cases(rpc) {
+        let judged = judge(rpc, &case).await;
+        if let Some(why) = judged.wrong {
+            wrong.push(format!("{rpc:?}: {}\n    {why}\n    codes: {:?}", case.name, judged.codes));
+        }
+    }
+    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn create_volume_is_honest_in_every_trouble() {
+    judge_all(Rpc::Create).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn delete_volume_is_honest_in_every_trouble() {
+    judge_all(Rpc::Delete).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn controller_publish_volume_is_honest_in_every_trouble() {
+    judge_all(Rpc::Publish).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn controller_unpublish_volume_is_honest_in_every_trouble() {
+    judge_all(Rpc::Unpublish).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn controller_expand_volume_is_honest_in_every_trouble() {
+    judge_all(Rpc::Expand).await;
+}

@@ -1,0 +1,219 @@
+//! One mutation in front of one cloud, and what the cloud then holds.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use bytes::Bytes;
+use cinder_csi::csi::proto::volume_capability::access_mode::Mode;
+use cinder_csi::csi::proto::volume_capability::{AccessMode, AccessType, BlockVolume};
+use cinder_csi::csi::proto::*;
+use cinder_csi::openstack::{Cloud, Http};
+use cinder_csi::sandbox::{Latency, Operation, Settings, SimulatedCloud};
+use cinder_csi::volume::{Listed, ServerId, VolumeId, Volumes};
+use http::Method;
+use http_body_util::BodyExt;
+use tonic::{Code, Request};
+use tower::ServiceExt;
+
+use crate::bed::{controller, options, wanted};
+use crate::driver::Driver;
+use crate::sidecar::Sidecar;
+
+const NAME: &str = "pvc-1";
+const GIB: i64 = 1 << 30;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rpc {
+    Create,
+    Delete,
+    Publish,
+    Unpublish,
+    Expand,
+}
+
+/// What an RPC answered: its code and its words.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    pub code: Code,
+    pub message: String,
+}
+
+/// A cloud with what the RPC needs, a driver of it, and a view of it that no fault blurs.
+pub struct Stand {
+    pub rpc: Rpc,
+    pub cloud: SimulatedCloud,
+    driver: Driver,
+    view: Volumes,
+    volume: Option<VolumeId>,
+    server: ServerId,
+}
+
+impl Rpc {
+    pub fn sidecar(self) -> Sidecar {
+        match self {
+            Rpc::Create | Rpc::Delete => Sidecar::Provisioner,
+            Rpc::Publish | Rpc::Unpublish => Sidecar::Attacher,
+            Rpc::Expand => Sidecar::Resizer,
+        }
+    }
+
+    /// The one request that changes something.
+    pub fn mutation(self) -> (Method, &'static str) {
+        match self {
+            Rpc::Create => (Method::POST, "/volumes"),
+            Rpc::Delete => (Method::DELETE, "/volumes/{id}"),
+            Rpc::Publish => (Method::POST, "/servers/{id}/os-volume_attachments"),
+            Rpc::Unpublish => (Method::DELETE, "/servers/{id}/os-volume_attachments/{id}"),
+            Rpc::Expand => (Method::POST, "/volumes/{id}/action"),
+        }
+    }
+
+    pub fn operation(self) -> Operation {
+        match self {
+            Rpc::Create => Operation::Create,
+            Rpc::Delete => Operation::Delete,
+            Rpc::Publish => Operation::Attach,
+            Rpc::Unpublish => Operation::Detach,
+            Rpc::Expand => Operation::Extend,
+        }
+    }
+}
+
+impl Stand {
+    pub async fn new(rpc: Rpc) -> Self {
+        let latency = Latency::fixed(Duration::from_millis(300));
+        let cloud = SimulatedCloud::new(Settings { latency, ..Settings::default() });
+        let view = Volumes::new(Cloud::new(around_the_faults(&cloud), options("csi", "k8s")));
+        let server = cloud.server_id("node-1").parse().unwrap();
+        let mut volume = None;
+        if rpc != Rpc::Create {
+            volume = Some(view.ensure_created(&wanted(NAME)).await.unwrap().id);
+        }
+        if rpc == Rpc::Unpublish {
+            view.ensure_attached(volume.unwrap(), server).await.unwrap();
+        }
+        let driver = Driver::in_memory(controller(&cloud));
+        Self { rpc, cloud, driver, view, volume, server }
+    }
+
+    /// The RPC, from a caller that waits so long.
+    pub async fn call(&self, patience: Duration) -> Outcome {
+        let mut controller = self.driver.controller();
+        let volume_id = self.volume.map(|id| id.to_string()).unwrap_or_default();
+        let node_id = self.server.to_string();
+        let secrets = Default::default();
+        let answer = match self.rpc {
+            Rpc::Create => controller.create_volume(within(patience, create())).await.map(drop),
+            Rpc::Delete => {
+                let request = DeleteVolumeRequest { volume_id, secrets };
+                controller.delete_volume(within(patience, request)).await.map(drop)
+            }
+            Rpc::Publish => {
+                let volume_capability = Some(block());
+                let request = ControllerPublishVolumeRequest {
+                    volume_id,
+                    node_id,
+                    volume_capability,
+                    ..Default::default()
+                };
+                controller.controller_publish_volume(within(patience, request)).await.map(drop)
+            }
+            Rpc::Unpublish => {
+                let request = ControllerUnpublishVolumeRequest { volume_id, node_id, secrets };
+                controller.controller_unpublish_volume(within(patience, request)).await.map(drop)
+            }
+            Rpc::Expand => {
+                let capacity_range = Some(CapacityRange { required_bytes: 2 * GIB, limit_bytes: 0 });
+                let request =
+                    ControllerExpandVolumeRequest { volume_id, capacity_range, ..Default::default() };
+                controller.controller_expand_volume(within(patience, request)).await.map(drop)
+            }
+        };
+        match answer {
+            Ok(()) => Outcome { code: Code::Ok, message: String::new() },
+            Err(status) => Outcome { code: status.code(), message: status.message().to_owned() },
+        }
+    }
+
+    /// What the cloud holds, in words where the RPC has begun something there that hasn't come to its end.
+    pub async fn unfinished(&self) -> Option<String> {
+        let all = self.all().await;
+        let status = |listed: &Listed| listed.volume.status.to_string();
+        let found = all.iter().find(|listed| match self.rpc {
+            // Nobody but the caller that gets an error knows of them.
+            Rpc::Create => !["deleting", "error_deleting"].contains(&status(listed).as_str()),
+            Rpc::Delete => status(listed) == "deleting",
+            Rpc::Publish => status(listed) != "available",
+            Rpc::Unpublish => status(listed) == "detaching",
+            Rpc::Expand => status(listed) == "extending" || listed.volume.size >= 2,
+        });
+        found.map(words)
+    }
+
+    /// What isn't as asked, in words.
+    pub async fn missing(&self) -> Option<String> {
+        let all = self.all().await;
+        let shown: Vec<_> = all.iter().map(words).collect();
+        let shown = if shown.is_empty() { "no volume".to_owned() } else { shown.join("; ") };
+        let as_asked = match (self.rpc, all.as_slice()) {
+            (Rpc::Delete, all) => all.is_empty(),
+            (Rpc::Create, [only]) => only.volume.status.to_string() == "available",
+            (Rpc::Publish, [only]) => {
+                only.volume.status.to_string() == "in-use" && only.published == [self.server]
+            }
+            (Rpc::Unpublish, [only]) => {
+                only.volume.status.to_string() == "available" && only.published.is_empty()
+            }
+            (Rpc::Expand, [only]) => {
+                only.volume.size == 2 && only.volume.status.to_string() == "available"
+            }
+            _ => false,
+        };
+        (!as_asked).then_some(shown)
+    }
+
+    async fn all(&self) -> Vec<Listed> {
+        self.view.page(None, None).await.unwrap().volumes
+    }
+}
+
+fn words(listed: &Listed) -> String {
+    let volume = &listed.volume;
+    format!("a volume {}, {} GiB, on {:?}", volume.status, volume.size, listed.published)
+}
+
+fn create() -> CreateVolumeRequest {
+    CreateVolumeRequest {
+        name: NAME.to_owned(),
+        capacity_range: Some(CapacityRange { required_bytes: GIB, limit_bytes: 0 }),
+        volume_capabilities: vec![block()],
+        ..Default::default()
+    }
+}
+
+fn block() -> VolumeCapability {
+    VolumeCapability {
+        access_mode: Some(AccessMode { mode: Mode::SingleNodeWriter as i32 }),
+        access_type: Some(AccessType::Block(BlockVolume {})),
+    }
+}
+
+fn within<T>(patience: Duration, message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    request.set_timeout(patience);
+    request
+}
+
+/// The same cloud for one who watches: no fault is met, no call is counted.
+fn around_the_faults(cloud: &SimulatedCloud) -> Http {
+    let cloud = cloud.clone();
+    Http::new(tower::service_fn(move |request: http::Request<Bytes>| {
+        let router = cloud.router();
+        async move {
+            let answer = router.oneshot(request.map(Body::from)).await.unwrap_or_else(|never| match never {});
+            let (head, body) = answer.into_parts();
+            let body = body.collect().await.map_err(std::io::Error::other)?.to_bytes();
+            Ok(http::Response::from_parts(head, body))
+        }
+    }))
+}

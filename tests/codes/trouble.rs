@@ -1,0 +1,189 @@
+//! Every trouble that one RPC can meet.
+
+use std::time::Duration;
+
+use cinder_csi::sandbox::{Fault, Mishap, Trouble};
+use http::Method;
+
+use crate::stand::Rpc;
+
+/// What goes wrong, and how it has to end.
+#[derive(Clone, Debug)]
+pub struct Case {
+    pub name: String,
+    pub faults: Vec<Fault>,
+    pub mishaps: Vec<Mishap>,
+    /// From the second call on.
+    pub later: Vec<Fault>,
+    pub patience: Duration,
+    /// The cloud is well again after so many calls.
+    pub calls_in_trouble: usize,
+    pub ends: End,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// As asked, however many calls that takes.
+    AsAsked,
+    /// As asked, or the RPC has said for good that it isn't, and nothing is left.
+    Either,
+    /// The cloud itself never comes to an end.
+    Never,
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+const READS: [&str; 4] =
+    ["/volumes/detail", "/volumes/{id}", "/servers/{id}/os-volume_attachments/{id}", "/servers/{id}"];
+
+impl Case {
+    fn new(name: impl Into<String>, faults: Vec<Fault>) -> Self {
+        Self {
+            name: name.into(),
+            faults,
+            mishaps: Vec::new(),
+            later: Vec::new(),
+            patience: 10 * SECOND,
+            calls_in_trouble: 3,
+            ends: End::AsAsked,
+        }
+    }
+
+    fn with(mut self, mishap: Mishap) -> Self {
+        self.mishaps.push(mishap);
+        self
+    }
+
+    fn ending(self, ends: End) -> Self {
+        Self { ends, ..self }
+    }
+}
+
+/// The product of the troubles with the places where they can be met.
+pub fn cases(rpc: Rpc) -> Vec<Case> {
+    let mut cases = on_the_mutation(rpc);
+    cases.extend(in_the_cloud(rpc));
+    cases.extend(on_the_reads(rpc));
+    cases.extend(at_keystone(rpc));
+    cases.extend(in_the_second_call(rpc));
+    if rpc == Rpc::Create {
+        cases.extend(on_the_mark());
+        cases.extend(on_the_removal());
+    }
+    cases
+}
+
+/// It was done, and the answer doesn't say so.
+fn hidden() -> Vec<Trouble> {
+    let after = [500, 502, 503, 504].map(Trouble::FailedAfter);
+    [Trouble::ReplyLost, Trouble::ResetAfter, Trouble::Slow(30 * SECOND)].into_iter().chain(after).collect()
+}
+
+/// It wasn't done.
+fn refusals() -> Vec<Trouble> {
+    let codes = [400, 401, 403, 404, 409, 413, 500, 502, 503, 504].map(Trouble::Refused);
+    let throttled = [SECOND, 60 * SECOND].map(Trouble::Throttled);
+    [Trouble::ResetBefore, Trouble::TokenRevoked].into_iter().chain(codes).chain(throttled).collect()
+}
+
+fn on_the_mutation(rpc: Rpc) -> Vec<Case> {
+    let (method, path) = rpc.mutation();
+    let mut cases = Vec::new();
+    for (trouble, ends) in
+        hidden().into_iter().map(|it| (it, End::AsAsked)).chain(refusals().into_iter().map(|it| (it, End::Either)))
+    {
+        let fault = Fault::on(method.clone(), path, trouble.clone());
+        cases.push(Case::new(format!("{trouble:?} once"), vec![fault.clone()]).ending(ends));
+        cases.push(Case::new(format!("{trouble:?} always"), vec![fault.always()]).ending(ends));
+    }
+    cases
+}
+
+fn in_the_cloud(rpc: Rpc) -> Vec<Case> {
+    let operation = rpc.operation();
+    let hurried = |name: &str| Case { patience: 2 * SECOND, ..Case::new(name, Vec::new()) };
+    vec![
+        Case::new("it fails later", Vec::new())
+            .with(Mishap::Fails(operation, "no".to_owned()))
+            .ending(End::Either),
+        hurried("it never ends").with(Mishap::Stuck(operation)).ending(End::Never),
+        hurried("it takes longer than the caller waits").with(Mishap::Takes(operation, 7 * SECOND)),
+        Case { patience: SECOND / 10, ..Case::new("the caller waits for nothing", Vec::new()) }
+            .ending(End::Never),
+    ]
+}
+
+/// The mutation landed, and what became of it can't be read.
+fn on_the_reads(rpc: Rpc) -> Vec<Case> {
+    let (method, path) = rpc.mutation();
+    let mut cases = Vec::new();
+    let troubles = [500, 503, 400, 401, 403].map(Trouble::Refused).into_iter();
+    for read in troubles.chain([Trouble::ResetBefore, Trouble::ReplyLost, Trouble::Throttled(60 * SECOND)]) {
+        // The first read comes before the mutation.
+        let reads = |nth| READS.map(|path| Fault::on(Method::GET, path, read.clone()).from_nth(nth).always());
+        for nth in [1, 2, 3] {
+            let name = format!("reads from the {nth}. on: {read:?}");
+            cases.push(Case::new(&name, reads(nth).into()).ending(End::Either));
+            for lost in [Trouble::ResetAfter, Trouble::FailedAfter(503)] {
+                let name = format!("{lost:?}, {name}");
+                let faults = reads(nth).into_iter().chain([Fault::on(method.clone(), path, lost)]).collect();
+                cases.push(Case::new(name, faults).ending(End::Either));
+            }
+        }
+    }
+    cases
+}
+
+/// The token ends right after the mutation, and there is no new one.
+fn at_keystone(rpc: Rpc) -> Vec<Case> {
+    let (method, path) = rpc.mutation();
+    let mut cases = Vec::new();
+    for trouble in [401, 403, 500, 503].map(Trouble::Refused).into_iter().chain([Trouble::ReplyLost]) {
+        let keystone = Fault::on(Method::POST, "/auth/tokens", trouble.clone()).from_nth(2).always();
+        let mut faults = vec![keystone];
+        faults.extend(READS.map(|path| Fault::on(Method::GET, path, Trouble::TokenRevoked).from_nth(2)));
+        let name = format!("Keystone answers {trouble:?} after it");
+        cases.push(Case::new(&name, faults.clone()).ending(End::Either));
+        faults.push(Fault::on(method.clone(), path, Trouble::ResetAfter));
+        cases.push(Case::new(format!("ResetAfter, {name}"), faults).ending(End::Either));
+    }
+    cases
+}
+
+/// A first call left its work under way; the second one meets the trouble.
+fn in_the_second_call(rpc: Rpc) -> Vec<Case> {
+    let (method, path) = rpc.mutation();
+    let mut cases = Vec::new();
+    for trouble in [400, 401, 403, 409, 413, 500, 503].map(Trouble::Refused) {
+        let places = READS.map(|path| (Method::GET, path)).into_iter().chain([(method.clone(), path)]);
+        let later = places.map(|(method, path)| Fault::on(method, path, trouble.clone()).always()).collect();
+        let name = format!("the second call finds it under way and all answers {trouble:?}");
+        let case = Case::new(name, Vec::new()).with(Mishap::Takes(rpc.operation(), 25 * SECOND));
+        cases.push(Case { later, patience: 2 * SECOND, ..case });
+    }
+    cases
+}
+
+/// The volume is there, and the mark that it is promised can't be written.
+fn on_the_mark() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for trouble in hidden().into_iter().chain(refusals()) {
+        let fault = Fault::on(Method::POST, "/volumes/{id}/metadata", trouble.clone());
+        cases.push(Case::new(format!("the mark: {trouble:?} once"), vec![fault.clone()]));
+        cases.push(Case::new(format!("the mark: {trouble:?} always"), vec![fault.always()]));
+    }
+    cases
+}
+
+/// Cinder couldn't make the volume, and it can't be removed.
+fn on_the_removal() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for trouble in hidden().into_iter().chain(refusals()) {
+        for (method, path) in [(Method::DELETE, "/volumes/{id}"), (Method::GET, "/messages")] {
+            let name = format!("it fails later, then {method} {path} answers {trouble:?}");
+            let fault = Fault::on(method, path, trouble.clone()).always();
+            let fails = Mishap::Fails(Rpc::Create.operation(), "no".to_owned());
+            cases.push(Case::new(name, vec![fault]).with(fails).ending(End::Either));
+        }
+    }
+    cases
+}
