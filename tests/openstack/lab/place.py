@@ -56,6 +56,10 @@ class Place:
     def mark(self, step):
         open(self.inside('.' + step), 'w').close()
 
+    def is_half_made(self):
+        """A start that broke off: its steps aren't made to be made twice."""
+        return self.done('begun') and not self.done('cloud')
+
     def load_ports(self):
         try:
             with open(self.inside('ports.json')) as f:

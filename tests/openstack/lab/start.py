@@ -21,10 +21,11 @@ DATABASES = ('keystone', 'cinder', 'placement', 'nova_api', 'nova_cell0', 'nova_
 
 def up(fresh):
     lab = Lab(Place())
-    if fresh:
+    if fresh or lab.place.is_half_made():
         stop.down(lab.place, wipe=True)
     lab.place.make()
     lab.settle_ports()
+    lab.place.mark('begun')
     conf.write(lab.place)
     lab.infrastructure()
     lab.databases()
