@@ -117,8 +117,7 @@ struct ServeFlags {
         default_value = "true", default_missing_value = "true", action = ArgAction::Set)]
     provide_node_service: bool,
 
-    /// Read affinity and anti-affinity from annotations of PVCs; the provisioner needs --extra-create-metadata
-    #[arg(long, value_name = "BOOL", value_parser = go_bool(), num_args = 0..=1, require_equals = true,
+    #[arg(long, hide = true, value_parser = go_bool(), num_args = 0..=1, require_equals = true,
         default_value = "false", default_missing_value = "true", action = ArgAction::Set)]
     pvc_annotations: bool,
 
@@ -138,9 +137,8 @@ struct ServeFlags {
     #[arg(long, value_name = "URL", default_value = "http://169.254.169.254")]
     metadata_url: String,
 
-    /// The kubeconfig file for --pvc-annotations; the pod's own account if empty
-    #[arg(long, value_name = "FILE", default_value = "")]
-    kubeconfig: String,
+    #[arg(long, hide = true, value_name = "FILE")]
+    kubeconfig: Option<String>,
 
     #[arg(long, hide = true, value_name = "ID")]
     nodeid: Option<String>,
@@ -193,12 +191,10 @@ pub struct Serve {
     pub http_endpoint: Option<String>,
     pub controller: bool,
     pub node: bool,
-    pub pvc_annotations: bool,
     pub user_agent: Vec<String>,
     pub node_id: Option<String>,
     pub device_dir: PathBuf,
     pub metadata_url: String,
-    pub kubeconfig: Option<PathBuf>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -283,12 +279,10 @@ impl ServeFlags {
             http_endpoint: given(self.http_endpoint),
             controller: self.provide_controller_service,
             node: self.provide_node_service,
-            pvc_annotations: self.pvc_annotations,
             user_agent: self.user_agent,
             node_id: given(self.node_id),
             device_dir: self.device_dir,
             metadata_url: self.metadata_url,
-            kubeconfig: given(self.kubeconfig).map(PathBuf::from),
         })
     }
 
@@ -302,16 +296,13 @@ impl ServeFlags {
                 self.node_service_no_os_client.is_some(),
                 "--node-service-no-os-client is ignored: the node never uses the cloud's API",
             ),
-            (self.master.is_some(), "--master is ignored: give --kubeconfig, or run in a pod"),
+            (self.pvc_annotations, "--pvc-annotations is ignored: this version doesn't place volumes by affinity"),
             (
-                self.kube_api_qps.is_some(),
-                "--kube-api-qps is ignored: a PVC is read only when a volume is created",
+                [&self.kubeconfig, &self.master, &self.kube_api_qps, &self.kube_api_burst, &self.min_resync_period]
+                    .iter()
+                    .any(|flag| flag.is_some()),
+                "--kubeconfig, --master, --kube-api-* and --min-resync-period are ignored: this version doesn't ask Kubernetes",
             ),
-            (
-                self.kube_api_burst.is_some(),
-                "--kube-api-burst is ignored: a PVC is read only when a volume is created",
-            ),
-            (self.min_resync_period.is_some(), "--min-resync-period is ignored: PVCs are not cached"),
         ]
         .into_iter()
         .filter(|(used, _)| *used)
