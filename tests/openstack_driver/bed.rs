@@ -189,6 +189,15 @@ impl Driver {
         self.controller.clone().controller_unpublish_volume(within(60, request)).await.unwrap();
     }
 
+    pub async fn expand(&self, volume: &str, gib: i64) -> Result<ControllerExpandVolumeResponse, Status> {
+        let request = ControllerExpandVolumeRequest {
+            volume_id: volume.to_owned(),
+            capacity_range: Some(CapacityRange { required_bytes: gib << 30, limit_bytes: 0 }),
+            ..ControllerExpandVolumeRequest::default()
+        };
+        Ok(self.controller.clone().controller_expand_volume(within(60, request)).await?.into_inner())
+    }
+
     /// The servers that the volume is published on.
     pub async fn published(&self, volume: &str) -> Vec<String> {
         let request = ControllerGetVolumeRequest { volume_id: volume.to_owned() };

@@ -17,7 +17,7 @@ pub struct Walk {
 }
 
 impl Walk {
-    /// `small` is in a project with a quota of two volumes and five gigabytes.
+    /// `small` is in a project with a quota of two volumes and four gigabytes, for one volume, too.
     pub fn new(client: Client, small: Client) -> Self {
         Self { client, small, lines: Vec::new() }
     }
@@ -312,12 +312,16 @@ impl Walk {
         let volumes = [small.volume("cloud-walk").await, small.volume("cloud-walk").await];
         let reply = small.cinder(Method::POST, "/volumes", "3.60", Some(wanted)).await;
         self.note("one volume too many", &reply);
-        let wanted = json!({ "volume": { "size": 100, "name": "cloud-walk" } });
-        self.note("gigabytes too many", &small.cinder(Method::POST, "/volumes", "3.60", Some(wanted)).await);
+        for (what, size) in [("gigabytes too many", 3), ("a volume too large", 100)] {
+            let wanted = json!({ "volume": { "size": size, "name": "cloud-walk" } });
+            self.note(what, &small.cinder(Method::POST, "/volumes", "3.60", Some(wanted)).await);
+        }
+        small.until(&format!("/volumes/{}", volumes[0]), "available").await;
+        self.note("extend beyond the quota", &small.extend(&volumes[0], 4, "3.42").await);
+        self.note("extend beyond the limit of a volume", &small.extend(&volumes[0], 100, "3.42").await);
         for volume in volumes {
             let path = format!("/volumes/{volume}");
             small.until(&path, "available").await;
-            self.note("extend beyond the quota", &small.extend(&volume, 100, "3.42").await);
             self.note(
                 "the volume of another project",
                 &self.client.clone().cinder(Method::GET, &path, "", None).await,

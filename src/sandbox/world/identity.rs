@@ -60,7 +60,7 @@ pub(in crate::sandbox) struct Identity {
     pub tokens: BTreeMap<String, Token>,
 }
 
-const SMALL: Quota = Quota { volumes: 2, gigabytes: 5, per_volume_gigabytes: None };
+const SMALL: Quota = Quota { volumes: 2, gigabytes: 4, per_volume_gigabytes: Some(4) };
 
 impl Identity {
     pub fn new(random: &mut fastrand::Rng, quota: Quota) -> Self {

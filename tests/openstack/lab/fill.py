@@ -9,7 +9,7 @@ from lab.place import PASSWORD, REGION, ZONES
 TENANT = ('csi', 'k8s')
 SMALL = ('csi-small', 'k8s-small')
 ADMIN = ('admin', 'admin')
-SMALL_QUOTA = {'volumes': 2, 'gigabytes': 5, 'per_volume_gigabytes': 4, 'snapshots': 1}
+SMALL_QUOTA = {'volumes': 2, 'gigabytes': 4, 'per_volume_gigabytes': 4, 'snapshots': 1}
 SERVERS = {'node-1': 'az1', 'node-2': 'az1', 'node-3': 'az2'}
 
 
