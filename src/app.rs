@@ -56,6 +56,10 @@ pub async fn serve(
         tokio::spawn(telemetry::serve(listener, metrics, || true));
     }
     let settings = config::NodeSettings::load(source.as_ref(), &options.cloud_config)?;
+    if !options.controller {
+        // A controller reads the same files, and tells.
+        settings.warnings.iter().for_each(|warning| warn!("{warning}"));
+    }
     let topology = Topology {
         enabled: options.with_topology,
         additional: options.additional_topology.clone(),
