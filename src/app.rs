@@ -32,8 +32,6 @@ const ATTACH_LIMIT: u16 = 256;
 pub enum Failure {
     #[error("{0}")]
     Settings(#[from] config::Error),
-    #[error("cloud {cloud:?} can't be connected to with these settings: {error}")]
-    Client { cloud: String, error: io::Error },
     #[error("{0}")]
     Io(#[from] io::Error),
 }
@@ -42,7 +40,7 @@ impl Failure {
     /// 64 is `EX_USAGE` of sysexits.h: restarting with the same settings doesn't help.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Failure::Settings(_) | Failure::Client { .. } => 64,
+            Failure::Settings(_) => 64,
             Failure::Io(_) => 1,
         }
     }

@@ -26,13 +26,14 @@ pub struct Clouds {
 impl Clouds {
     /// Reads the settings and calls nobody.
     pub fn connect(source: Arc<dyn Source>, request: config::Request) -> Result<Self, Failure> {
+        let place = request.files.last().cloned().map(config::Place::File);
         let (watch, config) = config::Watch::start(source.as_ref(), request);
         let config = config?;
         warn_of(&config);
         let mut clouds = BTreeMap::new();
         for (name, options) in &config.clouds {
-            let http = client(options, &config.proxy);
-            let http = http.map_err(|error| Failure::Client { cloud: name.clone(), error })?;
+            let http =
+                client(options, &config.proxy).map_err(|error| unusable(name, place.clone(), &error))?;
             clouds.insert(name.clone(), Cloud::new(http, options.clone()));
         }
         Ok(Self { source, watch, clouds })
@@ -78,8 +79,32 @@ fn client(options: &Options, proxy: &Proxy) -> io::Result<Http> {
     http::client(&options.tls, proxy)
 }
 
+/// Certificates and proxies are known to be of use only once a client is made of them.
+fn unusable(cloud: &str, place: Option<config::Place>, error: &io::Error) -> config::Error {
+    let whose = if cloud.is_empty() { String::new() } else { format!("cloud \"{cloud}\": ") };
+    config::Error { place, message: format!("{whose}{error}") }
+}
+
 fn warn_of(config: &Config) {
     for warning in &config.warnings {
         warn!("{warning}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Fixed;
+
+    #[test]
+    fn a_certificate_that_cannot_be_used_is_an_error_of_the_settings() {
+        let source = Fixed::default()
+            .with_file("/c", "[Global]\nauth-url=https://k/v3\ntoken=t\nca-file=/ca")
+            .with_file("/ca", "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----");
+        let request = config::Request { files: vec!["/c".into()], ..config::Request::default() };
+        let failure = Clouds::connect(Arc::new(source), request).err().unwrap();
+        assert_eq!(failure.exit_code(), 64);
+        let text = failure.to_string();
+        assert!(text.starts_with("/c: ca-file holds no certificate"), "{text}");
     }
 }

@@ -273,6 +273,14 @@ impl<'de> Visitor<'de> for RegionVisitor {
         Ok(Region(None))
     }
 
+    fn visit_u64<E>(self, _name: u64) -> std::result::Result<Region, E> {
+        Ok(Region(None))
+    }
+
+    fn visit_i64<E>(self, _name: i64) -> std::result::Result<Region, E> {
+        Ok(Region(None))
+    }
+
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> std::result::Result<Region, A::Error> {
         Values::deserialize(MapAccessDeserializer::new(map)).map(|values| Region(Some(values)))
     }

@@ -89,7 +89,8 @@ impl<'a> Reads<'a> {
     pub fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         let result = self.source.read(path);
         let hash = result.as_ref().ok().map(|content| digest(content));
-        self.seen.borrow_mut().0.insert(path.to_owned(), hash);
+        // Of a file read twice, for two clouds, the first content counts: one that changed between is seen as a change.
+        self.seen.borrow_mut().0.entry(path.to_owned()).or_insert(hash);
         result
     }
 

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};
 use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 
 use super::request::Request;
 use super::{Effect, Error, Kind, Result, Service, fault};
@@ -43,12 +44,12 @@ impl Answer {
 
     pub fn json<T: DeserializeOwned>(&self) -> Result<T> {
         serde_json::from_slice(&self.body).map_err(|error| {
-            let excerpt = match self.service {
-                // It may show a password.
-                Service::Keystone => String::new(),
-                _ => format!(": {}", fault::excerpt(&self.body)),
+            let detail = match self.service {
+                // It may show a password, and serde quotes a text that stands where none belongs.
+                Service::Keystone => format!("line {}, column {}", error.line(), error.column()),
+                _ => format!("{error}: {}", fault::excerpt(&self.body)),
             };
-            self.malformed(format!("the answer can't be read: {error}{excerpt}"))
+            self.malformed(format!("the answer can't be read: {detail}"))
         })
     }
 
@@ -74,24 +75,46 @@ impl fmt::Debug for Answer {
 }
 
 fn classify(request: &Request, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Error {
+    let foreign = is_foreign(status, headers, body);
     let message = match (headers.get(header::LOCATION), fault::message(body)) {
         (Some(target), _) if status.is_redirection() => {
-            let target = String::from_utf8_lossy(target.as_bytes());
-            format!("it points to {target:?}: is the endpoint in Keystone's catalog right?")
+            let (target, setting) = (String::from_utf8_lossy(target.as_bytes()), address_of(request.service));
+            format!("it points to {target:?}: is {setting} right?")
+        }
+        (_, words) if foreign => {
+            let words = words.map(|words| format!(" ({words})")).unwrap_or_default();
+            let (name, setting) = (request.service.name(), address_of(request.service));
+            format!(
+                "not {name} but something before it says that this isn't there{words}: is {name} up, and {setting} right?"
+            )
         }
         (_, Some(message)) => message,
         _ => status.canonical_reason().unwrap_or("no reason given").to_owned(),
     };
     let retry_after = retry_after(headers);
     Error {
-        kind: kind(status, &message, retry_after),
+        kind: if foreign { Kind::Unavailable } else { kind(status, &message, retry_after) },
         status: Some(status),
         service: request.service,
         operation: request.operation,
         request_id: request_id(headers),
         message,
         retry_after,
-        effect: if leaves_doubt(status) { request.effect() } else { Effect::None },
+        effect: if foreign || leaves_doubt(status) { request.effect() } else { Effect::None },
+    }
+}
+
+/// A balancer that has lost its backends answers 404 in its own words ("default backend - 404"). Taken for Cinder's
+/// it would turn a delete into a success and leave the volume behind. OpenStack's own names its request or is JSON.
+fn is_foreign(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> bool {
+    let missing = matches!(status, StatusCode::NOT_FOUND | StatusCode::GONE);
+    missing && request_id(headers).is_none() && serde_json::from_slice::<Map<String, Value>>(body).is_err()
+}
+
+fn address_of(service: Service) -> &'static str {
+    match service {
+        Service::Keystone => "auth-url",
+        Service::Cinder | Service::Nova => "the endpoint in Keystone's catalog",
     }
 }
 
@@ -198,6 +221,28 @@ mod tests {
         let error = error_of(Method::POST, 301, &[("location", "https://other/v3/")], "<html>moved</html>");
         assert_eq!((error.kind, error.effect), (Kind::Malformed, Effect::None));
         assert!(error.message.contains("https://other/v3/"), "{error}");
+    }
+
+    #[test]
+    fn only_openstacks_own_404_says_that_a_thing_is_gone() {
+        for (method, headers, body, kind, effect) in [
+            (Method::GET, &[][..], "default backend - 404", Kind::Unavailable, Effect::None),
+            (Method::GET, &[], "<html><title>404 Not Found</title></html>", Kind::Unavailable, Effect::None),
+            (Method::DELETE, &[], "", Kind::Unavailable, Effect::Unknown),
+            (
+                Method::DELETE,
+                &[],
+                "{\"itemNotFound\": {\"message\": \"gone\"}}",
+                Kind::NotFound,
+                Effect::None,
+            ),
+            (Method::DELETE, &[("x-openstack-request-id", "req-1")], "<html>", Kind::NotFound, Effect::None),
+        ] {
+            let error = error_of(method, 404, headers, body);
+            assert_eq!((error.kind, error.effect), (kind, effect), "{body}: {error}");
+        }
+        let error = error_of(Method::GET, 404, &[], "default backend - 404");
+        assert!(error.message.contains("(default backend - 404): is Cinder up"), "{error}");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! One value that many ask for and one fetches: a token, a service's microversions.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -73,7 +74,7 @@ impl<T: Clone + Send + Sync + 'static> Flight<T> {
     }
 
     /// Drops the value held where `is_it`: a newer one stays.
-    pub fn forget(&self, is_it: impl Fn(&T) -> bool) {
+    pub fn forget(&self, is_it: impl FnOnce(&T) -> bool) {
         let mut state = self.lock();
         if state.held.as_ref().is_some_and(is_it) {
             state.held = None;
@@ -89,10 +90,15 @@ impl<T: Clone + Send + Sync + 'static> Flight<T> {
         }
         let (flight, work) = (self.clone(), fetch());
         let task = tokio::spawn(async move {
-            let result = work.await;
-            flight.land(result)
+            // A panic must land, too: what is never landed would be what all later callers wait for.
+            let result = AssertUnwindSafe(work).catch_unwind().await;
+            flight
+                .land(result.unwrap_or_else(|_| Err(interrupted("it met a bug of this driver: see the log"))))
         });
-        let landing = async move { task.await.unwrap_or_else(|_| Err(interrupted())) }.boxed().shared();
+        let landing =
+            async move { task.await.unwrap_or_else(|_| Err(interrupted("this process is shutting down"))) }
+                .boxed()
+                .shared();
         state.running = Some(landing.clone());
         landing
     }
@@ -119,16 +125,29 @@ impl<T> State<T> {
     }
 }
 
-/// The task that fetched ended without an answer: the runtime is shutting down.
-fn interrupted() -> super::Error {
+/// The task that fetched ended without an answer.
+fn interrupted(why: &str) -> super::Error {
     super::Error {
         kind: Kind::Unavailable,
         status: None,
         service: super::Service::Keystone,
         operation: "answer",
         request_id: None,
-        message: "this process is shutting down".into(),
+        message: why.into(),
         retry_after: None,
         effect: super::Effect::None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_fetch_that_panics_fails_those_who_wait_and_is_started_again_for_the_next() {
+        let flight = Flight::default();
+        let failed = flight.get(|_| Age::Fresh, || async { panic!("a bug") }).await;
+        assert_eq!(failed.unwrap_err().kind, Kind::Unavailable);
+        assert_eq!(flight.get(|_| Age::Fresh, || async { Ok(7) }).await.unwrap(), 7);
     }
 }

@@ -95,11 +95,17 @@ fn through(
     variable: &str,
     make: impl Fn(&str) -> reqwest::Result<reqwest::Proxy>,
 ) -> io::Result<reqwest::Proxy> {
-    let bypass = format!("localhost,127.0.0.0/8,::1,{}", proxy.bypass);
+    let entries = proxy.bypass.split(',').map(|entry| without_star(entry.trim()));
+    let bypass = ["localhost", "127.0.0.0/8", "::1"].into_iter().chain(entries).collect::<Vec<_>>().join(",");
     // The cause isn't told: it may quote the URL, and that may hold a password.
     let made =
         make(url.expose_secret()).map_err(|_| invalid(&format!("{variable} is not the URL of a proxy")))?;
     Ok(made.no_proxy(NoProxy::from_string(&bypass)))
+}
+
+/// Go takes `*.example` for `.example`; reqwest knows no other wildcard than `*`.
+fn without_star(entry: &str) -> &str {
+    entry.strip_prefix('*').filter(|rest| rest.starts_with('.')).unwrap_or(entry)
 }
 
 async fn exchange(client: &Client, mut request: http::Request<Bytes>) -> io::Result<http::Response<Bytes>> {

@@ -3,7 +3,7 @@
 mod catalog;
 mod identity;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use http::Method;
@@ -27,12 +27,16 @@ use catalog::{Catalog, Endpoint};
 /// How long a catalog is kept that lacks a service: an operator may be about to add it.
 const INCOMPLETE: Duration = Duration::from_secs(300);
 
+/// A service that refuses every token (its own account in Keystone is broken) would have us ask for two with every call.
+const REST: Duration = Duration::from_secs(10);
+
 /// Cheap to clone: the clones share the token.
 #[derive(Clone)]
 pub(super) struct Keystone {
     options: Arc<Options>,
     exchange: BoxCloneSyncService<Addressed, Answer, Error>,
     flight: Flight<Arc<Session>>,
+    forgotten: Arc<Mutex<Option<Instant>>>,
 }
 
 /// A token, and what it opens.
@@ -67,7 +71,7 @@ struct Project {
 impl Keystone {
     pub fn new(options: Options, exchange: &impl Exchanges) -> Self {
         let exchange = BoxCloneSyncService::new(exchange.clone());
-        Self { options: Arc::new(options), exchange, flight: Flight::default() }
+        Self { options: Arc::new(options), exchange, flight: Flight::default(), forgotten: Arc::default() }
     }
 
     /// The token in use, or a new one.
@@ -75,9 +79,20 @@ impl Keystone {
         self.flight.get(|session| session.age(), || self.clone().authenticate()).await
     }
 
-    /// The cloud refused this token. Whoever met the same one finds it gone, or already replaced.
-    pub fn forget(&self, session: &Arc<Session>) {
-        self.flight.forget(|held| Arc::ptr_eq(held, session));
+    /// The cloud refused this token. Whoever met the same one finds it gone, or already replaced. `false`: one was
+    /// forgotten just now, and another won't help.
+    pub fn forget(&self, session: &Arc<Session>) -> bool {
+        let mut last = self.forgotten.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut resting = false;
+        self.flight.forget(|held| {
+            let same = Arc::ptr_eq(held, session);
+            resting = same && last.is_some_and(|when| when.elapsed() < REST);
+            if same && !resting {
+                *last = Some(Instant::now());
+            }
+            same && !resting
+        });
+        !resting
     }
 
     async fn authenticate(self) -> Result<Arc<Session>> {

@@ -149,3 +149,44 @@ fn a_secure_yaml_that_appears_later_is_a_change() {
     assert!(!config.changed(&source));
     assert!(config.changed(&source.with_file("secure.yaml", "clouds: {lab: {auth: {password: new}}}")));
 }
+
+#[test]
+fn anchors_and_merge_keys_are_followed() {
+    let yaml = "
+base: &base {auth: {auth_url: 'https://k/v3', user_id: u, password: 007}, region_name: R}
+clouds:
+  lab: {<<: *base, regions: [1, R], networks: [{name: n}], auth_type: password}
+";
+    let source = Fixed::default().with_file("clouds.yaml", yaml);
+    let request = Request { cloud: Some("lab".into()), ..Request::default() };
+    let config = Config::load(&source, &request).unwrap();
+    assert_eq!(show(&config.clouds[""].credential), "user id u, 007, no scope");
+}
+
+#[test]
+fn a_file_that_changes_between_two_clouds_is_seen_as_a_change() {
+    struct Changing(std::sync::Mutex<u32>);
+    impl Source for Changing {
+        fn var(&self, _name: &str) -> Option<String> {
+            None
+        }
+        fn read(&self, path: &std::path::Path) -> std::io::Result<Vec<u8>> {
+            match path.to_str() {
+                Some(FILE) => Ok(b"[Global]\ncloud=c\n[Global \"east\"]\ncloud=c".to_vec()),
+                Some("clouds.yaml") => {
+                    let mut reads = self.0.lock().unwrap();
+                    *reads += 1;
+                    let secret = if *reads == 1 { "old" } else { "new" };
+                    Ok(format!("clouds: {{c: {{auth: {{auth_url: 'https://k', token: {secret}}}}}}}").into())
+                }
+                _ => Err(std::io::ErrorKind::NotFound.into()),
+            }
+        }
+    }
+    let source = Changing(Default::default());
+    let request = Request { clouds: vec![String::new(), "east".into()], ..request() };
+    let (mut watch, config) = Watch::start(&source, request);
+    assert_eq!(show(&config.unwrap().clouds[""].credential), "token old, no scope");
+    let config = watch.poll(&source).unwrap().unwrap();
+    assert_eq!(show(&config.clouds[""].credential), "token new, no scope");
+}

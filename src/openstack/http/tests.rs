@@ -348,6 +348,21 @@ async fn no_proxy_and_loopback_and_the_direct_client_bypass_the_proxy() {
         get(&Tls::default(), &settings(bypass), url).await.unwrap();
         assert_eq!(proxy.heads().len() - before, usize::from(proxied), "{url} NO_PROXY={bypass}");
     }
+    for (bypass, proxied) in [
+        (".example.invalid", false),
+        ("*.example.invalid", false),
+        ("EXAMPLE.invalid", false),
+        ("ple.invalid", true),
+    ] {
+        let before = proxy.heads().len();
+        // Bypassed it is a name that nobody knows.
+        let answer = get(&Tls::default(), &settings(bypass), "http://keystone.example.invalid/").await;
+        assert_eq!(
+            (answer.is_ok(), proxy.heads().len() - before),
+            (proxied, usize::from(proxied)),
+            "{bypass}"
+        );
+    }
     let request = http::Request::get(&elsewhere).body(Bytes::new()).unwrap();
     let before = proxy.heads().len();
     assert_eq!(direct().unwrap().oneshot(request).await.unwrap().status(), StatusCode::OK);

@@ -18,7 +18,9 @@ pub(in crate::openstack) fn auth<S: Exchanges>(keystone: Keystone, inner: S) -> 
                 result => return result,
             };
             tracing::debug!(%error, "the token is no longer taken");
-            keystone.forget(&session);
+            if !keystone.forget(&session) {
+                return Err(explained(error));
+            }
             let session = keystone.session().await?;
             inner.oneshot(addressed(&session, &request)?).await.map_err(explained)
         }
@@ -142,6 +144,23 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_service_that_refuses_every_token_does_not_stampede_keystone() {
+        let recorded = Recorded::default();
+        recorded.on(VOLUME, [unauthorized()]);
+        let cloud = recorded.cloud();
+        for _ in 0..20 {
+            show(&cloud).await.unwrap_err();
+        }
+        assert_eq!(recorded.count(TOKENS), 2);
+        recorded.on(VOLUME, [volume("available")]);
+        show(&cloud).await.unwrap();
+        recorded.on(VOLUME, [unauthorized(), volume("available")]);
+        pace::sleep(Duration::from_secs(10)).await;
+        show(&cloud).await.unwrap();
+        assert_eq!(recorded.count(TOKENS), 3);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_token_is_renewed_beside_the_calls_before_it_expires() {
         let recorded = Recorded::default();
         recorded.on(TOKENS, [lasting("old", 3600), lasting("new", 3600)]);
@@ -248,12 +267,14 @@ mod tests {
         for reply in [
             Reply::new(201, "<html>").header("x-subject-token", "t"),
             Reply::new(201, "{\"token\": {}}").header("x-subject-token", "t"),
+            Reply::new(201, "{\"token\": \"canary-password\"}").header("x-subject-token", "t"),
             Reply::new(201, "{}"),
         ] {
             let recorded = Recorded::default();
             recorded.on(TOKENS, [reply]);
             let error = show(&recorded.cloud()).await.unwrap_err();
             assert_eq!((error.kind, error.effect), (Kind::Malformed, Effect::None), "{error}");
+            assert!(!error.message.contains("canary"), "{error}");
         }
     }
 

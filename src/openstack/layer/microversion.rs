@@ -2,7 +2,11 @@
 //!
 //! <https://docs.openstack.org/api-guide/compute/microversions.html>
 
+use std::time::Duration;
+
+use http::StatusCode;
 use serde::Deserialize;
+use tokio::time::Instant;
 use tower::{ServiceExt, service_fn};
 
 use super::super::flight::{Age, Flight};
@@ -10,8 +14,17 @@ use super::super::request::{Microversion, Request, Version};
 use super::super::{Error, Kind, Result, Service};
 use super::Calls;
 
+/// How long an offer is believed: a cloud is upgraded under us, and a proxy may hide the document for a while.
+const KEPT: Duration = Duration::from_secs(300);
+
 /// What a service offers. `None`: no microversions at all.
 type Offer = Option<Range>;
+
+#[derive(Clone, Copy, Debug)]
+struct Told {
+    offer: Offer,
+    when: Instant,
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Range {
@@ -39,8 +52,8 @@ struct Entry {
 
 #[derive(Clone, Default)]
 struct Offers {
-    cinder: Flight<Offer>,
-    nova: Flight<Offer>,
+    cinder: Flight<Told>,
+    nova: Flight<Told>,
 }
 
 /// `ignored_by_cinder`: `ignore-volume-microversion`.
@@ -55,8 +68,8 @@ pub(in crate::openstack) fn microversion<S: Calls>(ignored_by_cinder: bool, inne
                 Version::Any => None,
                 version if ignored => choose_blindly(&request, version)?,
                 version => {
-                    let offer = flight.get(|_| Age::Fresh, || ask(inner.clone(), request.service)).await?;
-                    choose(&request, version, offer)?
+                    let told = flight.get(Told::age, || ask(inner.clone(), request.service)).await?;
+                    choose(&request, version, told.offer)?
                 }
             };
             let result = inner.oneshot(request).await;
@@ -69,15 +82,22 @@ pub(in crate::openstack) fn microversion<S: Calls>(ignored_by_cinder: bool, inne
     })
 }
 
-async fn ask<S: Calls>(inner: S, service: Service) -> Result<Offer> {
-    match inner.oneshot(Request::version_document(service)).await {
-        Ok(answer) => Ok(answer.json::<Document>()?.offer(service)),
+async fn ask<S: Calls>(inner: S, service: Service) -> Result<Told> {
+    let offer = match inner.oneshot(Request::version_document(service)).await {
+        Ok(answer) => answer.json::<Document>()?.offer(service),
         // A proxy that doesn't let the document through, or a service from before microversions.
-        Err(error) if matches!(error.kind, Kind::NotFound | Kind::Forbidden) => {
+        Err(error) if matches!(error.status, Some(StatusCode::NOT_FOUND | StatusCode::FORBIDDEN)) => {
             tracing::warn!(%error, "going on without microversions");
-            Ok(None)
+            None
         }
-        Err(error) => Err(error),
+        Err(error) => return Err(error),
+    };
+    Ok(Told { offer, when: Instant::now() })
+}
+
+impl Told {
+    fn age(&self) -> Age {
+        if self.when.elapsed() < KEPT { Age::Fresh } else { Age::Aging }
     }
 }
 
@@ -129,7 +149,7 @@ fn lacking(request: &Request, needed: Microversion, offer: Offer) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, SystemTime};
+    use std::time::SystemTime;
 
     use futures_util::future::join_all;
     use serde_json::json;
@@ -217,6 +237,21 @@ mod tests {
         let cloud = recorded.cloud();
         assert_eq!(changed(&cloud).await.unwrap_err().status.unwrap().as_u16(), 406);
         assert!(changed(&cloud).await.unwrap_err().message.contains("offers 3.0 to 3.50"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_document_that_was_hidden_for_a_while_is_asked_for_again() {
+        let recorded = Recorded::default();
+        recorded
+            .on(CINDER_VERSIONS, [Reply::new(404, "default backend - 404"), offer("v3.0", "3.0", "3.71")]);
+        recorded.on(DETAIL, [Reply::json(200, json!({"volumes": []}))]);
+        let cloud = recorded.cloud();
+        assert!(changed(&cloud).await.unwrap_err().message.contains("offers none"));
+        crate::pace::sleep(KEPT).await;
+        changed(&cloud).await.unwrap_err();
+        crate::pace::sleep(Duration::from_secs(1)).await;
+        changed(&cloud).await.unwrap();
+        assert_eq!(recorded.count(CINDER_VERSIONS), 2);
     }
 
     #[tokio::test(start_paused = true)]
