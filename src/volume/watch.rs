@@ -91,8 +91,8 @@ struct State {
     failure: Option<String>,
     /// When the latest list was answered: it may have waited for its turn before it was sent.
     listed: Option<Instant>,
-    /// The cloud can't be asked for what changed: it is older than microversion 3.60.
-    too_old: bool,
+    /// The cloud couldn't be asked for what changed (it is older than microversion 3.60): it isn't until then.
+    too_old_until: Option<Instant>,
     /// Which of the two lists had the last turn.
     deletions_had_turn: bool,
     /// A waiter has had a look of its own since the last list.

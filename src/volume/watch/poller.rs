@@ -19,6 +19,8 @@ const GETS_AT_ONCE: usize = 4;
 const OVERLAP: Duration = Duration::from_secs(3);
 /// A waiter that no list has mentioned for so long gets a look of its own.
 const FULL_LOOK_AFTER: Duration = Duration::from_secs(10);
+/// A cloud is upgraded under us, and a version document may be out of reach for a while.
+const TOO_OLD_FOR: Duration = Duration::from_secs(300);
 const ONE_LOOK: Duration = Duration::from_secs(30);
 
 /// What the next look is.
@@ -97,7 +99,9 @@ impl Poller {
                     |ask| listed(ask).map(|volume| Ok(Seen::Volume(Box::new(volume.clone())))),
                 );
             }
-            Err(error) if error.kind == Kind::Unsupported => self.0.lock().too_old = true,
+            Err(error) if error.kind == Kind::Unsupported => {
+                self.0.lock().too_old_until = Some(Instant::now() + TOO_OLD_FOR);
+            }
             Err(error) => self.deliver(&began, |_| true, |_| Some(Err(error.clone()))),
         }
     }
@@ -201,7 +205,7 @@ fn plan(state: &mut State) -> Plan {
     if listing_from > now {
         return Plan::Sleep(listing_from);
     }
-    if state.too_old {
+    if state.too_old_until.is_some_and(|until| now < until) {
         return Plan::Each(due(state, now, GETS_AT_ONCE));
     }
     let forgotten = |ask: &&Ask| ask.asked + FULL_LOOK_AFTER <= now && ask.due <= now;
@@ -345,8 +349,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_cloud_too_old_for_lists_is_asked_a_few_at_a_time() {
         let mut crowd = waiting(changes(50));
-        crowd.state.too_old = true;
+        crowd.state.too_old_until = Some(Instant::now() + TOO_OLD_FOR);
         assert_eq!(plan(&mut crowd.state), Plan::Each(changes(GETS_AT_ONCE as u128)));
+        pace::sleep(TOO_OLD_FOR).await;
+        crowd.state.asks.iter_mut().for_each(|ask| ask.asked = Instant::now());
+        assert!(matches!(plan(&mut crowd.state), Plan::Changes(_)));
     }
 
     #[tokio::test(start_paused = true)]
