@@ -72,7 +72,7 @@ impl Driver {
         let node = Node::new(Arc::new(Linux::default()), disks(options, &settings));
         let service = NodeService::new(node.clone(), node_settings(options, &settings, topology));
         let services = Services {
-            identity: Identity { serves_controller: options.controller, topology: options.with_topology },
+            identity: Identity { topology: options.with_topology },
             controller,
             node: options.node.then_some(service),
         };

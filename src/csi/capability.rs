@@ -36,7 +36,9 @@ pub fn node() -> Vec<NodeServiceCapability> {
     NODE.map(capability).into()
 }
 
-pub fn plugin(serves_controller: bool, topology: bool) -> Vec<PluginCapability> {
+/// Of the plugin as a whole: every instance says the same, whichever services it serves.
+/// <https://github.com/container-storage-interface/spec/blob/v1.13.0/spec.md#getplugincapabilities>
+pub fn plugin(topology: bool) -> Vec<PluginCapability> {
     let service = |kind: service::Type| PluginCapability {
         r#type: Some(plugin_capability::Type::Service(Service { r#type: kind as i32 })),
     };
@@ -45,7 +47,7 @@ pub fn plugin(serves_controller: bool, topology: bool) -> Vec<PluginCapability> 
             r#type: volume_expansion::Type::Online as i32,
         })),
     };
-    let controller = serves_controller.then(|| service(service::Type::ControllerService));
+    let controller = service(service::Type::ControllerService);
     let topology = topology.then(|| service(service::Type::VolumeAccessibilityConstraints));
-    controller.into_iter().chain(topology).chain([online]).collect()
+    [controller, online].into_iter().chain(topology).collect()
 }

@@ -11,7 +11,6 @@ use super::{DRIVER, capability};
 
 #[derive(Clone, Debug)]
 pub struct Identity {
-    pub serves_controller: bool,
     pub topology: bool,
 }
 
@@ -32,7 +31,7 @@ impl identity_server::Identity for Identity {
         &self,
         _: Request<GetPluginCapabilitiesRequest>,
     ) -> Result<Response<GetPluginCapabilitiesResponse>, Status> {
-        let capabilities = capability::plugin(self.serves_controller, self.topology);
+        let capabilities = capability::plugin(self.topology);
         Ok(Response::new(GetPluginCapabilitiesResponse { capabilities }))
     }
 

@@ -216,9 +216,13 @@ impl Life {
                 self.spans_two_gibibytes().await?;
                 Ok("to 2 GiB: volume, disk and mounted file system".to_owned())
             }
-            Err(status) if status.code() == Code::FailedPrecondition => {
+            Err(status)
+                if status.code() == Code::FailedPrecondition
+                    && status.message().contains("CAP_SYS_RESOURCE") =>
+            {
                 self.growth = Growth::Offline;
-                Ok("to 2 GiB: volume and disk; this kernel grows ext4 only while it isn't mounted".to_owned())
+                Ok("to 2 GiB: volume and disk; the mounted ext4 can't grow here without CAP_SYS_RESOURCE"
+                    .to_owned())
             }
             Err(status) => Err(refused(status)),
         }
@@ -230,7 +234,7 @@ impl Life {
         self.stage().await?;
         self.publish().await?;
         self.spans_two_gibibytes().await?;
-        Ok("unpublished, unstaged, staged and published: the file system has 2 GiB".to_owned())
+        Ok("so offline: unpublished, unstaged, staged, published; the file system has 2 GiB".to_owned())
     }
 
     pub async fn read_back(&mut self) -> Told {
