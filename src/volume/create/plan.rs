@@ -69,7 +69,8 @@ pub fn plan(wanted: &Wanted, attempt: &Attempt, seen: &[Volume], now: SystemTime
     there.sort_by_key(|volume| (Reverse(is_settled(volume)), volume.created_at, volume.id));
     if let Some(broken) = there.iter().find(|volume| volume.status == Status::Error && is_unpromised(volume))
     {
-        return Step::Remove(broken.id, None);
+        // Beside another of the name the error would be final for that one, too.
+        return if there.len() == 1 { Step::Remove(broken.id, None) } else { Step::Discard(broken.id) };
     }
     if let Some(step) = incompatible(wanted, attempt, &there, now) {
         return step;
@@ -117,26 +118,28 @@ fn alone(wanted: &Wanted, attempt: &Attempt, volume: &Volume) -> Step {
 
 /// More than one: the settled one wins, else the oldest. The winner is answered once the others are gone.
 fn contested(attempt: &Attempt, winner: &Volume, losers: &[&Volume], now: SystemTime) -> Step {
-    let mut waiting = false;
-    for loser in losers {
-        let removable = attempt.made(loser) || (is_dead(loser, now) && winner.id != loser.id);
-        if removable && loser.attachments.is_empty() && !is_being_made(loser) {
-            return Step::Discard(loser.id);
-        }
-        if !loser.metadata.contains_key(ATTEMPT) || is_settled(loser) {
-            let ids: Vec<_> =
-                std::iter::once(&winner).chain(losers).map(|volume| volume.id.to_string()).collect();
-            return Step::Refuse(Error::new(
-                Condition::AlreadyExists,
-                format!(
-                    "there are several volumes of that name and which one is in use can't be told: {}; delete or rename the others",
-                    ids.join(", ")
-                ),
-            ));
-        }
-        waiting = true;
+    let all = || std::iter::once(winner).chain(losers.iter().copied());
+    let lost = losers.iter().find(|loser| attempt.made(loser) || is_dead(loser, now));
+    if let Some(lost) = lost.filter(|lost| lost.attachments.is_empty() && !is_being_made(lost)) {
+        return Step::Discard(lost.id);
     }
-    if waiting { Step::Wait } else { Step::Settle(winner.clone()) }
+    let anothers = |volume: &&Volume| !attempt.made(volume);
+    let kept = |volume: &Volume| !volume.metadata.contains_key(ATTEMPT) || is_settled(volume);
+    if !losers.iter().copied().filter(anothers).any(kept) {
+        return Step::Wait;
+    }
+    // The error is final, so that ours has to go before it.
+    if let Some(own) = all().find(|volume| attempt.made(volume)) {
+        return if is_being_made(own) { Step::Wait } else { Step::Discard(own.id) };
+    }
+    let ids: Vec<_> = all().map(|volume| volume.id.to_string()).collect();
+    Step::Refuse(Error::new(
+        Condition::AlreadyExists,
+        format!(
+            "there are several volumes of that name and which one is in use can't be told: {}; delete or rename the others",
+            ids.join(", ")
+        ),
+    ))
 }
 
 fn is_dead(volume: &Volume, now: SystemTime) -> bool {
@@ -280,6 +283,26 @@ mod tests {
         assert_eq!(refusal(&step), Some(Condition::AlreadyExists));
         let Step::Refuse(error) = step else { unreachable!() };
         assert!(seen.iter().all(|volume| error.message.contains(&volume.id.to_string())), "{error}");
+    }
+
+    #[test]
+    fn ours_goes_before_an_error_that_is_final() {
+        let own = ours(Posted::As(id(1)));
+        let made = |status| volume(status).made_by("ours");
+        let theirs = volume(Status::Available).with_id(2).created("2026-01-01T00:00:30Z");
+        assert_eq!(decided(&own, &[made(Status::Creating), theirs.clone()]), Step::Wait);
+        assert_eq!(decided(&own, &[made(Status::Available), theirs.clone()]), Step::Discard(id(1)));
+        let older = theirs.created("2025-12-31T00:00:00Z");
+        let third = older.clone().with_id(3).created("2025-12-31T00:00:01Z");
+        assert_eq!(decided(&own, &[older.clone(), third.clone(), made(Status::Creating)]), Step::Wait);
+        assert_eq!(decided(&own, &[older, third, made(Status::Available)]), Step::Discard(id(1)));
+    }
+
+    #[test]
+    fn a_broken_volume_beside_another_ends_nothing() {
+        let broken = volume(Status::Error).made_by("ours");
+        let other = volume(Status::Creating).with_id(2).made_by("cut off");
+        assert_eq!(decided(&ours(Posted::As(id(1))), &[broken, other]), Step::Discard(id(1)));
     }
 
     #[test]
