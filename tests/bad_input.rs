@@ -145,7 +145,12 @@ async fn create_volume_names_the_bad_field() {
     }
     for (what, capability, field) in bad_capabilities() {
         let volume_capabilities = capability.into_iter().collect();
-        bad.push((what, CreateVolumeRequest { volume_capabilities, ..create() }, Code::InvalidArgument, field));
+        bad.push((
+            what,
+            CreateVolumeRequest { volume_capabilities, ..create() },
+            Code::InvalidArgument,
+            field,
+        ));
     }
     for (what, range, code, field) in bad_ranges() {
         bad.push((what, CreateVolumeRequest { capacity_range: Some(range), ..create() }, code, field));
@@ -157,7 +162,12 @@ async fn create_volume_names_the_bad_field() {
         bad.push(("metadata", request, Code::InvalidArgument, "parameters.appendVolumeMetadata"));
     }
     let secrets = map(&[("cloud", "elsewhere")]);
-    bad.push(("a cloud", CreateVolumeRequest { secrets, ..create() }, Code::InvalidArgument, "secrets.cloud"));
+    bad.push((
+        "a cloud",
+        CreateVolumeRequest { secrets, ..create() },
+        Code::InvalidArgument,
+        "secrets.cloud",
+    ));
     let volume_content_source = Some(VolumeContentSource { r#type: None });
     let request = CreateVolumeRequest { volume_content_source, ..create() };
     bad.push(("a source", request, Code::InvalidArgument, "volume_content_source"));
@@ -243,24 +253,17 @@ async fn the_node_names_the_bad_field() {
         let volume_id = || id.clone();
         let request = NodeStageVolumeRequest { volume_id: volume_id(), ..stage() };
         stand.refused(node.node_stage_volume(request).await, what, invalid, "volume_id");
-        let request =
-            NodeUnstageVolumeRequest { volume_id: volume_id(), staging_target_path: target() };
+        let request = NodeUnstageVolumeRequest { volume_id: volume_id(), staging_target_path: target() };
         stand.refused(node.node_unstage_volume(request).await, what, invalid, "volume_id");
         let request = NodePublishVolumeRequest { volume_id: volume_id(), ..node_publish() };
         stand.refused(node.node_publish_volume(request).await, what, invalid, "volume_id");
         let request = NodeUnpublishVolumeRequest { volume_id: volume_id(), target_path: target() };
         stand.refused(node.node_unpublish_volume(request).await, what, invalid, "volume_id");
-        let request = NodeGetVolumeStatsRequest {
-            volume_id: volume_id(),
-            volume_path: target(),
-            ..Default::default()
-        };
+        let request =
+            NodeGetVolumeStatsRequest { volume_id: volume_id(), volume_path: target(), ..Default::default() };
         stand.refused(node.node_get_volume_stats(request).await, what, invalid, "volume_id");
-        let request = NodeExpandVolumeRequest {
-            volume_id: volume_id(),
-            volume_path: target(),
-            ..Default::default()
-        };
+        let request =
+            NodeExpandVolumeRequest { volume_id: volume_id(), volume_path: target(), ..Default::default() };
         stand.refused(node.node_expand_volume(request).await, what, invalid, "volume_id");
     }
     for (what, path) in bad_paths() {
@@ -326,11 +329,11 @@ async fn an_id_that_no_cloud_gives_is_unknown_without_asking_one() {
     for volume_id in ["reallyfakevolumeid", "x", "6F1F0C66", "../../etc/passwd", "é"] {
         let id = || volume_id.to_owned();
         let unknown = Code::NotFound;
-        let answer =
-            controller.controller_publish_volume(ControllerPublishVolumeRequest { volume_id: id(), ..publish() });
+        let answer = controller
+            .controller_publish_volume(ControllerPublishVolumeRequest { volume_id: id(), ..publish() });
         stand.refused(answer.await, volume_id, unknown, "volume");
-        let answer =
-            controller.controller_expand_volume(ControllerExpandVolumeRequest { volume_id: id(), ..expand() });
+        let answer = controller
+            .controller_expand_volume(ControllerExpandVolumeRequest { volume_id: id(), ..expand() });
         stand.refused(answer.await, volume_id, unknown, "volume");
         let request = ValidateVolumeCapabilitiesRequest { volume_id: id(), ..validate() };
         stand.refused(controller.validate_volume_capabilities(request).await, volume_id, unknown, "volume");
@@ -360,7 +363,12 @@ async fn an_id_that_the_cloud_does_not_know_is_unknown() {
     unknown(controller.controller_publish_volume(publish()).await.err());
     unknown(controller.controller_expand_volume(expand()).await.err());
     unknown(controller.validate_volume_capabilities(validate()).await.err());
-    unknown(controller.controller_get_volume(ControllerGetVolumeRequest { volume_id: VOLUME.to_owned() }).await.err());
+    unknown(
+        controller
+            .controller_get_volume(ControllerGetVolumeRequest { volume_id: VOLUME.to_owned() })
+            .await
+            .err(),
+    );
     let volume_id = VOLUME.to_owned();
     controller.delete_volume(DeleteVolumeRequest { volume_id, ..Default::default() }).await.unwrap();
     let (volume_id, node_id) = (VOLUME.to_owned(), SERVER.to_owned());
@@ -401,7 +409,11 @@ fn expand() -> ControllerExpandVolumeRequest {
 
 fn validate() -> ValidateVolumeCapabilitiesRequest {
     let volume_capabilities = vec![access(Mode::SingleNodeWriter, block())];
-    ValidateVolumeCapabilitiesRequest { volume_id: VOLUME.to_owned(), volume_capabilities, ..Default::default() }
+    ValidateVolumeCapabilitiesRequest {
+        volume_id: VOLUME.to_owned(),
+        volume_capabilities,
+        ..Default::default()
+    }
 }
 
 fn stage() -> NodeStageVolumeRequest {

@@ -82,9 +82,10 @@ async fn honest(stand: &Stand, outcome: &Outcome) -> Result<(), String> {
         return missing.map_or(Ok(()), |shown| Err(format!("OK, and the cloud has {shown}")));
     }
     match stand.unfinished().await {
-        Some(held) if stand.rpc.sidecar().is_final(*code) => {
-            Err(format!("{code:?} is final for the {:?}, and the cloud has {held}: {message}", stand.rpc.sidecar()))
-        }
+        Some(held) if stand.rpc.sidecar().is_final(*code) => Err(format!(
+            "{code:?} is final for the {:?}, and the cloud has {held}: {message}",
+            stand.rpc.sidecar()
+        )),
         _ => Ok(()),
     }
 }
@@ -101,7 +102,9 @@ async fn settled(stand: &Stand, case: &Case, outcome: &Outcome) -> Result<(), St
         }
         (_, End::Either) if is_final => {
             let held = stand.unfinished().await;
-            held.map_or(Ok(()), |held| Err(format!("was {code:?}, and later the cloud has {held}: {message}")))
+            held.map_or(Ok(()), |held| {
+                Err(format!("was {code:?}, and later the cloud has {held}: {message}"))
+            })
         }
         _ => Err(format!("ends with {code:?}: {message}")),
     }

@@ -10,8 +10,8 @@ use cinder_csi::csi::proto::controller_client::ControllerClient;
 use cinder_csi::csi::proto::identity_client::IdentityClient;
 use cinder_csi::csi::proto::node_client::NodeClient;
 use cinder_csi::csi::{
-    Clouds, Controller, ControllerSettings, Endpoint, Identity, NodeService, NodeSettings, Services, Topology,
-    serve, serve_connections,
+    Clouds, Controller, ControllerSettings, Endpoint, Identity, NodeService, NodeSettings, Services,
+    Topology, serve, serve_connections,
 };
 use cinder_csi::node::{self, Linux, Node, Whoami};
 use cinder_csi::volume::Volumes;

@@ -164,9 +164,7 @@ impl Stand {
             (Rpc::Unpublish, [only]) => {
                 only.volume.status.to_string() == "available" && only.published.is_empty()
             }
-            (Rpc::Expand, [only]) => {
-                only.volume.size == 2 && only.volume.status.to_string() == "available"
-            }
+            (Rpc::Expand, [only]) => only.volume.size == 2 && only.volume.status.to_string() == "available",
             _ => false,
         };
         (!as_asked).then_some(shown)

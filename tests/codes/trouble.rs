@@ -88,8 +88,10 @@ fn refusals() -> Vec<Trouble> {
 fn on_the_mutation(rpc: Rpc) -> Vec<Case> {
     let (method, path) = rpc.mutation();
     let mut cases = Vec::new();
-    for (trouble, ends) in
-        hidden().into_iter().map(|it| (it, End::AsAsked)).chain(refusals().into_iter().map(|it| (it, End::Either)))
+    for (trouble, ends) in hidden()
+        .into_iter()
+        .map(|it| (it, End::AsAsked))
+        .chain(refusals().into_iter().map(|it| (it, End::Either)))
     {
         let fault = Fault::on(method.clone(), path, trouble.clone());
         cases.push(Case::new(format!("{trouble:?} once"), vec![fault.clone()]).ending(ends));
