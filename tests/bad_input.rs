@@ -1,5 +1,7 @@
 //! Malformed requests, through the real server on a real socket: the code, the field, and not one call to the cloud.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic")]
+
 #[path = "bed/bed.rs"]
 mod bed;
 #[path = "bed/driver.rs"]

@@ -4,6 +4,8 @@
 //! So after each call the cloud itself is asked what it holds; and after the orchestrator's honest retries it must hold
 //! what was asked for, and nothing else.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic")]
+
 #[path = "bed/bed.rs"]
 mod bed;
 #[path = "bed/driver.rs"]

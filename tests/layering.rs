@@ -1,5 +1,7 @@
 //! The direction of the arrows: which room of `src` may use which, and what only one file may do.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};

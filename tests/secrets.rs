@@ -2,6 +2,8 @@
 //!
 //! What a person may see is collected: the log at TRACE, every error, every `Debug`, every gRPC message.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic")]
+
 #[path = "bed/bed.rs"]
 mod bed;
 #[path = "bed/driver.rs"]
