@@ -30,6 +30,7 @@ pub use host::{
 };
 pub use instance::{Identity, Origin, Whoami};
 pub use linux::Linux;
+pub use options::forbidden as forbidden_mount_flag;
 pub use publish::Publish;
 pub use stage::{FormatPolicy, Stage};
 pub use stats::{Stats, Usage};

@@ -4,6 +4,8 @@
 //! So after each call the cloud itself is asked what it holds; and after the orchestrator's honest retries it must hold
 //! what was asked for, and nothing else.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic")]
+
 #[path = "bed/bed.rs"]
 mod bed;
 #[path = "bed/driver.rs"]
@@ -18,7 +20,9 @@ mod trouble;
 use std::time::Duration;
 
 use cinder_csi::pace;
+use cinder_csi::sandbox::{Fault, Mishap, Trouble};
 use stand::{Outcome, Rpc, Stand};
+use tokio::time::Instant;
 use tonic::Code;
 use trouble::{Case, End, cases};
 
@@ -142,4 +146,56 @@ async fn controller_unpublish_volume_is_honest_in_every_trouble() {
 #[tokio::test(start_paused = true)]
 async fn controller_expand_volume_is_honest_in_every_trouble() {
     judge_all(Rpc::Expand).await;
+}
+
+/// A clear no is told at once, in the vocabulary of the CSI error tables.
+#[tokio::test(start_paused = true)]
+async fn a_refusal_has_the_code_that_says_what_to_do() {
+    use Code::*;
+    for (rpc, status, code) in [
+        (Rpc::Create, 400, InvalidArgument),
+        (Rpc::Create, 401, Unauthenticated),
+        (Rpc::Create, 403, PermissionDenied),
+        (Rpc::Create, 404, InvalidArgument),
+        // Real Cinder sends Retry-After: 0 with it, and waiting doesn't help.
+        (Rpc::Create, 413, ResourceExhausted),
+        (Rpc::Publish, 400, FailedPrecondition),
+        (Rpc::Publish, 401, Unauthenticated),
+        (Rpc::Publish, 403, PermissionDenied),
+        (Rpc::Publish, 409, FailedPrecondition),
+        (Rpc::Expand, 400, FailedPrecondition),
+        (Rpc::Expand, 401, Unauthenticated),
+        (Rpc::Expand, 403, PermissionDenied),
+        (Rpc::Expand, 413, ResourceExhausted),
+        (Rpc::Delete, 400, FailedPrecondition),
+        (Rpc::Delete, 403, PermissionDenied),
+        (Rpc::Unpublish, 400, FailedPrecondition),
+    ] {
+        let stand = Stand::new(rpc).await;
+        let (method, path) = rpc.mutation();
+        stand.cloud.fault(Fault::on(method, path, Trouble::Refused(status)).always());
+        let started = Instant::now();
+        let outcome = stand.call(Duration::from_secs(60)).await;
+        assert_eq!(outcome.code, code, "{rpc:?} {status}: {}", outcome.message);
+        assert!(outcome.message.contains("req-"), "{rpc:?} {status}: {}", outcome.message);
+        assert!(started.elapsed() < Duration::from_secs(2), "{rpc:?} {status}: {:?}", started.elapsed());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_cloud_gave_up_is_final_and_told_soon() {
+    for (rpc, code) in [
+        (Rpc::Create, Code::ResourceExhausted),
+        (Rpc::Delete, Code::Internal),
+        (Rpc::Publish, Code::Internal),
+        (Rpc::Unpublish, Code::Internal),
+        (Rpc::Expand, Code::Internal),
+    ] {
+        let stand = Stand::new(rpc).await;
+        stand.cloud.mishap(Mishap::Fails(rpc.operation(), "no room".to_owned()));
+        let started = Instant::now();
+        let outcome = stand.call(Duration::from_secs(60)).await;
+        assert_eq!(outcome.code, code, "{rpc:?}: {}", outcome.message);
+        assert!(started.elapsed() < Duration::from_secs(2), "{rpc:?}: {:?}", started.elapsed());
+    }
 }

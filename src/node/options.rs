@@ -44,17 +44,24 @@ const IGNORED: [&str; 20] = [
     "norelatime",
 ];
 
+/// The name of the first flag that a volume can't be mounted with. Not its value: that may be a secret.
+pub fn forbidden(flags: &[String]) -> Option<&str> {
+    let mut names = flags.iter().flat_map(|flags| split(flags)).map(name);
+    names.find(|name| FORBIDDEN.contains(name) || name.chars().any(char::is_control))
+}
+
+fn name(option: &str) -> &str {
+    option.split('=').next().unwrap_or(option)
+}
+
 /// Splits `flags` into those of mount(2) and the file system's own.
 pub fn parse(flags: &[String]) -> Result<(Flags, String)> {
+    if let Some(name) = forbidden(flags) {
+        return Err(Error::invalid(format!("mount flag {name:?}"), "a volume can't be mounted with it"));
+    }
     let (mut known, mut own) = (Flags::default(), Vec::new());
     for option in flags.iter().flat_map(|flags| split(flags)) {
-        let name = option.split('=').next().unwrap_or(option);
-        if FORBIDDEN.contains(&name) || option.chars().any(char::is_control) {
-            return Err(Error::invalid(
-                format!("mount flag {option:?}"),
-                "a volume can't be mounted with it",
-            ));
-        }
+        let name = name(option);
         let ignored = IGNORED.contains(&name) || name.starts_with("x-") || name == "comment";
         if !option.is_empty() && !ignored && !set(&mut known, option) {
             own.push(option);

@@ -113,19 +113,40 @@ impl Addressed {
     /// A proxy's error page, or a service that debugs, may show what it was sent.
     fn without_secrets(&self, response: http::Response<Bytes>) -> http::Response<Bytes> {
         // What succeeds is read, not shown; and a weak password may be a word of the catalog.
-        let proof = self.proof.as_ref().filter(|_| !response.status().is_success());
+        let is_shown = !response.status().is_success();
+        let proof = self.proof.as_ref().filter(|_| is_shown);
         let secrets = [self.token.as_ref(), self.subject.as_ref(), proof];
-        response.map(|body| secrets.into_iter().flatten().fold(body, without))
+        response.map(|body| {
+            secrets.into_iter().flatten().fold(body, |body, secret| without(body, secret, is_shown))
+        })
     }
 }
 
-fn without(body: Bytes, secret: &SecretString) -> Bytes {
+fn without(body: Bytes, secret: &SecretString, is_shown: bool) -> Bytes {
     let plain = secret.expose_secret();
     let quoted = serde_json::Value::from(plain).to_string();
     let inner = quoted.get(1..quoted.len() - 1).unwrap_or_default();
     let text = String::from_utf8_lossy(&body);
-    if plain.is_empty() || !(text.contains(plain) || text.contains(inner)) {
+    if plain.is_empty() {
         return body;
     }
-    Bytes::from(text.replace(plain, "[hidden]").replace(inner, "[hidden]"))
+    let clean = text.replace(plain, "[hidden]").replace(inner, "[hidden]");
+    if is_shown && shows_in_another_spelling(&clean, plain) {
+        return Bytes::from_static(b"the answer repeats a secret and is hidden");
+    }
+    if clean == text { body } else { Bytes::from(clean) }
+}
+
+/// A secret with a quote, a backslash or a letter beyond ASCII looks otherwise in JSON within JSON, or in Python's.
+fn shows_in_another_spelling(text: &str, secret: &str) -> bool {
+    /// A shorter word is found in any text.
+    const SHORTEST: usize = 4;
+    let word = |c: &char| c.is_ascii_alphanumeric();
+    if secret.chars().all(|c| word(&c)) {
+        return false;
+    }
+    let bare: String = secret.chars().filter(word).collect();
+    let longest = secret.split(|c| !word(&c)).max_by_key(|part| part.len()).unwrap_or_default();
+    let is_there = |part: &str, text: &str| part.len() >= SHORTEST && text.contains(part);
+    is_there(longest, text) || is_there(&bare, &text.chars().filter(word).collect::<String>())
 }

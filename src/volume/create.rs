@@ -17,7 +17,6 @@ use super::metadata::SETTLED;
 use super::watch::{Interest, Looks, Seen};
 use super::{Condition, Error, Result, Volume, VolumeId, Volumes};
 use crate::openstack::{self, Effect, Kind};
-use crate::pace;
 use plan::{Attempt, Posted, Step, plan};
 
 impl Volumes {
@@ -32,7 +31,7 @@ impl Volumes {
         let mut seen = self.named(wanted).await?;
         let mut looks = None;
         loop {
-            match plan(wanted, &attempt, &seen, pace::now()) {
+            match plan(wanted, &attempt, &seen, self.cinder.clock()) {
                 Step::Create => attempt.posted = self.post(wanted, &attempt).await?,
                 Step::Wait => {}
                 Step::Answer(volume) => return Ok(volume),

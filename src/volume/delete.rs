@@ -32,8 +32,8 @@ impl Volumes {
                 Step::Done => return Ok(()),
                 Step::Delete => match self.cinder.delete_volume(id).await {
                     Ok(()) => sent = true,
-                    Err(error) if error.kind == Kind::NotFound => return Ok(()),
-                    Err(error) if error.effect == Effect::Unknown => {}
+                    // A proxy without a way to Cinder answers 404, too: the next look tells whether it is gone.
+                    Err(error) if error.kind == Kind::NotFound || error.effect == Effect::Unknown => {}
                     Err(error) if error.kind == Kind::Refused => {
                         self.refuse_with_snapshots(id).await?;
                         refusals += 1;

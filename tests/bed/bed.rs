@@ -1,6 +1,7 @@
 //! The volumes room on a simulated cloud, in process: HTTP is the only thing that isn't there.
 
 #![allow(dead_code, reason = "each test crate uses its part of the bed")]
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 use std::collections::BTreeMap;
 use std::time::Duration;

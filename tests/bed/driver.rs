@@ -1,6 +1,7 @@
 //! The real gRPC server in front of a simulated cloud, and its clients.
 
 #![allow(dead_code, reason = "each test crate uses its part of the bed")]
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 use std::future::{pending, ready};
 use std::io;

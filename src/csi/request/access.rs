@@ -6,7 +6,7 @@ use crate::csi::proto::VolumeCapability;
 use crate::csi::proto::volume_capability::access_mode::Mode;
 use crate::csi::proto::volume_capability::{AccessType, MountVolume};
 use crate::csi::status::invalid;
-use crate::node::FsType;
+use crate::node::{self, FsType};
 
 /// The CSI specification's limit for all mount flags together.
 const LONGEST_FLAGS: usize = 4096;
@@ -113,6 +113,12 @@ fn mounted(mount: &MountVolume) -> Result<Mounted, Status> {
             let why = "a flag is empty, begins with a dash or has a control character";
             return Err(invalid("volume_capability.mount.mount_flags", why));
         }
+    }
+    if let Some(name) = node::forbidden_mount_flag(&mount.mount_flags) {
+        return Err(invalid(
+            "volume_capability.mount.mount_flags",
+            format!("a volume can't be mounted with {name:?}"),
+        ));
     }
     Ok(Mounted { fs, flags: mount.mount_flags.clone() })
 }

@@ -164,4 +164,21 @@ mod tests {
             assert_eq!(timeout(&headers), expected, "{text:?}");
         }
     }
+
+    #[tokio::test]
+    async fn a_panic_in_a_handler_answers_internal_and_the_next_call_is_served() {
+        let handler = tower::service_fn(|request: http::Request<Body>| async move {
+            assert!(request.uri().path().ends_with("Probe"), "the canary of a bug");
+            Ok(Status::new(Code::Ok, "").into_http())
+        });
+        let mut served = RpcLayer.layer(handler);
+        let request = |path| http::Request::post(path).body(Body::empty()).unwrap();
+        let answer = served.call(request("/csi.v1.Controller/CreateVolume")).await.unwrap();
+        let status = Status::from_header_map(answer.headers()).unwrap();
+        assert_eq!(status.code(), Code::Internal);
+        assert!(status.message().contains("CreateVolume"), "{}", status.message());
+        assert!(!status.message().contains("canary"), "{}", status.message());
+        let answer = served.call(request("/csi.v1.Identity/Probe")).await.unwrap();
+        assert_eq!(code(&answer), Code::Ok);
+    }
 }

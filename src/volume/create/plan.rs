@@ -69,7 +69,8 @@ pub fn plan(wanted: &Wanted, attempt: &Attempt, seen: &[Volume], now: SystemTime
     there.sort_by_key(|volume| (Reverse(is_settled(volume)), volume.created_at, volume.id));
     if let Some(broken) = there.iter().find(|volume| volume.status == Status::Error && is_unpromised(volume))
     {
-        return Step::Remove(broken.id, None);
+        // Beside another of the name the error would be final for that one, too.
+        return if there.len() == 1 { Step::Remove(broken.id, None) } else { Step::Discard(broken.id) };
     }
     if let Some(step) = incompatible(wanted, attempt, &there, now) {
         return step;
@@ -304,6 +305,26 @@ mod tests {
                 assert_eq!(plan(&limited, &own, &seen, soon()), Step::Discard(id(1)), "{seen:?}");
             }
         }
+    }
+
+    #[test]
+    fn ours_goes_before_an_error_that_is_final() {
+        let own = ours(Posted::As(id(1)));
+        let made = |status| volume(status).made_by("ours");
+        let theirs = volume(Status::Available).with_id(2).created("2026-01-01T00:00:30Z");
+        assert_eq!(decided(&own, &[made(Status::Creating), theirs.clone()]), Step::Wait);
+        assert_eq!(decided(&own, &[made(Status::Available), theirs.clone()]), Step::Discard(id(1)));
+        let older = theirs.created("2025-12-31T00:00:00Z");
+        let third = older.clone().with_id(3).created("2025-12-31T00:00:01Z");
+        assert_eq!(decided(&own, &[older.clone(), third.clone(), made(Status::Creating)]), Step::Wait);
+        assert_eq!(decided(&own, &[older, third, made(Status::Available)]), Step::Discard(id(1)));
+    }
+
+    #[test]
+    fn a_broken_volume_beside_another_ends_nothing() {
+        let broken = volume(Status::Error).made_by("ours");
+        let other = volume(Status::Creating).with_id(2).made_by("cut off");
+        assert_eq!(decided(&ours(Posted::As(id(1))), &[broken, other]), Step::Discard(id(1)));
     }
 
     #[test]

@@ -1,0 +1,438 @@
+//! Malformed requests, through the real server on a real socket: the code, the field, and not one call to the cloud.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic")]
+
+#[path = "bed/bed.rs"]
+mod bed;
+#[path = "bed/driver.rs"]
+mod driver;
+
+use std::collections::HashMap;
+
+use bed::{Bed, printed};
+use cinder_csi::csi::proto::volume_capability::access_mode::Mode;
+use cinder_csi::csi::proto::volume_capability::{AccessMode, AccessType, BlockVolume, MountVolume};
+use cinder_csi::csi::proto::*;
+use cinder_csi::sandbox::Settings;
+use driver::Driver;
+use tonic::{Code, Status};
+
+const GIB: i64 = 1 << 30;
+const VOLUME: &str = "6f1f0c66-4c3e-4b7e-9d51-0a1b2c3d4e5f";
+const SERVER: &str = "565a704c-1cc8-4653-af53-6e8bc1dc4022";
+
+struct Stand {
+    bed: Bed,
+    driver: Driver,
+}
+
+impl Stand {
+    async fn new() -> Self {
+        let bed = Bed::new(Settings::default());
+        let driver = Driver::on_socket(bed.volumes.clone()).await;
+        Self { bed, driver }
+    }
+
+    fn refused<T: std::fmt::Debug>(&self, answer: Result<T, Status>, what: &str, code: Code, field: &str) {
+        let status = answer.err().unwrap_or_else(|| panic!("{what}: was served"));
+        assert_eq!(status.code(), code, "{what}: {}", status.message());
+        assert!(status.message().contains(field), "{what}: {:?} names no {field}", status.message());
+        let calls = self.bed.calls();
+        assert!(calls.is_empty(), "{what}:\n{}", printed(&calls));
+    }
+}
+
+/// Texts that no required id or name may be.
+fn bad_texts() -> [(&'static str, String); 4] {
+    [
+        ("empty", String::new()),
+        ("overlong", "x".repeat(129)),
+        ("with a line feed", format!("{VOLUME}\n")),
+        ("with a zero", "a\0b".to_owned()),
+    ]
+}
+
+/// Paths that no required path may be.
+fn bad_paths() -> [(&'static str, String); 6] {
+    [
+        ("empty", String::new()),
+        ("relative", "relative/path".to_owned()),
+        ("climbing", "/var/lib/../../etc".to_owned()),
+        ("the root", "/".to_owned()),
+        ("overlong", format!("/{}", "x".repeat(4096))),
+        ("with a control character", "/var/\u{7}".to_owned()),
+    ]
+}
+
+fn access(mode: Mode, access_type: Option<AccessType>) -> VolumeCapability {
+    VolumeCapability { access_mode: Some(AccessMode { mode: mode as i32 }), access_type }
+}
+
+fn mounted(fs_type: &str, flags: &[&str]) -> VolumeCapability {
+    let mount = MountVolume {
+        fs_type: fs_type.to_owned(),
+        mount_flags: flags.iter().map(|flag| flag.to_string()).collect(),
+        volume_mount_group: String::new(),
+    };
+    access(Mode::SingleNodeWriter, Some(AccessType::Mount(mount)))
+}
+
+fn block() -> Option<AccessType> {
+    Some(AccessType::Block(BlockVolume {}))
+}
+
+/// Capabilities that can't be asked for, and the field that says so.
+fn bad_capabilities() -> Vec<(&'static str, Option<VolumeCapability>, &'static str)> {
+    let long = "x".repeat(5000);
+    vec![
+        ("no capability", None, "volume_capabilit"),
+        ("no access type", Some(access(Mode::SingleNodeWriter, None)), "access_type"),
+        ("no mode", Some(VolumeCapability { access_mode: None, access_type: block() }), "access_mode"),
+        ("an unknown mode", Some(access(Mode::Unknown, block())), "access_mode"),
+        (
+            "a mode of the future",
+            Some(VolumeCapability { access_mode: Some(AccessMode { mode: 99 }), access_type: block() }),
+            "access_mode",
+        ),
+        ("an unknown file system", Some(mounted("ntfs", &[])), "fs_type"),
+        ("a path as file system", Some(mounted("../ext4", &[])), "fs_type"),
+        ("an empty flag", Some(mounted("ext4", &[""])), "mount_flags"),
+        ("an option of mount(8)", Some(mounted("ext4", &["--bind"])), "mount_flags"),
+        ("a flag with a line feed", Some(mounted("ext4", &["noatime\nnodev"])), "mount_flags"),
+        ("a bind mount", Some(mounted("ext4", &["noatime,rbind"])), "mount_flags"),
+        ("a remount", Some(mounted("xfs", &["remount"])), "mount_flags"),
+        ("a loop device", Some(mounted("ext4", &["loop=/dev/loop0"])), "mount_flags"),
+        ("an overlong flag", Some(mounted("ext4", &[&long])), "mount_flags"),
+        (
+            "a file system on many nodes",
+            Some(VolumeCapability {
+                access_mode: Some(AccessMode { mode: Mode::MultiNodeMultiWriter as i32 }),
+                ..mounted("ext4", &[])
+            }),
+            "volume_capability",
+        ),
+    ]
+}
+
+fn bad_ranges() -> [(&'static str, CapacityRange, Code, &'static str); 6] {
+    let range = |required_bytes, limit_bytes| CapacityRange { required_bytes, limit_bytes };
+    [
+        ("negative size", range(-1, 0), Code::InvalidArgument, "capacity_range.required_bytes"),
+        ("negative limit", range(GIB, -GIB), Code::InvalidArgument, "capacity_range.limit_bytes"),
+        ("limit below required", range(2 * GIB, GIB), Code::InvalidArgument, "capacity_range.limit_bytes"),
+        ("no whole GiB in it", range(GIB + 1, 2 * GIB - 1), Code::OutOfRange, "capacity_range.limit_bytes"),
+        ("limit below a GiB", range(0, 1024), Code::OutOfRange, "capacity_range.limit_bytes"),
+        ("absurd size", range(i64::MAX, 0), Code::OutOfRange, "capacity_range.required_bytes"),
+    ]
+}
+
+fn create() -> CreateVolumeRequest {
+    CreateVolumeRequest {
+        name: "pvc-1".to_owned(),
+        volume_capabilities: vec![access(Mode::SingleNodeWriter, block())],
+        ..Default::default()
+    }
+}
+
+fn map(pairs: &[(&str, &str)]) -> HashMap<String, String> {
+    pairs.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect()
+}
+
+#[tokio::test]
+async fn create_volume_names_the_bad_field() {
+    let stand = Stand::new().await;
+    let mut bad = Vec::new();
+    for (what, name) in bad_texts() {
+        bad.push((what, CreateVolumeRequest { name, ..create() }, Code::InvalidArgument, "name"));
+    }
+    for (what, capability, field) in bad_capabilities() {
+        let volume_capabilities = capability.into_iter().collect();
+        bad.push((
+            what,
+            CreateVolumeRequest { volume_capabilities, ..create() },
+            Code::InvalidArgument,
+            field,
+        ));
+    }
+    for (what, range, code, field) in bad_ranges() {
+        bad.push((what, CreateVolumeRequest { capacity_range: Some(range), ..create() }, code, field));
+    }
+    let long = format!("{{\"key\": \"{}\"}}", "x".repeat(256));
+    for json in ["[]", "{", "{\"key\": 1}", "{\"cinder.csi.openstack.org/cluster\": \"mine\"}", &long] {
+        let parameters = map(&[("appendVolumeMetadata", json)]);
+        let request = CreateVolumeRequest { parameters, ..create() };
+        bad.push(("metadata", request, Code::InvalidArgument, "parameters.appendVolumeMetadata"));
+    }
+    let secrets = map(&[("cloud", "elsewhere")]);
+    bad.push((
+        "a cloud",
+        CreateVolumeRequest { secrets, ..create() },
+        Code::InvalidArgument,
+        "secrets.cloud",
+    ));
+    let volume_content_source = Some(VolumeContentSource { r#type: None });
+    let request = CreateVolumeRequest { volume_content_source, ..create() };
+    bad.push(("a source", request, Code::InvalidArgument, "volume_content_source"));
+    let request = CreateVolumeRequest { mutable_parameters: map(&[("a", "b")]), ..create() };
+    bad.push(("mutable", request, Code::InvalidArgument, "mutable_parameters"));
+    for (what, request, code, field) in bad {
+        stand.refused(stand.driver.controller().create_volume(request).await, what, code, field);
+    }
+}
+
+#[tokio::test]
+async fn the_other_controller_calls_name_the_bad_field() {
+    let stand = Stand::new().await;
+    let mut controller = stand.driver.controller();
+    let invalid = Code::InvalidArgument;
+    for (what, id) in bad_texts() {
+        let volume_id = id.clone();
+        let answer = controller.delete_volume(DeleteVolumeRequest { volume_id, ..Default::default() }).await;
+        stand.refused(answer, what, invalid, "volume_id");
+        for (volume_id, node_id, field) in
+            [(id.clone(), SERVER.to_owned(), "volume_id"), (VOLUME.to_owned(), id.clone(), "node_id")]
+        {
+            let request = ControllerUnpublishVolumeRequest {
+                volume_id: volume_id.clone(),
+                node_id: node_id.clone(),
+                ..Default::default()
+            };
+            stand.refused(controller.controller_unpublish_volume(request).await, what, invalid, field);
+            let request = ControllerPublishVolumeRequest { volume_id, node_id, ..publish() };
+            stand.refused(controller.controller_publish_volume(request).await, what, invalid, field);
+        }
+        let request = ControllerExpandVolumeRequest { volume_id: id.clone(), ..expand() };
+        stand.refused(controller.controller_expand_volume(request).await, what, invalid, "volume_id");
+        let request = ValidateVolumeCapabilitiesRequest { volume_id: id.clone(), ..validate() };
+        stand.refused(controller.validate_volume_capabilities(request).await, what, invalid, "volume_id");
+        let request = ControllerGetVolumeRequest { volume_id: id };
+        stand.refused(controller.controller_get_volume(request).await, what, invalid, "volume_id");
+    }
+    for (what, range, code, field) in bad_ranges() {
+        let request = ControllerExpandVolumeRequest { capacity_range: Some(range), ..expand() };
+        stand.refused(controller.controller_expand_volume(request).await, what, code, field);
+    }
+    let request = ControllerExpandVolumeRequest { capacity_range: None, ..expand() };
+    let answer = controller.controller_expand_volume(request).await;
+    stand.refused(answer, "no range", invalid, "capacity_range");
+    let answer = controller.list_volumes(ListVolumesRequest { max_entries: -1, ..Default::default() }).await;
+    stand.refused(answer, "a negative page", invalid, "max_entries");
+    let starting_token = "none of ours".to_owned();
+    let answer = controller.list_volumes(ListVolumesRequest { starting_token, ..Default::default() }).await;
+    stand.refused(answer, "a foreign token", Code::Aborted, "starting_token");
+}
+
+#[tokio::test]
+async fn a_bad_capability_is_named_wherever_one_is_taken() {
+    let stand = Stand::new().await;
+    for (what, capability, field) in bad_capabilities() {
+        let invalid = Code::InvalidArgument;
+        let volume_capability = capability.clone();
+        let request = ControllerPublishVolumeRequest { volume_capability, ..publish() };
+        let answer = stand.driver.controller().controller_publish_volume(request).await;
+        stand.refused(answer, what, invalid, field);
+        // Whether a well-formed capability can be served is the answer there, not an error.
+        if what != "a file system on many nodes" {
+            let volume_capabilities = capability.clone().into_iter().collect();
+            let request = ValidateVolumeCapabilitiesRequest { volume_capabilities, ..validate() };
+            let answer = stand.driver.controller().validate_volume_capabilities(request).await;
+            stand.refused(answer, what, invalid, field);
+        }
+        let request = NodeStageVolumeRequest { volume_capability: capability.clone(), ..stage() };
+        stand.refused(stand.driver.node().node_stage_volume(request).await, what, invalid, field);
+        let request = NodePublishVolumeRequest { volume_capability: capability, ..node_publish() };
+        stand.refused(stand.driver.node().node_publish_volume(request).await, what, invalid, field);
+    }
+}
+
+#[tokio::test]
+async fn the_node_names_the_bad_field() {
+    let stand = Stand::new().await;
+    let mut node = stand.driver.node();
+    let invalid = Code::InvalidArgument;
+    let target = || "/nowhere/target".to_owned();
+    for (what, id) in bad_texts() {
+        let volume_id = || id.clone();
+        let request = NodeStageVolumeRequest { volume_id: volume_id(), ..stage() };
+        stand.refused(node.node_stage_volume(request).await, what, invalid, "volume_id");
+        let request = NodeUnstageVolumeRequest { volume_id: volume_id(), staging_target_path: target() };
+        stand.refused(node.node_unstage_volume(request).await, what, invalid, "volume_id");
+        let request = NodePublishVolumeRequest { volume_id: volume_id(), ..node_publish() };
+        stand.refused(node.node_publish_volume(request).await, what, invalid, "volume_id");
+        let request = NodeUnpublishVolumeRequest { volume_id: volume_id(), target_path: target() };
+        stand.refused(node.node_unpublish_volume(request).await, what, invalid, "volume_id");
+        let request =
+            NodeGetVolumeStatsRequest { volume_id: volume_id(), volume_path: target(), ..Default::default() };
+        stand.refused(node.node_get_volume_stats(request).await, what, invalid, "volume_id");
+        let request =
+            NodeExpandVolumeRequest { volume_id: volume_id(), volume_path: target(), ..Default::default() };
+        stand.refused(node.node_expand_volume(request).await, what, invalid, "volume_id");
+    }
+    for (what, path) in bad_paths() {
+        let volume_id = || VOLUME.to_owned();
+        let request = NodeStageVolumeRequest { staging_target_path: path.clone(), ..stage() };
+        stand.refused(node.node_stage_volume(request).await, what, invalid, "staging_target_path");
+        let request = NodeUnstageVolumeRequest { volume_id: volume_id(), staging_target_path: path.clone() };
+        stand.refused(node.node_unstage_volume(request).await, what, invalid, "staging_target_path");
+        let request = NodePublishVolumeRequest { target_path: path.clone(), ..node_publish() };
+        stand.refused(node.node_publish_volume(request).await, what, invalid, "target_path");
+        let request = NodePublishVolumeRequest { staging_target_path: path.clone(), ..node_publish() };
+        let code = if path.is_empty() { Code::FailedPrecondition } else { invalid };
+        stand.refused(node.node_publish_volume(request).await, what, code, "staging_target_path");
+        let request = NodeUnpublishVolumeRequest { volume_id: volume_id(), target_path: path.clone() };
+        stand.refused(node.node_unpublish_volume(request).await, what, invalid, "target_path");
+        // No volume is at a relative path, nor at the root: csi-sanity asks for NOT_FOUND there.
+        if !["relative", "the root"].contains(&what) {
+            let volume_path = || path.clone();
+            let request = NodeGetVolumeStatsRequest {
+                volume_id: volume_id(),
+                volume_path: volume_path(),
+                ..Default::default()
+            };
+            stand.refused(node.node_get_volume_stats(request).await, what, invalid, "volume_path");
+            let request = NodeExpandVolumeRequest {
+                volume_id: volume_id(),
+                volume_path: volume_path(),
+                ..Default::default()
+            };
+            stand.refused(node.node_expand_volume(request).await, what, invalid, "volume_path");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_bad_context_or_range_is_named_by_the_node() {
+    let stand = Stand::new().await;
+    let mut node = stand.driver.node();
+    for (key, value) in [("size", "large"), ("size", "-1"), ("encrypted", "perhaps")] {
+        let publish_context = map(&[(key, value)]);
+        let field = format!("publish_context.{key}");
+        let request = NodeStageVolumeRequest { publish_context: publish_context.clone(), ..stage() };
+        stand.refused(node.node_stage_volume(request).await, value, Code::InvalidArgument, &field);
+        let request = NodePublishVolumeRequest { publish_context, ..node_publish() };
+        stand.refused(node.node_publish_volume(request).await, value, Code::InvalidArgument, &field);
+    }
+    for (required_bytes, limit_bytes) in [(-1, 0), (0, -1), (2, 1)] {
+        let request = NodeExpandVolumeRequest {
+            volume_id: VOLUME.to_owned(),
+            volume_path: "/nowhere/target".to_owned(),
+            capacity_range: Some(CapacityRange { required_bytes, limit_bytes }),
+            ..Default::default()
+        };
+        let answer = node.node_expand_volume(request).await;
+        stand.refused(answer, "a range", Code::InvalidArgument, "capacity_range");
+    }
+}
+
+#[tokio::test]
+async fn an_id_that_no_cloud_gives_is_unknown_without_asking_one() {
+    let stand = Stand::new().await;
+    let mut controller = stand.driver.controller();
+    for volume_id in ["reallyfakevolumeid", "x", "6F1F0C66", "../../etc/passwd", "é"] {
+        let id = || volume_id.to_owned();
+        let unknown = Code::NotFound;
+        let answer = controller
+            .controller_publish_volume(ControllerPublishVolumeRequest { volume_id: id(), ..publish() });
+        stand.refused(answer.await, volume_id, unknown, "volume");
+        let answer = controller
+            .controller_expand_volume(ControllerExpandVolumeRequest { volume_id: id(), ..expand() });
+        stand.refused(answer.await, volume_id, unknown, "volume");
+        let request = ValidateVolumeCapabilitiesRequest { volume_id: id(), ..validate() };
+        stand.refused(controller.validate_volume_capabilities(request).await, volume_id, unknown, "volume");
+        let answer = controller.controller_get_volume(ControllerGetVolumeRequest { volume_id: id() }).await;
+        stand.refused(answer, volume_id, unknown, "volume");
+        controller
+            .delete_volume(DeleteVolumeRequest { volume_id: id(), ..Default::default() })
+            .await
+            .unwrap();
+        for (volume_id, node_id) in [(id(), SERVER.to_owned()), (VOLUME.to_owned(), id())] {
+            let request = ControllerUnpublishVolumeRequest { volume_id, node_id, ..Default::default() };
+            controller.controller_unpublish_volume(request).await.unwrap();
+        }
+        assert!(stand.bed.calls().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn an_id_that_the_cloud_does_not_know_is_unknown() {
+    let stand = Stand::new().await;
+    let mut controller = stand.driver.controller();
+    let unknown = |answer: Option<Status>| {
+        let status = answer.unwrap();
+        assert_eq!(status.code(), Code::NotFound, "{}", status.message());
+        assert!(status.message().contains(VOLUME), "{}", status.message());
+    };
+    unknown(controller.controller_publish_volume(publish()).await.err());
+    unknown(controller.controller_expand_volume(expand()).await.err());
+    unknown(controller.validate_volume_capabilities(validate()).await.err());
+    unknown(
+        controller
+            .controller_get_volume(ControllerGetVolumeRequest { volume_id: VOLUME.to_owned() })
+            .await
+            .err(),
+    );
+    let volume_id = VOLUME.to_owned();
+    controller.delete_volume(DeleteVolumeRequest { volume_id, ..Default::default() }).await.unwrap();
+    let (volume_id, node_id) = (VOLUME.to_owned(), SERVER.to_owned());
+    let request = ControllerUnpublishVolumeRequest { volume_id, node_id, ..Default::default() };
+    controller.controller_unpublish_volume(request).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_node_that_is_no_server_is_said_to_be_none() {
+    let stand = Stand::new().await;
+    let volume = stand.bed.volumes.ensure_created(&bed::wanted("pvc-1")).await.unwrap().id.to_string();
+    for node_id in [SERVER, "worker-1.example.org"] {
+        let request = ControllerPublishVolumeRequest {
+            volume_id: volume.clone(),
+            node_id: node_id.to_owned(),
+            ..publish()
+        };
+        let status = stand.driver.controller().controller_publish_volume(request).await.unwrap_err();
+        assert_eq!(status.code(), Code::NotFound, "{}", status.message());
+        let message = status.message();
+        assert!(message.contains("server") && message.contains(node_id), "{message}");
+    }
+}
+
+fn publish() -> ControllerPublishVolumeRequest {
+    ControllerPublishVolumeRequest {
+        volume_id: VOLUME.to_owned(),
+        node_id: SERVER.to_owned(),
+        volume_capability: Some(access(Mode::SingleNodeWriter, block())),
+        ..Default::default()
+    }
+}
+
+fn expand() -> ControllerExpandVolumeRequest {
+    let capacity_range = Some(CapacityRange { required_bytes: GIB, limit_bytes: 0 });
+    ControllerExpandVolumeRequest { volume_id: VOLUME.to_owned(), capacity_range, ..Default::default() }
+}
+
+fn validate() -> ValidateVolumeCapabilitiesRequest {
+    let volume_capabilities = vec![access(Mode::SingleNodeWriter, block())];
+    ValidateVolumeCapabilitiesRequest {
+        volume_id: VOLUME.to_owned(),
+        volume_capabilities,
+        ..Default::default()
+    }
+}
+
+fn stage() -> NodeStageVolumeRequest {
+    NodeStageVolumeRequest {
+        volume_id: VOLUME.to_owned(),
+        staging_target_path: "/nowhere/staging".to_owned(),
+        volume_capability: Some(mounted("ext4", &[])),
+        ..Default::default()
+    }
+}
+
+fn node_publish() -> NodePublishVolumeRequest {
+    NodePublishVolumeRequest {
+        volume_id: VOLUME.to_owned(),
+        staging_target_path: "/nowhere/staging".to_owned(),
+        target_path: "/nowhere/target".to_owned(),
+        volume_capability: Some(mounted("ext4", &[])),
+        ..Default::default()
+    }
+}
