@@ -35,7 +35,7 @@ struct Operation {
 struct Parts {
     added: Duration,
     pause: Option<Duration>,
-    /// The longest time between two calls that is no pause.
+    /// The longest of the other times between two calls, where there was a pause.
     longest: Duration,
 }
 
@@ -128,16 +128,14 @@ impl Operation {
 impl Parts {
     fn of(began: Instant, ended: Instant, exchanges: &[Exchange]) -> Self {
         let cloud: Duration = exchanges.iter().map(|one| one.ended - one.began).sum();
-        let between: Vec<_> =
+        let mut between: Vec<_> =
             exchanges.windows(2).map(|pair| pair[1].began.saturating_duration_since(pair[0].ended)).collect();
-        let pauses: Vec<_> = between.iter().copied().filter(|time| *time >= PAUSE).collect();
+        between.sort();
+        let pause = between.pop_if(|longest| *longest >= PAUSE);
         Self {
             added: (ended - began).saturating_sub(cloud),
-            pause: (!pauses.is_empty()).then(|| pauses.iter().sum()),
-            longest: match pauses.is_empty() {
-                true => Duration::ZERO,
-                false => between.into_iter().filter(|time| *time < PAUSE).max().unwrap_or_default(),
-            },
+            longest: pause.and(between.pop()).unwrap_or_default(),
+            pause,
         }
     }
 }

@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 use super::Outcome;
 use super::cloud::Cloud;
@@ -27,8 +26,6 @@ pub struct Memory {
     pub peak: u64,
 }
 
-const LONGEST_START: u32 = 50_000;
-
 impl Driver {
     pub fn start(cloud: &Cloud) -> Outcome<Self> {
         let directory = tempfile::tempdir()?;
@@ -50,17 +47,12 @@ impl Driver {
 
     /// Connects as soon as the driver listens.
     pub async fn connect(&mut self) -> Outcome<Rpc> {
-        let mut look = tokio::time::interval(Duration::from_micros(200));
-        for _ in 0..LONGEST_START {
-            if let Ok(rpc) = Rpc::connect(&self.socket()).await {
-                return Ok(rpc);
-            }
-            if let Some(status) = self.process.try_wait()? {
-                return Err(format!("the driver ended at its start: {status}").into());
-            }
-            look.tick().await;
-        }
-        Err("the driver didn't listen within 10 s".into())
+        let socket = self.socket();
+        Rpc::connect_soon(&socket, || match self.process.try_wait()? {
+            Some(status) => Err(format!("the driver ended at its start: {status}").into()),
+            None => Ok(()),
+        })
+        .await
     }
 
     /// Where the driver looks for disks.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cinder_csi::csi::proto::controller_client::ControllerClient;
 use cinder_csi::csi::proto::identity_client::IdentityClient;
@@ -24,10 +24,11 @@ pub struct Rpc {
 }
 
 const PATIENCE: Duration = Duration::from_secs(300);
+const LONGEST_START: Duration = Duration::from_secs(10);
 const MEGABYTES: usize = 64 << 20;
 
 impl Rpc {
-    pub async fn connect(socket: &Path) -> Outcome<Self> {
+    async fn connect(socket: &Path) -> Outcome<Self> {
         let socket: PathBuf = socket.to_owned();
         let connector = tower::service_fn(move |_| {
             let socket = socket.clone();
@@ -35,6 +36,20 @@ impl Rpc {
         });
         let channel = Endpoint::from_static("http://driver.bench").connect_with_connector(connector).await?;
         Ok(Self { channel })
+    }
+
+    /// Connects as soon as somebody listens, or fails as `alive` does, or after 10 s.
+    pub async fn connect_soon(socket: &Path, mut alive: impl FnMut() -> Outcome<()>) -> Outcome<Self> {
+        let mut look = tokio::time::interval(Duration::from_micros(200));
+        let began = Instant::now();
+        loop {
+            match Self::connect(socket).await {
+                Ok(rpc) => return Ok(rpc),
+                Err(error) if began.elapsed() > LONGEST_START => return Err(error),
+                Err(_) => alive()?,
+            }
+            look.tick().await;
+        }
     }
 
     pub async fn probe(&self) -> Outcome<()> {

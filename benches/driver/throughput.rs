@@ -64,7 +64,7 @@ pub async fn measure() -> Outcome<()> {
     let directory = tempfile::tempdir()?;
     let socket = directory.path().join("csi.sock");
     let unlimited = serve_unlimited(&cloud, &socket)?;
-    let free = Rpc::connect(&socket).await?;
+    let free = Rpc::connect_soon(&socket, || Ok(())).await?;
     let free = Scene { rpc: free, volumes: shipped.volumes.clone(), servers: shipped.servers.clone() };
     println!("{:<32} {:>10} {:>14}", "", "as shipped", "without limit");
     let (shipped, free) = (Arc::new(shipped), Arc::new(free));

@@ -51,6 +51,14 @@ impl Linux {
         search.push(SEARCH);
         Self { search }
     }
+
+    /// Where a command is, or its name. std looks for a name itself in a changed `PATH`, and then forks, which copies this
+    /// process's page tables; a path it spawns
+    /// (<https://github.com/rust-lang/rust/blob/master/library/std/src/sys/process/unix/unix.rs>, `posix_spawn`).
+    fn path_of(&self, program: &str) -> PathBuf {
+        let paths = std::env::split_paths(&self.search).map(|directory| directory.join(program));
+        paths.into_iter().find(|path| path.is_file()).unwrap_or_else(|| program.into())
+    }
 }
 
 impl Host for Linux {
@@ -78,7 +86,7 @@ impl Host for Linux {
     }
 
     fn run(&self, command: Command) -> Reply<Output> {
-        let mut child = tokio::process::Command::new(command.program);
+        let mut child = tokio::process::Command::new(self.path_of(command.program));
         child.args(&command.arguments).stdin(Stdio::null()).process_group(0);
         child.env("PATH", &self.search).env("LC_ALL", "C");
         Box::pin(async move {
@@ -166,7 +174,7 @@ impl Host for Linux {
             let file = OpenOptions::new().read(true).custom_flags(OFlag::O_DIRECT.bits()).open(disk)?;
             let mut memory = Aligned::new(length);
             file.read_exact_at(memory.bytes(), offset)?;
-            Ok(memory.bytes().to_vec())
+            Ok(memory.into_bytes())
         })
     }
 
@@ -257,6 +265,13 @@ impl Aligned {
 
     fn bytes(&mut self) -> &mut [u8] {
         &mut self.memory[self.start..self.start + self.length]
+    }
+
+    /// Without a second piece of memory of this size.
+    fn into_bytes(mut self) -> Vec<u8> {
+        self.memory.truncate(self.start + self.length);
+        self.memory.drain(..self.start);
+        self.memory
     }
 }
 
