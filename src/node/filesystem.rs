@@ -92,6 +92,16 @@ pub(super) async fn make(
     settle(host, disk, volume).await
 }
 
+/// The options of the file system's own at its mount. A volume made from a snapshot has the UUID of its origin, and xfs
+/// refuses to mount it beside that without `nouuid`: xfs(5).
+pub(super) fn mount_data(fs: FsType, data: String) -> String {
+    match (fs, data.as_str()) {
+        (FsType::Xfs, "") => "nouuid".into(),
+        (FsType::Xfs, own) if own.split(',').all(|option| option != "nouuid") => format!("{own},nouuid"),
+        _ => data,
+    }
+}
+
 /// Takes away the sign that a mkfs has begun: from here on the disk is never formatted again.
 pub(super) async fn settle(host: &dyn Host, disk: &Disk, volume: &str) -> Result<()> {
     mark::erase(host, disk, volume).await
@@ -191,6 +201,19 @@ mod tests {
         }
         for name in ["", "EXT4", "ext2", "ntfs", "ext4 "] {
             assert!(name.parse::<FsType>().is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn only_xfs_needs_to_be_told_that_a_clone_keeps_its_uuid() {
+        let table = [
+            (FsType::Xfs, "", "nouuid"),
+            (FsType::Xfs, "logbsize=64k", "logbsize=64k,nouuid"),
+            (FsType::Xfs, "nouuid,discard", "nouuid,discard"),
+            (FsType::Ext4, "discard", "discard"),
+        ];
+        for (fs, data, want) in table {
+            assert_eq!(mount_data(fs, data.into()), want);
         }
     }
 

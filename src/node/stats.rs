@@ -1,6 +1,7 @@
 //! How full a volume is.
 
-use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::error::{Error, On, Result};
 use super::host::{FileKind, Host};
@@ -21,8 +22,8 @@ pub struct Usage {
     pub available: Option<u64>,
 }
 
-pub(super) async fn stats(host: &dyn Host, volume: &str, path: &Path) -> Result<Stats> {
-    let place = Place::observe(host, path).await?;
+pub(super) async fn stats(host: Arc<dyn Host>, volume: String, path: PathBuf) -> Result<Stats> {
+    let place = Place::observe(&*host, &path).await?;
     let object = format!("volume {volume} at {}", path.display());
     if let Some(FileKind::BlockDevice(_)) = place.kind {
         let total = host.disk_size(&place.path).await.on(object, "read its size")?;

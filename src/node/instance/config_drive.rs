@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::super::host::{Flags, Host, MountCall, MountKind};
+use super::super::host::{FileKind, Flags, Host, MountCall, MountKind};
 use super::super::mounts::Mounts;
 use super::iso9660;
 
@@ -17,7 +17,7 @@ enum Format {
 }
 
 /// A config drive is at most this large (64 MiB for vfat), and no Cinder volume is this small: who writes `config-2` onto a
-/// volume doesn't thereby name the server.
+/// volume doesn't thereby name the server. A partition of a volume may be as small: a config drive is a whole disk.
 const LARGEST: u64 = 512 << 20;
 
 /// One file of the config drive.
@@ -43,8 +43,9 @@ pub async fn read(host: &dyn Host, path: &str) -> Result<Vec<u8>, String> {
 async fn candidates(host: &dyn Host) -> Vec<PathBuf> {
     let by_label = Path::new("/dev/disk/by-label");
     for label in [LABEL, "CONFIG-2"] {
-        if let Ok(disk) = host.canonical(&by_label.join(label)).await {
-            return vec![disk];
+        match host.canonical(&by_label.join(label)).await {
+            Ok(disk) if is_whole(host, &disk).await => return vec![disk],
+            _ => {}
         }
     }
     let mut disks = Vec::new();
@@ -56,6 +57,13 @@ async fn candidates(host: &dyn Host) -> Vec<PathBuf> {
         }
     }
     disks
+}
+
+async fn is_whole(host: &dyn Host, disk: &Path) -> bool {
+    let Ok(FileKind::BlockDevice(number)) = host.stat(disk).await.map(|stat| stat.kind) else { return false };
+    let partition = format!("/sys/dev/block/{number}/partition");
+    host.disk_size(disk).await.is_ok_and(|size| size <= LARGEST)
+        && host.read(Path::new(&partition)).await.is_err()
 }
 
 /// The label lies in the volume descriptor of an ISO 9660 file system, and in the boot sector of a vfat (at one place for
