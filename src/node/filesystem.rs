@@ -79,13 +79,12 @@ pub(super) async fn make(
         FsType::Xfs => xfs::make(options, &disk.path, again),
         FsType::Btrfs => btrfs::make(options, &disk.path, again),
     };
-    let program = command.program;
     tracing::info!(%volume, disk = %disk.path.display(), %fs, again, "making a file system");
     let output = run(host, disk, command).await?;
     if output.code != Some(0) {
         return Err(Error::internal(
             disk.path.display(),
-            format!("{program} failed: {}", output.complaint()),
+            format!("mkfs.{fs} failed: {}", output.complaint()),
         )
         .next("see mkfs-options in the StorageClass and this node's kernel log"));
     }

@@ -222,7 +222,7 @@ async fn loop_a_btrfs_is_not_made_while_another_mkfs_has_the_disk() {
     let bed = Bed::new();
     let disk = bed.disk(128 * MIB);
     let device = disk.device.to_str().unwrap();
-    bed.command("mkfs.btrfs", "echo run >> $BED/log\nexec /usr/bin/mkfs.btrfs \"$@\"");
+    bed.command("mkfs.btrfs", "echo run >> $BED/log\nexec /usr/sbin/mkfs.btrfs \"$@\"");
     let script = "echo; read end";
     let mut other = Command::new("flock")
         .args([device, "sh", "-c", script])

@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use cinder_csi::node::{Access, Condition, FsType, Stage};
+use cinder_csi::node::{Access, Condition, FsType, Publish, Stage};
 use cinder_csi::pace::{self, Deadline};
 
 use crate::bed::{Bed, MIB, VOLUME, in_vain, mounted, read, write};
@@ -95,6 +95,19 @@ async fn loop_a_disk_that_does_not_grow_is_unsettled_and_says_its_size() {
     assert_eq!(error.condition(), Condition::Unsettled, "{error}");
     assert!(error.to_string().contains("100663296 bytes of 100663297"), "{error}");
     assert!(node.idle(Deadline::after(Duration::from_secs(10))).await);
+}
+
+#[tokio::test]
+async fn loop_a_volume_published_read_only_grows_where_it_is_staged() {
+    let bed = Bed::new();
+    let mut disk = bed.disk(320 * MIB);
+    let node = bed.node();
+    node.stage(bed.stage(FsType::Xfs, &disk)).await.unwrap();
+    let request = Publish { read_only: true, ..bed.publish(mounted(FsType::Xfs), &disk) };
+    node.publish(request.clone()).await.unwrap();
+    disk.grow(640 * MIB);
+    node.expand(VOLUME, &request.target, Some(&bed.staging()), Some(disk.size)).await.unwrap();
+    assert!(total(&bed).await > 480 * MIB);
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use super::super::host::Command;
 /// which is udev's, too: <https://systemd.io/BLOCK_DEVICE_LOCKING>.
 pub fn make(options: &[String], disk: &Path, again: bool) -> Command {
     let force = again.then_some("-f");
-    let locked = Command::new("flock").with_all(["--wait", "5"]).with(disk);
+    let locked = Command::new("flock").with_all(["--verbose", "--wait", "5"]).with(disk);
     locked.with("mkfs.btrfs").with_all(force).with("-K").with_all(options).with(disk)
 }
 

@@ -104,3 +104,38 @@ async fn read_mounted(host: &dyn Host, disk: &Path, path: &str) -> Result<Vec<u8
     let _ = host.remove(&point).await;
     found
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::fake::Fake;
+    use super::*;
+
+    fn drive(fake: &Fake, name: &str, minor: u64, size: u64, sysfs: &[(&str, &[u8])]) {
+        fake.plug(name, minor, size, sysfs);
+        let mut boot = vec![0; 64 << 10];
+        boot[43..51].copy_from_slice(b"config-2");
+        let disk = Path::new("/dev").join(name);
+        fake.world().mounts.push(format!("1 2 252:{minor} / /{name} rw - vfat {} ro", disk.display()));
+        fake.world().files.insert(disk, boot);
+        fake.world().files.insert(format!("/{name}/file").into(), name.into());
+    }
+
+    #[tokio::test]
+    async fn a_partition_that_calls_itself_a_config_drive_names_no_server() {
+        let fake = Fake::default();
+        drive(&fake, "vdb1", 17, 64 << 20, &[("partition", b"1")]);
+        fake.world().files.retain(|path, _| !path.starts_with("/sys/block/vdb1"));
+        fake.link("/dev/disk/by-label/config-2", "/dev/vdb1");
+        assert!(read(&fake, "file").await.is_err());
+        drive(&fake, "vdc", 32, 64 << 20, &[]);
+        assert_eq!(read(&fake, "file").await.unwrap(), b"vdc");
+    }
+
+    #[tokio::test]
+    async fn a_disk_as_large_as_a_volume_is_no_config_drive() {
+        let fake = Fake::default();
+        drive(&fake, "vdb", 16, 1 << 30, &[]);
+        fake.link("/dev/disk/by-label/config-2", "/dev/vdb");
+        assert!(read(&fake, "file").await.is_err());
+    }
+}
