@@ -71,6 +71,8 @@ pub struct Node {
     host: Arc<dyn Host>,
     settings: Settings,
     claims: Claims,
+    /// What only looks: by path, so that a disk that doesn't answer holds one thread and not one for each call.
+    looks: Claims,
 }
 
 impl Default for Settings {
@@ -81,7 +83,7 @@ impl Default for Settings {
 
 impl Node {
     pub fn new(host: Arc<dyn Host>, settings: Settings) -> Self {
-        Self { host, settings, claims: Claims::default() }
+        Self { host, settings, claims: Claims::default(), looks: Claims::default() }
     }
 
     /// Makes the volume usable on this node: its disk is found and verified, and for a file system formatted where that is
@@ -111,7 +113,8 @@ impl Node {
 
     /// Room and use of the volume at `path`.
     pub async fn stats(&self, volume: &str, path: &Path) -> Result<Stats> {
-        stats::stats(&*self.host, volume, path).await
+        let work = stats::stats(self.host.clone(), volume.to_owned(), path.to_owned());
+        self.looks.run(&format!("{volume} at {}", path.display()), work).await
     }
 
     /// Waits until the disk has `required` bytes, grows what is on it, and answers the disk's size.
@@ -133,9 +136,11 @@ impl Node {
         self.claims.run(volume, expansion.run()).await
     }
 
-    /// Which Nova server this machine is.
+    /// Which Nova server this machine is. A call that is dropped leaves no config drive mounted.
     pub async fn identify(&self, whoami: &Whoami) -> Result<Identity> {
-        instance::identify(&*self.host, whoami).await
+        let (host, whoami) = (self.host.clone(), whoami.clone());
+        let identified = tokio::spawn(async move { instance::identify(&*host, &whoami).await });
+        identified.await.unwrap_or_else(|error| Err(Error::internal("this node", error)))
     }
 
     /// Ends when no work on a disk is left, or at `deadline` (`false`): for an orderly exit of the process.

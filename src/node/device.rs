@@ -225,7 +225,9 @@ async fn inspect(host: &dyn Host, path: &Path) -> std::result::Result<(Facts, Nu
     };
     let directory = PathBuf::from(format!("/sys/dev/block/{number}"));
     let partition = host.read(&directory.join("partition")).await.is_ok();
-    let serials = identity::serials(host, &directory).await;
+    let serials = identity::serials(host, &directory)
+        .await
+        .map_err(|error| format!("it doesn't tell its serial: {error}"))?;
     let size = host.disk_size(path).await.map_err(|error| error.to_string())?;
     Ok((Facts { partition, serials, size }, number, hold))
 }

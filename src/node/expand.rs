@@ -45,14 +45,21 @@ impl Expansion {
     }
 
     async fn observe(&self) -> Result<Use> {
+        let mut read_only = None;
         for path in [Some(&self.path), self.staging.as_ref()].into_iter().flatten() {
             let place = Place::observe(&*self.host, path).await?;
             if let Some(FileKind::BlockDevice(number)) = place.kind {
                 return Ok(Use::Raw(number));
             }
-            if let Some(mount) = place.mount() {
-                return self.mounted(mount).await;
+            match place.mount() {
+                // The kernel lets no one grow a file system through a read-only mount of it.
+                Some(mount) if mount.is_read_only() => read_only = read_only.or(Some(mount.clone())),
+                Some(mount) => return self.mounted(mount).await,
+                None => {}
             }
+        }
+        if let Some(mount) = read_only {
+            return self.mounted(&mount).await;
         }
         Err(Error::not_found(self.object(&self.path), "no volume is published or staged there"))
     }

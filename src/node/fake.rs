@@ -24,6 +24,8 @@ pub(super) struct World {
     pub links: BTreeMap<PathBuf, PathBuf>,
     pub disks: BTreeMap<PathBuf, (Number, u64)>,
     pub mounts: Vec<String>,
+    /// Paths at which statfs never answers and a read fails.
+    pub hung: Vec<PathBuf>,
     /// Mount points that only a lazy unmount frees.
     pub busy: Vec<PathBuf>,
     /// What was done, one line each.
@@ -119,7 +121,12 @@ impl Host for Fake {
         ready(missing())
     }
 
-    fn statfs(&self, _path: &Path) -> Reply<Statfs> {
+    fn statfs(&self, path: &Path) -> Reply<Statfs> {
+        let mut world = self.world();
+        world.done.push(format!("statfs {}", path.display()));
+        if world.hung.iter().any(|hung| hung == path) {
+            return Box::pin(std::future::pending());
+        }
         ready(missing())
     }
 
@@ -166,8 +173,12 @@ impl Host for Fake {
         ready(self.world().disks.get(disk).map_or_else(missing, |(_, size)| Ok(*size)))
     }
 
-    fn read_disk(&self, _disk: &Path, _offset: u64, _length: usize) -> Reply<Vec<u8>> {
-        ready(missing())
+    /// The start of a disk is the file of its name.
+    fn read_disk(&self, disk: &Path, offset: u64, length: usize) -> Reply<Vec<u8>> {
+        let world = self.world();
+        let range = usize::try_from(offset).map(|offset| offset..offset + length);
+        let found = world.files.get(disk).and_then(|bytes| bytes.get(range.ok()?));
+        ready(found.map_or_else(missing, |bytes| Ok(bytes.to_vec())))
     }
 
     fn write_disk(&self, disk: &Path, _offset: u64, _bytes: Vec<u8>) -> Reply<()> {
@@ -176,7 +187,11 @@ impl Host for Fake {
     }
 
     fn read(&self, path: &Path) -> Reply<Vec<u8>> {
-        ready(self.world().files.get(path).cloned().map_or_else(missing, Ok))
+        let world = self.world();
+        if world.hung.iter().any(|hung| hung == path) {
+            return ready(Err(io::Error::other("sick")));
+        }
+        ready(world.files.get(path).cloned().map_or_else(missing, Ok))
     }
 
     fn write(&self, path: &Path, _bytes: &[u8]) -> Reply<()> {

@@ -79,17 +79,26 @@ pub(super) async fn make(
         FsType::Xfs => xfs::make(options, &disk.path, again),
         FsType::Btrfs => btrfs::make(options, &disk.path, again),
     };
-    let program = command.program;
     tracing::info!(%volume, disk = %disk.path.display(), %fs, again, "making a file system");
     let output = run(host, disk, command).await?;
     if output.code != Some(0) {
         return Err(Error::internal(
             disk.path.display(),
-            format!("{program} failed: {}", output.complaint()),
+            format!("mkfs.{fs} failed: {}", output.complaint()),
         )
         .next("see mkfs-options in the StorageClass and this node's kernel log"));
     }
     settle(host, disk, volume).await
+}
+
+/// The options of the file system's own at its mount. A volume made from a snapshot has the UUID of its origin, and xfs
+/// refuses to mount it beside that without `nouuid`: xfs(5).
+pub(super) fn mount_data(fs: FsType, data: String) -> String {
+    match (fs, data.as_str()) {
+        (FsType::Xfs, "") => "nouuid".into(),
+        (FsType::Xfs, own) if own.split(',').all(|option| option != "nouuid") => format!("{own},nouuid"),
+        _ => data,
+    }
 }
 
 /// Takes away the sign that a mkfs has begun: from here on the disk is never formatted again.
@@ -191,6 +200,19 @@ mod tests {
         }
         for name in ["", "EXT4", "ext2", "ntfs", "ext4 "] {
             assert!(name.parse::<FsType>().is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn only_xfs_needs_to_be_told_that_a_clone_keeps_its_uuid() {
+        let table = [
+            (FsType::Xfs, "", "nouuid"),
+            (FsType::Xfs, "logbsize=64k", "logbsize=64k,nouuid"),
+            (FsType::Xfs, "nouuid,discard", "nouuid,discard"),
+            (FsType::Ext4, "discard", "discard"),
+        ];
+        for (fs, data, want) in table {
+            assert_eq!(mount_data(fs, data.into()), want);
         }
     }
 

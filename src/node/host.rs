@@ -27,7 +27,7 @@ pub trait Host: Send + Sync + 'static {
     fn list(&self, directory: &Path) -> Reply<Vec<OsString>>;
     fn make_directory(&self, path: &Path) -> Reply<()>;
     fn make_file(&self, path: &Path) -> Reply<()>;
-    /// Removes an empty directory or a file.
+    /// Removes an empty directory or an empty file: `DirectoryNotEmpty` where it holds something.
     fn remove(&self, path: &Path) -> Reply<()>;
     /// Opens a disk and keeps it open: its name can't pass to another disk meanwhile.
     fn hold(&self, disk: &Path) -> Reply<Hold>;
@@ -71,10 +71,8 @@ pub struct MountCall {
 pub enum MountKind {
     /// A file system of this type, with its own options.
     New { fs: &'static str, data: String },
-    /// The same tree or file at one more place.
+    /// The same tree or file at one more place, with the flags that it has and these.
     Bind,
-    /// Other flags for the bind mount at `target`.
-    Rebind,
 }
 
 /// The flags of mount(2), one bool each. See mount(2).

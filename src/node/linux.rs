@@ -2,6 +2,8 @@
 
 #![allow(clippy::disallowed_methods, reason = "this is the file that the other files are sent to")]
 
+mod bind;
+
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Seek, SeekFrom};
@@ -64,14 +66,13 @@ impl Linux {
 impl Host for Linux {
     fn mount(&self, mount: MountCall) -> Reply<()> {
         blocking(move || {
-            let (fs, data) = match &mount.kind {
-                MountKind::New { fs, data } => {
-                    (Some(*fs), Some(data.as_str()).filter(|data| !data.is_empty()))
-                }
-                MountKind::Bind | MountKind::Rebind => (None, None),
+            let MountKind::New { fs, data } = &mount.kind else {
+                return bind::bind(&mount.source, &mount.target, mount.flags);
             };
-            let flags = mount_flags(mount.flags) | kind_flags(&mount.kind);
-            nix::mount::mount(Some(&mount.source), &mount.target, fs, flags, data).map_err(io::Error::from)
+            let data = Some(data.as_str()).filter(|data| !data.is_empty());
+            let flags = mount_flags(mount.flags);
+            nix::mount::mount(Some(&mount.source), &mount.target, Some(*fs), flags, data)
+                .map_err(io::Error::from)
         })
     }
 
@@ -88,7 +89,8 @@ impl Host for Linux {
     fn run(&self, command: Command) -> Reply<Output> {
         let mut child = tokio::process::Command::new(self.path_of(command.program));
         child.args(&command.arguments).stdin(Stdio::null()).process_group(0);
-        child.env("PATH", &self.search).env("LC_ALL", "C");
+        // What the driver's own environment says (MKE2FS_CONFIG, a password) is none of theirs.
+        child.env_clear().env("PATH", &self.search).env("LC_ALL", "C");
         Box::pin(async move {
             let output = child.output().await.map_err(|error| match error.kind() {
                 io::ErrorKind::NotFound => io::Error::new(error.kind(), "the command is not installed"),
@@ -149,9 +151,15 @@ impl Host for Linux {
 
     fn remove(&self, path: &Path) -> Reply<()> {
         let path = path.to_owned();
-        blocking(move || match std::fs::symlink_metadata(&path)?.is_dir() {
-            true => std::fs::remove_dir(path),
-            false => std::fs::remove_file(path),
+        blocking(move || {
+            let found = std::fs::symlink_metadata(&path)?;
+            if found.is_dir() {
+                return std::fs::remove_dir(path);
+            }
+            if found.is_file() && found.len() > 0 {
+                return Err(io::ErrorKind::DirectoryNotEmpty.into());
+            }
+            std::fs::remove_file(path)
         })
     }
 
@@ -296,14 +304,6 @@ fn stat_of(found: &std::fs::Metadata) -> Stat {
         FileKind::Other
     };
     Stat { kind }
-}
-
-fn kind_flags(kind: &MountKind) -> MsFlags {
-    match kind {
-        MountKind::New { .. } => MsFlags::empty(),
-        MountKind::Bind => MsFlags::MS_BIND,
-        MountKind::Rebind => MsFlags::MS_BIND | MsFlags::MS_REMOUNT,
-    }
 }
 
 fn mount_flags(flags: Flags) -> MsFlags {

@@ -91,7 +91,11 @@ pub(super) async fn clear(host: &dyn Host, path: &Path) -> Result<()> {
 pub(super) async fn is_dead(host: &dyn Host, mount: &Mount) -> bool {
     match disk_of(host, mount).await {
         Some(number) => device::has_vanished(host, number).await,
-        None => mount.fs == "btrfs",
+        None if mount.fs == "btrfs" => {
+            let disk = host.stat(&mount.source).await;
+            matches!(disk, Err(error) if error.kind() == io::ErrorKind::NotFound)
+        }
+        None => false,
     }
 }
 

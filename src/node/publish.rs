@@ -46,12 +46,11 @@ struct Ask {
 enum Step {
     Make,
     Bind,
-    Rebind,
     Done,
 }
 
-/// Make, bind, rebind, look, and as many again for what others do meanwhile.
-const STEPS: usize = 8;
+/// Make, bind, look, and as many again for what others do meanwhile.
+const STEPS: usize = 6;
 
 pub(super) async fn publish(search: Search, request: Publish) -> Result<()> {
     let host = &*search.host;
@@ -70,9 +69,10 @@ pub(super) async fn publish(search: Search, request: Publish) -> Result<()> {
             Step::Make if ask.block => host.make_file(&place.path).await.on(&object, "make the file")?,
             Step::Make => host.make_directory(&place.path).await.on(&object, "make the directory")?,
             Step::Bind => {
-                bind(host, &object, &source, &place.path, MountKind::Bind, Flags::default()).await?
+                let (source, target) = (source.clone(), place.path);
+                let call = MountCall { source, target, kind: MountKind::Bind, flags: ask.flags };
+                host.mount(call).await.on(&object, "bind it there")?;
             }
-            Step::Rebind => bind(host, &object, &source, &place.path, MountKind::Rebind, ask.flags).await?,
         }
     }
     Err(Error::internal(object, "the steps to publish it have no effect").next("see this node's kernel log"))
@@ -85,7 +85,7 @@ pub(super) async fn unpublish(host: Arc<dyn Host>, target: PathBuf) -> Result<()
     match host.remove(&place.path).await {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => {
-            let cause = "nothing is mounted there, but the directory holds files of this node's own disk";
+            let cause = "nothing is mounted there, but it holds data of this node's own disk";
             Err(Error::precondition(target.display(), cause).next("move them away, then ask again"))
         }
         removed => removed.on(target.display(), "remove it"),
@@ -134,18 +134,6 @@ async fn observe(host: &dyn Host, place: &Place, disk: &Disk, request: &Publish)
     })
 }
 
-async fn bind(
-    host: &dyn Host,
-    object: &str,
-    source: &Path,
-    target: &Path,
-    kind: MountKind,
-    flags: Flags,
-) -> Result<()> {
-    let call = MountCall { source: source.to_owned(), target: target.to_owned(), kind, flags };
-    host.mount(call).await.on(object, "bind it there")
-}
-
 fn plan(object: &str, seen: &Seen, ask: &Ask) -> Result<Step> {
     if let (true, Some(other)) = (ask.exclusive, seen.elsewhere.first()) {
         let cause = format!("only one path may use it, and {} does", other.display());
@@ -156,12 +144,10 @@ fn plan(object: &str, seen: &Seen, ask: &Ask) -> Result<Step> {
             Err(Error::precondition(object, "something else is mounted there")
                 .next("unmount it, then ask again"))
         }
-        (_, Some((flags, true))) if covers(flags, ask.flags) => Ok(Step::Done),
-        (_, Some((flags, true))) if flags.read_only && !ask.flags.read_only => {
-            let cause = "it's published there read-only, and writing is asked for";
-            Err(Error::new(Condition::Exists, object, cause).next("unpublish it first"))
-        }
-        (_, Some(_)) => Ok(Step::Rebind),
+        (_, Some((flags, true))) => match differs(seen.kind, flags, ask) {
+            None => Ok(Step::Done),
+            Some(cause) => Err(Error::new(Condition::Exists, object, cause).next("unpublish it first")),
+        },
         (None, None) => Ok(Step::Make),
         (Some(FileKind::File), None) if ask.block => Ok(Step::Bind),
         (Some(FileKind::Directory), None) if !ask.block => Ok(Step::Bind),
@@ -170,6 +156,24 @@ fn plan(object: &str, seen: &Seen, ask: &Ask) -> Result<Step> {
             Err(Error::precondition(object, format!("{wanted} is needed there, and it's something else"))
                 .next("remove it, then ask again"))
         }
+    }
+}
+
+/// Why what is published isn't what is asked for. It's never changed in place: a pod may live in it.
+fn differs(kind: Option<FileKind>, flags: Flags, ask: &Ask) -> Option<&'static str> {
+    let is_block = kind.is_some_and(|kind| kind.disk().is_some());
+    match (is_block, ask.block) {
+        (true, false) => return Some("it's published there as a raw disk, and a file system is asked for"),
+        (false, true) => return Some("it's published there as a file system, and a raw disk is asked for"),
+        _ => {}
+    }
+    match (flags.read_only, ask.flags.read_only) {
+        (true, false) => Some("it's published there read-only, and writing is asked for"),
+        (false, true) => Some("it's published there for writing, and reading only is asked for"),
+        _ if !covers(flags, ask.flags) => {
+            Some("it's published there with fewer mount flags than are asked for")
+        }
+        _ => None,
     }
 }
 
@@ -185,6 +189,7 @@ fn covers(has: Flags, wants: Flags) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::host::Number;
     use super::*;
 
     fn seen(kind: Option<FileKind>, mount: Option<(Flags, bool)>) -> Seen {
@@ -195,12 +200,22 @@ mod tests {
     fn publishing_converges_step_by_step_and_never_stacks() {
         let (rw, ro) = (Flags::default(), Flags { read_only: true, ..Flags::default() });
         let (directory, file) = (Some(FileKind::Directory), Some(FileKind::File));
+        let disk = Some(FileKind::BlockDevice(Number { major: 252, minor: 16 }));
         let table = [
             ("nothing", false, rw, seen(None, None), Ok(Step::Make)),
             ("a directory", false, rw, seen(directory, None), Ok(Step::Bind)),
             ("a file", true, rw, seen(file, None), Ok(Step::Bind)),
             ("published", false, rw, seen(directory, Some((rw, true))), Ok(Step::Done)),
-            ("cut off before read-only", false, ro, seen(directory, Some((rw, true))), Ok(Step::Rebind)),
+            (
+                "for writing, not for reading only",
+                false,
+                ro,
+                seen(directory, Some((rw, true))),
+                Err(Condition::Exists),
+            ),
+            ("as a file system", true, rw, seen(directory, Some((rw, true))), Err(Condition::Exists)),
+            ("as a disk", false, rw, seen(disk, Some((rw, true))), Err(Condition::Exists)),
+            ("published as a disk", true, rw, seen(disk, Some((rw, true))), Ok(Step::Done)),
             ("published read-only", false, ro, seen(directory, Some((ro, true))), Ok(Step::Done)),
             (
                 "for reading, not for writing",

@@ -79,7 +79,7 @@ pub(super) async fn stage(search: Search, request: Stage) -> Result<()> {
             if plan_staged(place.mount(), is_of(host, place.mount(), &disk).await, &ask)? == Staged::No {
                 prepare(host, &disk, &ask, &request, &place).await?;
                 let flags = super::Flags { read_only, ..flags };
-                let kind = MountKind::New { fs: fs.name(), data };
+                let kind = MountKind::New { fs: fs.name(), data: filesystem::mount_data(*fs, data) };
                 mount(host, MountCall { source: disk.path.clone(), target: place.path.clone(), kind, flags })
                     .await?;
             }
@@ -139,6 +139,7 @@ async fn prepare(host: &dyn Host, disk: &Disk, ask: &Ask<'_>, request: &Stage, p
     refuse_borrowed(disk, &in_use)?;
     let found = filesystem::probe(host, disk, ask.volume).await?;
     if let Plan::Format { again } = plan_disk(&found, disk, ask)? {
+        refuse_in_use(disk, &in_use)?;
         return filesystem::make(host, disk, ask.volume, ask.fs, &request.mkfs_options, again).await;
     }
     if ask.read_only || !in_use.is_empty() {
@@ -162,6 +163,14 @@ fn refuse_borrowed(disk: &Disk, in_use: &[PathBuf]) -> Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// Whoever has a disk open may be about to write to it, however empty it looks.
+fn refuse_in_use(disk: &Disk, in_use: &[PathBuf]) -> Result<()> {
+    let Some(point) = in_use.first() else { return Ok(()) };
+    let cause = format!("no file system is on it, and it's in use already at {}", point.display());
+    Err(Error::precondition(disk.path.display(), cause)
+        .next("nothing was written; unpublish it there, or use it as a raw disk here, too"))
 }
 
 async fn grow(
@@ -327,6 +336,13 @@ mod tests {
         assert!(refuse_borrowed(&disk(false), &root).is_err());
         refuse_borrowed(&disk(true), &root).unwrap();
         refuse_borrowed(&disk(false), &[]).unwrap();
+    }
+
+    #[test]
+    fn a_disk_that_is_in_use_is_not_formatted_however_empty_it_is() {
+        let error = refuse_in_use(&disk(true), &[PathBuf::from("/pods/raw")]).unwrap_err();
+        assert!(error.to_string().contains("in use already at /pods/raw"), "{error}");
+        refuse_in_use(&disk(true), &[]).unwrap();
     }
 
     #[test]

@@ -73,7 +73,7 @@ impl Bed {
     pub fn command(&self, name: &str, script: &str) {
         let path = self.path("commands").join(name);
         let text = format!("#!/bin/sh\nset -e\nBED='{}'\n{script}\n", self.directory.path().display());
-        fs::write(&path, text).unwrap();
+        write(&path, &text);
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
     }
 
@@ -159,9 +159,24 @@ pub fn sized(size: u64) -> Expected {
     Expected { size_bytes: Some(size), encrypted: Some(false), device_path: Some("/dev/vdb".into()) }
 }
 
-/// Runs `work` under a deadline that is too short to wait for a disk that never comes.
-pub async fn hurried<F: Future>(work: F) -> F::Output {
-    pace::within(Deadline::after(Duration::from_secs(1)), work).await
+/// Runs `work`, which waits for what never comes and runs no command, up to its deadline. The clock stands still while it
+/// works and leaps while it waits, so that a loaded machine makes no difference.
+pub async fn in_vain<F: Future>(work: F) -> F::Output {
+    tokio::time::pause();
+    let ended = pace::within(Deadline::after(Duration::from_secs(60)), work).await;
+    tokio::time::resume();
+    ended
+}
+
+/// Writes a file in a process of its own. A file that this process has open is for a moment open in every child that
+/// another test starts meanwhile: then its file system is busy, and a script can't be executed.
+pub fn write(path: &Path, text: &str) {
+    run("sh", &["-c", "printf %s \"$2\" > \"$1\"", "sh", path.to_str().unwrap(), text]);
+}
+
+/// Reads a file in a process of its own, likewise.
+pub fn read(path: &Path) -> String {
+    run("cat", &[path.to_str().unwrap()])
 }
 
 pub fn run(program: &str, arguments: &[&str]) -> String {

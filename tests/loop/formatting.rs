@@ -2,13 +2,13 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use cinder_csi::node::{Access, Condition, FsType, Stage};
-use cinder_csi::pace::Deadline;
+use cinder_csi::pace::{self, Deadline};
 
-use crate::bed::{Bed, MIB, hurried, node_in, read_at, run, sized, stage_in, write_at};
+use crate::bed::{Bed, MIB, node_in, read, read_at, run, sized, stage_in, write, write_at};
 
 /// Where the mark of an unfinished mkfs lies.
 const MARK: u64 = 3 * MIB;
@@ -23,7 +23,7 @@ async fn loop_an_empty_disk_is_formatted_once_and_keeps_its_files() {
         let disk = bed.disk(size * MIB);
         let node = bed.node();
         node.stage(bed.stage(fs, &disk)).await.unwrap();
-        fs::write(bed.staging().join("file"), "kept").unwrap();
+        write(&bed.staging().join("file"), "kept");
         node.stage(bed.stage(fs, &disk)).await.unwrap();
         assert_eq!(bed.mounts_at(&bed.staging()), 1, "{fs}");
         node.unstage(&bed.stage(fs, &disk).volume, &bed.staging()).await.unwrap();
@@ -31,7 +31,7 @@ async fn loop_an_empty_disk_is_formatted_once_and_keeps_its_files() {
         assert_eq!(bed.mounts_at(&bed.staging()), 0, "{fs}");
         assert_eq!(read_at(&disk.file, disk.size - MARK, 4096), vec![0; 4096], "{fs}: the mark was left");
         node.stage(bed.stage(fs, &disk)).await.unwrap();
-        assert_eq!(fs::read_to_string(bed.staging().join("file")).unwrap(), "kept", "{fs}");
+        assert_eq!(read(&bed.staging().join("file")), "kept", "{fs}");
     }
 }
 
@@ -117,12 +117,22 @@ async fn loop_a_deadline_inside_mkfs_leaves_mkfs_to_end_and_the_next_call_finds_
     run("mkfifo", &[bed.path("gate").to_str().unwrap()]);
     bed.command(
         "mkfs.ext4",
-        "echo run >> $BED/log\ntimeout 60 cat $BED/gate\nexec /usr/sbin/mkfs.ext4 \"$@\"",
+        "echo run >> $BED/log\necho > $BED/begun\ntimeout 60 cat $BED/gate\nexec /usr/sbin/mkfs.ext4 \"$@\"",
     );
+    run("mkfifo", &[bed.path("begun").to_str().unwrap()]);
     let node = bed.node();
-    let late = hurried(node.stage(bed.stage(FsType::Ext4, &disk))).await.unwrap_err();
+    let deadline = Deadline::after(Duration::from_secs(60));
+    let mut call = std::pin::pin!(pace::within(deadline, node.stage(bed.stage(FsType::Ext4, &disk))));
+    tokio::select! {
+        ended = &mut call => panic!("mkfs can't have ended: {ended:?}"),
+        () = opened(bed.path("begun")) => {}
+    }
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(61)).await;
+    let late = call.await.unwrap_err();
+    tokio::time::resume();
     assert_eq!(late.condition(), Condition::Unsettled, "{late}");
-    let second = hurried(node.stage(bed.stage(FsType::Ext4, &disk))).await.unwrap_err();
+    let second = node.stage(bed.stage(FsType::Ext4, &disk)).await.unwrap_err();
     assert_eq!(second.condition(), Condition::Busy, "{second}");
     let unstage = node.unstage(&bed.stage(FsType::Ext4, &disk).volume, &bed.staging()).await.unwrap_err();
     assert_eq!(unstage.condition(), Condition::Busy, "{unstage}");
@@ -182,7 +192,7 @@ async fn loop_a_driver_killed_inside_mkfs_formats_again() {
     bed.command("mkfs.ext4", "exec /usr/sbin/mkfs.ext4 \"$@\"");
     let other = Stage { volume: "another-volume".into(), ..bed.stage(FsType::Ext4, &disk) };
     std::os::unix::fs::symlink(&disk.device, bed.path("dev").join("virtio-another-volume")).unwrap();
-    let foreign = hurried(bed.node().stage(other)).await.unwrap_err();
+    let foreign = bed.node().stage(other).await.unwrap_err();
     assert_eq!(foreign.condition(), Condition::Precondition, "{foreign}");
     bed.node().stage(bed.stage(FsType::Ext4, &disk)).await.unwrap();
     assert_eq!(bed.mounts_at(&bed.staging()), 1);
@@ -205,6 +215,54 @@ async fn loop_an_unfinished_xfs_or_btrfs_of_ours_is_made_again() {
         assert_eq!(bed.mounts_at(&bed.staging()), 1, "{kind}");
         assert_eq!(fs::read_to_string(bed.path("log")).unwrap(), "run\n", "{kind}");
     }
+}
+
+#[tokio::test]
+async fn loop_a_btrfs_is_not_made_while_another_mkfs_has_the_disk() {
+    let bed = Bed::new();
+    let disk = bed.disk(128 * MIB);
+    let device = disk.device.to_str().unwrap();
+    bed.command("mkfs.btrfs", "echo run >> $BED/log\nexec /usr/sbin/mkfs.btrfs \"$@\"");
+    let script = "echo; read end";
+    let mut other = Command::new("flock")
+        .args([device, "sh", "-c", script])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut begun = [0];
+    std::io::Read::read_exact(other.stdout.as_mut().unwrap(), &mut begun).unwrap();
+    bed.node().stage(bed.stage(FsType::Btrfs, &disk)).await.unwrap_err();
+    assert!(!bed.path("log").exists());
+    drop(other.stdin.take());
+    other.wait().unwrap();
+    bed.node().stage(bed.stage(FsType::Btrfs, &disk)).await.unwrap();
+}
+
+#[tokio::test]
+async fn loop_an_xfs_is_mounted_beside_the_one_that_it_is_a_copy_of() {
+    let bed = Bed::new();
+    let make = |file: &Path| drop(run("mkfs.xfs", &[file.to_str().unwrap()]));
+    let origin = bed.unlinked("origin", 320 * MIB, make);
+    fs::create_dir(bed.path("elsewhere")).unwrap();
+    run("mount", &[origin.device.to_str().unwrap(), bed.path("elsewhere").to_str().unwrap()]);
+    run("sync", &[]);
+    let copy = |file: &Path| drop(run("cp", &[origin.file.to_str().unwrap(), file.to_str().unwrap()]));
+    let disk = bed.disk_with(320 * MIB, copy);
+    bed.node().stage(bed.stage(FsType::Xfs, &disk)).await.unwrap();
+    assert_eq!(bed.mounts_at(&bed.staging()), 1);
+}
+
+#[tokio::test]
+async fn loop_commands_know_nothing_of_the_drivers_environment() {
+    let bed = Bed::new();
+    let disk = bed.disk(96 * MIB);
+    bed.command("mkfs.ext4", "env > $BED/env\nexec /usr/sbin/mkfs.ext4 \"$@\"");
+    bed.node().stage(bed.stage(FsType::Ext4, &disk)).await.unwrap();
+    let names: Vec<_> =
+        read(&bed.path("env")).lines().map(|l| l.split('=').next().unwrap().to_owned()).collect();
+    let known = ["PATH", "LC_ALL", "PWD", "OLDPWD", "SHLVL", "_"];
+    assert!(names.iter().all(|name| known.contains(&name.as_str())), "{names:?}");
 }
 
 #[tokio::test]
@@ -236,6 +294,10 @@ async fn doomed(bed: &Path, mib: u64) {
 async fn open_gate(gate: PathBuf) {
     // Opening the gate waits for the mkfs that reads it.
     tokio::task::spawn_blocking(move || fs::write(gate, "open\n").unwrap()).await.unwrap();
+}
+
+async fn opened(gate: PathBuf) {
+    tokio::task::spawn_blocking(move || drop(fs::read(gate).unwrap())).await.unwrap();
 }
 
 fn uuid_of(device: &Path) -> String {

@@ -3,10 +3,10 @@
 use std::fs;
 use std::time::Duration;
 
-use cinder_csi::node::{Access, Condition, FsType, Stage};
+use cinder_csi::node::{Access, Condition, FsType, Publish, Stage};
 use cinder_csi::pace::{self, Deadline};
 
-use crate::bed::{Bed, MIB, VOLUME, hurried, mounted};
+use crate::bed::{Bed, MIB, VOLUME, in_vain, mounted, read, write};
 
 async fn total(bed: &Bed) -> u64 {
     bed.node().stats(VOLUME, &bed.staging()).await.unwrap().bytes.unwrap().total
@@ -20,13 +20,13 @@ async fn loop_a_volume_expanded_and_staged_again_spans_its_disk() {
         let node = bed.node();
         let request = bed.stage(fs, &disk);
         node.stage(request.clone()).await.unwrap();
-        fs::write(bed.staging().join("file"), "kept").unwrap();
+        write(&bed.staging().join("file"), "kept");
         node.unstage(VOLUME, &bed.staging()).await.unwrap();
         disk.grow(2 * size * MIB);
         // The attachment still says the size that the volume had then.
         node.stage(Stage { resize: true, ..request }).await.unwrap();
         assert!(total(&bed).await > disk.size * 3 / 4, "{fs}: {}", total(&bed).await);
-        assert_eq!(fs::read_to_string(bed.staging().join("file")).unwrap(), "kept", "{fs}");
+        assert_eq!(read(&bed.staging().join("file")), "kept", "{fs}");
     }
 }
 
@@ -91,10 +91,23 @@ async fn loop_a_disk_that_does_not_grow_is_unsettled_and_says_its_size() {
     let disk = bed.disk(96 * MIB);
     let node = bed.node();
     node.stage(bed.stage(FsType::Ext4, &disk)).await.unwrap();
-    let error = hurried(node.expand(VOLUME, &bed.staging(), None, Some(disk.size + 1))).await.unwrap_err();
+    let error = in_vain(node.expand(VOLUME, &bed.staging(), None, Some(disk.size + 1))).await.unwrap_err();
     assert_eq!(error.condition(), Condition::Unsettled, "{error}");
     assert!(error.to_string().contains("100663296 bytes of 100663297"), "{error}");
     assert!(node.idle(Deadline::after(Duration::from_secs(10))).await);
+}
+
+#[tokio::test]
+async fn loop_a_volume_published_read_only_grows_where_it_is_staged() {
+    let bed = Bed::new();
+    let mut disk = bed.disk(320 * MIB);
+    let node = bed.node();
+    node.stage(bed.stage(FsType::Xfs, &disk)).await.unwrap();
+    let request = Publish { read_only: true, ..bed.publish(mounted(FsType::Xfs), &disk) };
+    node.publish(request.clone()).await.unwrap();
+    disk.grow(640 * MIB);
+    node.expand(VOLUME, &request.target, Some(&bed.staging()), Some(disk.size)).await.unwrap();
+    assert!(total(&bed).await > 480 * MIB);
 }
 
 #[tokio::test]

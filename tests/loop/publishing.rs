@@ -5,7 +5,7 @@ use std::os::unix::fs::FileTypeExt;
 
 use cinder_csi::node::{Access, Condition, FsType, Publish, Stage};
 
-use crate::bed::{Bed, Disk, MIB, VOLUME, mounted};
+use crate::bed::{Bed, Disk, MIB, VOLUME, mounted, read, write};
 
 async fn staged(bed: &Bed) -> Disk {
     let disk = bed.disk(96 * MIB);
@@ -22,8 +22,8 @@ async fn loop_published_three_times_and_unpublished_once_leaves_nothing() {
         bed.node().publish(request.clone()).await.unwrap();
         assert_eq!(bed.mounts_at(&request.target), 1);
     }
-    fs::write(request.target.join("file"), "seen").unwrap();
-    assert_eq!(fs::read_to_string(bed.staging().join("file")).unwrap(), "seen");
+    write(&request.target.join("file"), "seen");
+    assert_eq!(read(&bed.staging().join("file")), "seen");
     for _ in 0..2 {
         bed.node().unpublish(VOLUME, &request.target).await.unwrap();
         assert!(!request.target.exists());
@@ -82,21 +82,22 @@ async fn loop_a_read_only_target_takes_no_writes_and_staging_does() {
     let request = Publish { read_only: true, ..bed.publish(mounted(FsType::Ext4), &disk) };
     bed.node().publish(request.clone()).await.unwrap();
     assert!(fs::write(request.target.join("file"), "x").is_err());
-    fs::write(bed.staging().join("file"), "x").unwrap();
+    write(&bed.staging().join("file"), "x");
     let writing = Publish { read_only: false, ..request };
     assert_eq!(bed.node().publish(writing).await.unwrap_err().condition(), Condition::Exists);
 }
 
 #[tokio::test]
-async fn loop_a_publish_cut_off_before_read_only_is_finished() {
+async fn loop_a_target_that_is_written_to_is_not_made_read_only() {
     let bed = Bed::new();
     let disk = staged(&bed).await;
     let request = bed.publish(mounted(FsType::Ext4), &disk);
     bed.node().publish(request.clone()).await.unwrap();
     let read_only = Publish { read_only: true, ..request };
-    bed.node().publish(read_only.clone()).await.unwrap();
+    let error = bed.node().publish(read_only.clone()).await.unwrap_err();
+    assert_eq!(error.condition(), Condition::Exists, "{error}");
     assert_eq!(bed.mounts_at(&read_only.target), 1);
-    assert!(fs::write(read_only.target.join("file"), "x").is_err());
+    write(&read_only.target.join("file"), "x");
 }
 
 #[tokio::test]
@@ -132,10 +133,18 @@ async fn loop_a_published_volume_is_not_unstaged() {
 async fn loop_a_volume_with_open_files_is_not_unstaged() {
     let bed = Bed::new();
     staged(&bed).await;
-    let open = fs::File::create(bed.staging().join("file")).unwrap();
+    let mut user = std::process::Command::new("sh")
+        .args(["-c", "exec 3> \"$0\"; echo; read end"])
+        .arg(bed.staging().join("file"))
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::io::Read::read_exact(user.stdout.as_mut().unwrap(), &mut [0]).unwrap();
     let error = bed.node().unstage(VOLUME, &bed.staging()).await.unwrap_err();
     assert_eq!(error.condition(), Condition::Precondition, "{error}");
-    drop(open);
+    drop(user.stdin.take());
+    user.wait().unwrap();
     bed.node().unstage(VOLUME, &bed.staging()).await.unwrap();
 }
 
@@ -148,6 +157,9 @@ async fn loop_unpublish_removes_no_files_of_the_nodes_own() {
     let error = bed.node().unpublish(VOLUME, &target).await.unwrap_err();
     assert_eq!(error.condition(), Condition::Precondition, "{error}");
     assert_eq!(fs::read_to_string(target.join("file")).unwrap(), "the node's");
+    let file = target.join("file");
+    assert_eq!(bed.node().unpublish(VOLUME, &file).await.unwrap_err().condition(), Condition::Precondition);
+    assert_eq!(fs::read_to_string(file).unwrap(), "the node's");
 }
 
 #[tokio::test]

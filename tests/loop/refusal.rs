@@ -5,7 +5,7 @@ use std::path::Path;
 
 use cinder_csi::node::{Access, Condition, Error, Expected, FormatPolicy, FsType, Result, Stage};
 
-use crate::bed::{Bed, Disk, MIB, hurried, mounted, run, sized, stage_in, write_at};
+use crate::bed::{Bed, Disk, MIB, in_vain, mounted, run, sized, stage_in, write_at};
 
 /// Stages, and proves that it was refused, that nothing was mounted and that the disk is as it was.
 async fn refused(bed: &Bed, disk: &Disk, request: Stage) -> Error {
@@ -16,7 +16,7 @@ async fn refused(bed: &Bed, disk: &Disk, request: Stage) -> Error {
 /// The same for a disk that is waited for in vain.
 async fn refused_at_the_deadline(bed: &Bed, disk: &Disk, request: Stage) -> Error {
     let node = bed.node();
-    proven(bed, disk, hurried(node.stage(request))).await
+    proven(bed, disk, in_vain(node.stage(request))).await
 }
 
 async fn proven(bed: &Bed, disk: &Disk, attempt: impl Future<Output = Result<()>>) -> Error {
@@ -197,6 +197,6 @@ async fn loop_a_disk_that_nothing_proves_is_refused() {
 async fn loop_a_disk_that_is_not_there_is_unsettled() {
     let bed = Bed::new();
     let request = stage_in(bed.path("").as_path(), FsType::Ext4, MIB);
-    let error = hurried(bed.node().stage(request)).await.unwrap_err();
+    let error = in_vain(bed.node().stage(request)).await.unwrap_err();
     assert_eq!(error.condition(), Condition::Unsettled, "{error}");
 }

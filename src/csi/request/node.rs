@@ -31,7 +31,7 @@ pub fn stage(request: &NodeStageVolumeRequest) -> Result<Stage, Status> {
         staging,
         expected: expected(&request.publish_context)?,
         format: if from_data { FormatPolicy::Never } else { FormatPolicy::Allowed },
-        mkfs_options: mkfs_options(context.get(MKFS_OPTIONS).map_or("", String::as_str)),
+        mkfs_options: mkfs_options(context.get(MKFS_OPTIONS).map_or("", String::as_str))?,
         read_only: access.is_read_only(),
         resize: from_data,
         access: for_node(access),
@@ -112,9 +112,14 @@ fn expected(context: &HashMap<String, String>) -> Result<Expected, Status> {
     })
 }
 
-/// As the existing driver has it: commas part options, blanks their arguments.
-fn mkfs_options(text: &str) -> Vec<String> {
-    text.split(',').flat_map(str::split_whitespace).map(str::to_owned).collect()
+/// As the existing driver has it: commas part options, blanks their arguments. An option that names a device (an external
+/// journal, a second disk of a btrfs) would have it overwritten, whoever's it is.
+fn mkfs_options(text: &str) -> Result<Vec<String>, Status> {
+    let options: Vec<_> = text.split(',').flat_map(str::split_whitespace).map(str::to_owned).collect();
+    match options.iter().find(|option| option.contains("/dev/")) {
+        Some(option) => Err(invalid(MKFS_OPTIONS, format!("{option:?} names a device of the node"))),
+        None => Ok(options),
+    }
 }
 
 #[cfg(test)]
@@ -169,10 +174,13 @@ mod tests {
     #[test]
     fn mkfs_options_are_parted_by_commas_and_blanks() {
         assert_eq!(
-            mkfs_options("-E nodiscard,-O ^metadata_csum"),
+            mkfs_options("-E nodiscard,-O ^metadata_csum").unwrap(),
             ["-E", "nodiscard", "-O", "^metadata_csum"]
         );
-        assert!(mkfs_options("").is_empty());
+        assert!(mkfs_options("").unwrap().is_empty());
+        for second in ["/dev/vda", "-d single,/dev/vda", "-J device=/dev/vda", "-llogdev=/dev/vda"] {
+            assert_eq!(mkfs_options(second).unwrap_err().code(), Code::InvalidArgument, "{second}");
+        }
     }
 
     #[test]

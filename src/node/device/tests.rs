@@ -79,6 +79,16 @@ async fn a_disk_that_never_comes_is_unsettled_at_the_deadline_and_the_buses_were
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_disk_that_cannot_tell_its_serial_is_not_taken_by_its_link() {
+    let fake = Fake::default();
+    fake.plug("vdb", 16, GIB, &[("serial", b"another-volume-entir")]);
+    fake.link(LINK, "/dev/vdb");
+    fake.world().hung.push("/sys/dev/block/252:16/serial".into());
+    let error = wait(&fake, 1).await.err().unwrap();
+    assert!(error.to_string().contains("doesn't tell its serial"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn two_disks_with_one_serial_are_refused() {
     let fake = Fake::default();
     fake.plug("vdb", 16, GIB, &[("serial", SHORT)]);

@@ -6,7 +6,7 @@
 //!
 //! The mark lies 3 MiB before the end: there mkfs clears at most 128 KiB for ext and xfs, and 2 MiB for btrfs. Where a file
 //! system puts something of its own over it, the mark is gone, and an unfinished mkfs is refused as any unknown data.
-//! A mkfs that outlives its driver holds the disk (O_EXCL): a second one fails and is tried again later.
+//! A mkfs that outlives its driver holds the disk (O_EXCL, for btrfs its lock): a second one fails and is tried again later.
 
 use super::super::device::Disk;
 use super::super::error::{On, Result};

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::super::host::{Flags, Host, MountCall, MountKind};
+use super::super::host::{FileKind, Flags, Host, MountCall, MountKind};
 use super::super::mounts::Mounts;
 use super::iso9660;
 
@@ -17,7 +17,7 @@ enum Format {
 }
 
 /// A config drive is at most this large (64 MiB for vfat), and no Cinder volume is this small: who writes `config-2` onto a
-/// volume doesn't thereby name the server.
+/// volume doesn't thereby name the server. A partition of a volume may be as small: a config drive is a whole disk.
 const LARGEST: u64 = 512 << 20;
 
 /// One file of the config drive.
@@ -43,8 +43,9 @@ pub async fn read(host: &dyn Host, path: &str) -> Result<Vec<u8>, String> {
 async fn candidates(host: &dyn Host) -> Vec<PathBuf> {
     let by_label = Path::new("/dev/disk/by-label");
     for label in [LABEL, "CONFIG-2"] {
-        if let Ok(disk) = host.canonical(&by_label.join(label)).await {
-            return vec![disk];
+        match host.canonical(&by_label.join(label)).await {
+            Ok(disk) if is_whole(host, &disk).await => return vec![disk],
+            _ => {}
         }
     }
     let mut disks = Vec::new();
@@ -56,6 +57,13 @@ async fn candidates(host: &dyn Host) -> Vec<PathBuf> {
         }
     }
     disks
+}
+
+async fn is_whole(host: &dyn Host, disk: &Path) -> bool {
+    let Ok(FileKind::BlockDevice(number)) = host.stat(disk).await.map(|stat| stat.kind) else { return false };
+    let partition = format!("/sys/dev/block/{number}/partition");
+    host.disk_size(disk).await.is_ok_and(|size| size <= LARGEST)
+        && host.read(Path::new(&partition)).await.is_err()
 }
 
 /// The label lies in the volume descriptor of an ISO 9660 file system, and in the boot sector of a vfat (at one place for
@@ -95,4 +103,39 @@ async fn read_mounted(host: &dyn Host, disk: &Path, path: &str) -> Result<Vec<u8
     };
     let _ = host.remove(&point).await;
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::fake::Fake;
+    use super::*;
+
+    fn drive(fake: &Fake, name: &str, minor: u64, size: u64, sysfs: &[(&str, &[u8])]) {
+        fake.plug(name, minor, size, sysfs);
+        let mut boot = vec![0; 64 << 10];
+        boot[43..51].copy_from_slice(b"config-2");
+        let disk = Path::new("/dev").join(name);
+        fake.world().mounts.push(format!("1 2 252:{minor} / /{name} rw - vfat {} ro", disk.display()));
+        fake.world().files.insert(disk, boot);
+        fake.world().files.insert(format!("/{name}/file").into(), name.into());
+    }
+
+    #[tokio::test]
+    async fn a_partition_that_calls_itself_a_config_drive_names_no_server() {
+        let fake = Fake::default();
+        drive(&fake, "vdb1", 17, 64 << 20, &[("partition", b"1")]);
+        fake.world().files.retain(|path, _| !path.starts_with("/sys/block/vdb1"));
+        fake.link("/dev/disk/by-label/config-2", "/dev/vdb1");
+        assert!(read(&fake, "file").await.is_err());
+        drive(&fake, "vdc", 32, 64 << 20, &[]);
+        assert_eq!(read(&fake, "file").await.unwrap(), b"vdc");
+    }
+
+    #[tokio::test]
+    async fn a_disk_as_large_as_a_volume_is_no_config_drive() {
+        let fake = Fake::default();
+        drive(&fake, "vdb", 16, 1 << 30, &[]);
+        fake.link("/dev/disk/by-label/config-2", "/dev/vdb");
+        assert!(read(&fake, "file").await.is_err());
+    }
 }
