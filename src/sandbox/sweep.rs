@@ -42,7 +42,7 @@ fn bury(directory: &Path) -> io::Result<()> {
 /// disk; and a file that is merely out of sight, in another container, has not been deleted.
 fn detach_deleted(temporary: &Path) -> io::Result<()> {
     for (name, file) in host::loop_devices()? {
-        if is_deleted_volume(&file, temporary) && mounts::of(None, &[name.clone()])?.is_empty() {
+        if is_deleted_volume(&file, temporary) && mounts::of(None, std::slice::from_ref(&name))?.is_empty() {
             host::detach(&Path::new("/dev").join(name))?;
         }
     }
