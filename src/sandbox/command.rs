@@ -10,6 +10,7 @@ use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
 use super::place::Place;
 use super::rig::{NODES, Rig};
+use super::story::Trouble;
 use super::{LoopDevices, story, sweep};
 use crate::cli::{Log, Sandbox};
 use crate::{app, telemetry};
@@ -21,9 +22,9 @@ pub enum Failure {
     Io(#[from] io::Error),
     #[error("the log can't be started: {0}")]
     Log(io::Error),
-    #[error("{step} failed: {why}\nThe volume is cleared away. The driver's log is {log}", log = log.display())]
+    #[error("{step} failed: {why}\nThe driver's log is {log}", log = log.display())]
     Step { step: &'static str, why: String, log: PathBuf },
-    #[error("interrupted: the volume is cleared away")]
+    #[error("interrupted: everything is cleared away")]
     Interrupted,
     #[error("these could not be cleared away: {}", .0.join(", "))]
     LeftBehind(Vec<String>),
@@ -63,7 +64,6 @@ pub async fn run(flags: &Sandbox, log: &Log, filter: Option<&str>) -> Result<(),
     let told = tokio::select! {
         told = story::tell(&mut rig, flags) => told,
         () = told_to_end => {
-            println!();
             cleared(rig.end().await?)?;
             return Err(Failure::Interrupted);
         }
@@ -73,11 +73,14 @@ pub async fn run(flags: &Sandbox, log: &Log, filter: Option<&str>) -> Result<(),
             cleared(rig.end().await?)?;
             Ok(writeln!(io::stdout(), "\n{proof}")?)
         }
-        Err(trouble) => {
+        Err(Trouble { step, why }) => {
             let log = rig.place.log_beside();
             std::fs::rename(&written, &log)?;
-            cleared(rig.end().await?)?;
-            Err(Failure::Step { step: trouble.step, why: trouble.why, log })
+            let cleared = match cleared(rig.end().await?) {
+                Ok(()) => "Everything is cleared away.".to_owned(),
+                Err(left) => left.to_string(),
+            };
+            Err(Failure::Step { step, why: format!("{why}\n{cleared}"), log })
         }
     }
 }

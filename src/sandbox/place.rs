@@ -42,18 +42,26 @@ impl Place {
         self.path.with_extension("log")
     }
 
-    /// What is still in use: mounts, loop devices, files with the data of volumes.
-    pub fn remains(&self) -> io::Result<Vec<String>> {
+    /// What is still in use: mounts and loop devices.
+    pub fn in_use(&self) -> io::Result<Vec<String>> {
         let devices = devices_below(&self.path)?;
         let mounts = mounts::of(Some(&self.path), &devices)?;
-        let mut found: Vec<_> = mounts.iter().map(|point| format!("mount {}", point.display())).collect();
-        found.extend(devices.iter().map(|name| format!("loop device /dev/{name}")));
+        let mounts = mounts.iter().map(|point| format!("mount {}", point.display()));
+        Ok(mounts.chain(devices.iter().map(|name| format!("loop device /dev/{name}"))).collect())
+    }
+
+    /// The files with the data of volumes.
+    pub fn data(&self) -> io::Result<Vec<String>> {
         match fs::read_dir(self.path.join("volumes")) {
-            Ok(files) => found.extend(files.flatten().map(|file| format!("file {}", file.path().display()))),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
+            Ok(files) => Ok(files.flatten().map(|file| format!("file {}", file.path().display())).collect()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            Err(error) => Err(error),
         }
-        Ok(found)
+    }
+
+    /// Removes the directory, unless there is still a mount in it.
+    pub fn remove(&self) -> io::Result<()> {
+        remove(&self.path)
     }
 
     pub fn unmount_all(&self) -> io::Result<()> {
@@ -63,8 +71,11 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        if let Err(error) = remove(&self.path) {
-            tracing::warn!(%error, "the sandbox could not remove its directory");
+        match remove(&self.path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                tracing::warn!(%error, "the sandbox could not remove its directory");
+            }
+            _ => {}
         }
     }
 }

@@ -72,11 +72,13 @@ impl Rig {
         LoopDevices::device_dir(self.place.path(), &self.cloud.server_id(node))
     }
 
-    /// Ends the drivers, takes the disks out, and answers what could not be cleared away.
+    /// Ends the drivers, takes the disks out, removes the directory, and answers what could not be cleared away.
     pub async fn end(mut self) -> io::Result<Vec<String>> {
         std::mem::take(&mut self.drivers).stop().await?;
         self.clear()?;
-        self.place.remains()
+        let left = self.place.in_use()?;
+        self.place.remove()?;
+        Ok(left)
     }
 
     fn clear(&self) -> io::Result<()> {

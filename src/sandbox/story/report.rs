@@ -97,7 +97,7 @@ pub(super) fn shown(time: Duration) -> String {
     }
 }
 
-/// The calls in their order: each service named where it changes, equal neighbours counted.
+/// The calls in their order, equal neighbours counted.
 fn listed(calls: &[Call]) -> Vec<String> {
     let mut words: Vec<(String, usize)> = Vec::new();
     for call in calls {
