@@ -97,7 +97,7 @@ fn services(volumes: Volumes, devices: &std::path::Path) -> Services {
         timeout: std::time::Duration::from_secs(1),
     };
     Services {
-        identity: Identity { serves_controller: true, topology: true },
+        identity: Identity { topology: true },
         controller: Some(Controller::new(clouds, settings)),
         node: Some(NodeService::new(node, NodeSettings { whoami, topology, attach_limit: 26 })),
     }
