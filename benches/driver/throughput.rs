@@ -84,7 +84,7 @@ fn serve_unlimited(cloud: &Cloud, socket: &Path) -> Outcome<tokio::task::JoinHan
     let volumes = Volumes::new(openstack::Cloud::limited(http, cloud.options()?, limits()));
     let settings = ControllerSettings { cluster: "bench".to_owned(), topology: Topology::default() };
     let services = Services {
-        identity: Identity { serves_controller: true, topology: false },
+        identity: Identity { topology: false },
         controller: Some(Controller::new(BTreeMap::from([(String::new(), volumes)]), settings)),
         node: None,
     };
