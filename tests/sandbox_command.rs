@@ -12,8 +12,15 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::time::Duration;
 
-use cinder_csi::csi::proto::ProbeRequest;
+use cinder_csi::csi::proto::controller_client::ControllerClient;
 use cinder_csi::csi::proto::identity_client::IdentityClient;
+use cinder_csi::csi::proto::node_client::NodeClient;
+use cinder_csi::csi::proto::volume_capability::access_mode::Mode;
+use cinder_csi::csi::proto::volume_capability::{AccessMode, AccessType, MountVolume};
+use cinder_csi::csi::proto::{
+    ControllerPublishVolumeRequest, CreateVolumeRequest, NodeStageVolumeRequest, ProbeRequest,
+    VolumeCapability,
+};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, geteuid};
 
@@ -119,9 +126,42 @@ fn value<'a>(lines: &'a [String], name: &str) -> &'a str {
     found.unwrap_or_else(|| panic!("no {name} in {lines:#?}"))
 }
 
+fn channel(socket: &str) -> tonic::transport::Channel {
+    tonic::transport::Endpoint::from_shared(socket.to_owned()).unwrap().connect_lazy()
+}
+
+/// Creates a volume, attaches it to node-1 and stages it there.
+async fn staged(lines: &[String], staging: &Path) {
+    let capability = VolumeCapability {
+        access_mode: Some(AccessMode { mode: Mode::SingleNodeWriter as i32 }),
+        access_type: Some(AccessType::Mount(MountVolume::default())),
+    };
+    let mut controller = ControllerClient::new(channel(value(lines, "controller")));
+    let create = CreateVolumeRequest {
+        name: "pvc-1".to_owned(),
+        volume_capabilities: vec![capability.clone()],
+        ..Default::default()
+    };
+    let volume_id = controller.create_volume(create).await.unwrap().into_inner().volume.unwrap().volume_id;
+    let attach = ControllerPublishVolumeRequest {
+        volume_id: volume_id.clone(),
+        node_id: value(lines, "server-1").to_owned(),
+        volume_capability: Some(capability.clone()),
+        ..Default::default()
+    };
+    let attached = controller.controller_publish_volume(attach).await.unwrap().into_inner();
+    let stage = NodeStageVolumeRequest {
+        volume_id,
+        publish_context: attached.publish_context,
+        staging_target_path: staging.to_str().unwrap().to_owned(),
+        volume_capability: Some(capability),
+        ..Default::default()
+    };
+    NodeClient::new(channel(value(lines, "node-1"))).node_stage_volume(stage).await.unwrap();
+}
+
 async fn probe(socket: &str) -> Option<bool> {
-    let channel = tonic::transport::Endpoint::from_shared(socket.to_owned()).unwrap().connect_lazy();
-    IdentityClient::new(channel).probe(ProbeRequest {}).await.unwrap().into_inner().ready
+    IdentityClient::new(channel(socket)).probe(ProbeRequest {}).await.unwrap().into_inner().ready
 }
 
 fn get(url: &str) -> String {
@@ -272,6 +312,23 @@ async fn served_it_answers_on_every_address_and_ends_when_told() {
     let (code, text) = sandbox.end();
     assert_eq!(code, Some(0), "{text}");
     assert_eq!(bed.left(), [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn loop_a_volume_still_staged_in_another_directory_is_unmounted_at_the_end() {
+    need_root();
+    let (bed, elsewhere) = (Bed::new(), Bed::new());
+    let mut sandbox = bed.start(&["--serve"]);
+    let lines = sandbox.read_until("ready");
+    let staging = elsewhere.path().join("staging");
+    fs::create_dir(&staging).unwrap();
+    staged(&lines, &staging).await;
+    assert!(staging.join("lost+found").exists());
+    sandbox.signal(Signal::SIGTERM);
+    let (code, text) = sandbox.end();
+    assert_eq!(code, Some(0), "{text}");
+    assert_eq!(bed.left(), [""; 0]);
+    assert_eq!(elsewhere.left(), [staging.to_str().unwrap()]);
 }
 
 #[test]

@@ -64,6 +64,8 @@ pub async fn run(flags: &Sandbox, log: &Log, filter: Option<&str>) -> Result<(),
     let told = tokio::select! {
         told = story::tell(&mut rig, flags) => told,
         () = told_to_end => {
+            // The line of the step that is under way has no end.
+            writeln!(io::stdout()).unwrap_or_default();
             cleared(rig.end().await?)?;
             return Err(Failure::Interrupted);
         }
