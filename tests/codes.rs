@@ -199,3 +199,47 @@ async fn what_the_cloud_gave_up_is_final_and_told_soon() {
         assert!(started.elapsed() < Duration::from_secs(2), "{rpc:?}: {:?}", started.elapsed());
     }
 }
+
+/// nova-compute is down: Nova blocks for a minute, answers 500, and carries the stale request out later.
+#[tokio::test(start_paused = true)]
+async fn a_compute_host_that_comes_back_ends_as_asked() {
+    for rpc in [Rpc::Publish, Rpc::Unpublish] {
+        let stand = Stand::new(rpc).await;
+        let server = stand.cloud.server_id("node-1");
+        stand.cloud.set_host_up(&server, false);
+        for patience in [10, 90, 10] {
+            let outcome = stand.call(Duration::from_secs(patience)).await;
+            assert!(
+                !rpc.sidecar().is_final(outcome.code) && outcome.code != Code::Ok,
+                "{rpc:?}: {outcome:?}"
+            );
+        }
+        stand.cloud.set_host_up(&server, true);
+        let outcome = stand.call(Duration::from_secs(30)).await;
+        assert_eq!(outcome.code, Code::Ok, "{rpc:?}: {outcome:?}");
+        assert_eq!(stand.missing().await, None);
+    }
+}
+
+/// Nova keeps its record of a detach for a while after Cinder shows the volume as available, and refuses an attach.
+#[tokio::test(start_paused = true)]
+async fn an_attach_right_after_a_slow_detach_is_not_given_up() {
+    let mut stand = Stand::new(Rpc::Unpublish).await;
+    stand.cloud.mishap(Mishap::Takes(Rpc::Unpublish.operation(), Duration::from_secs(60)));
+    stand.call(Duration::from_secs(2)).await;
+    while stand.unfinished().await.is_some() {
+        pace::sleep(Duration::from_millis(100)).await;
+    }
+    stand.rpc = Rpc::Publish;
+    let mut codes = Vec::new();
+    for _ in 0..10 {
+        let outcome = stand.call(Duration::from_secs(30)).await;
+        codes.push(outcome.code);
+        if outcome.code == Code::Ok {
+            break;
+        }
+        assert_eq!(outcome.code, Code::Aborted, "{}", outcome.message);
+        pace::sleep(BETWEEN_CALLS).await;
+    }
+    assert!(codes.len() > 1 && codes.ends_with(&[Code::Ok]), "{codes:?}");
+}

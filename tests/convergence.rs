@@ -265,3 +265,18 @@ async fn a_volume_grows_attached_and_not() {
     let error = rpc(MINUTE, bed.volumes.ensure_expanded(volume, 4)).await.unwrap_err();
     assert_eq!(error.condition, Condition::Failed, "{error}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_cloud_whose_clock_is_behind_makes_no_attempt_look_dead() {
+    let bed = Bed::warm(Settings { clock_skew: -1200, ..taking(2000) }).await;
+    let other = controller(&bed.cloud);
+    let (small, large) = (wanted("pvc-1"), Wanted { size: 2, ..wanted("pvc-1") });
+    let late = async {
+        pause(Duration::from_secs(1)).await;
+        rpc(MINUTE, other.ensure_created(&large)).await
+    };
+    let (first, second) = join(rpc(MINUTE, bed.volumes.ensure_created(&small)), late).await;
+    assert_eq!(second.unwrap_err().condition, Condition::Unsettled);
+    let (all, first) = (bed.all().await, first.unwrap());
+    assert_eq!(all.iter().map(|volume| volume.id).collect::<Vec<_>>(), [first.id]);
+}

@@ -98,8 +98,16 @@ impl Volumes {
     }
 
     async fn refused(&self, id: VolumeId, server: ServerId, error: &openstack::Error) -> Error {
-        if error.kind != Kind::NotFound {
-            return Error::reading(error);
+        match error.kind {
+            Kind::NotFound => {}
+            // Nova's record of a detach, or of an earlier attach, outlives what Cinder shows of it: that goes on.
+            Kind::Refused => {
+                return match self.nova.has_attachment(server, id).await {
+                    Ok(false) => Error::reading(error),
+                    Ok(true) | Err(_) => Error::unsettled(error),
+                };
+            }
+            _ => return Error::reading(error),
         }
         match self.nova.find_server(server).await {
             Ok(None) => Error::new(
