@@ -23,6 +23,7 @@ pub use crate::openstack::ledger::{Record, recorded};
 pub use crate::openstack::{ServerId, Volume, VolumeId};
 
 use crate::openstack::{Cinder, Cloud, Nova};
+use create::Doubts;
 use watch::Watch;
 
 /// Bytes in a GiB: Cinder's unit of size.
@@ -34,12 +35,13 @@ pub struct Volumes {
     cinder: Cinder,
     nova: Nova,
     watch: Watch,
+    doubts: Doubts,
 }
 
 impl Volumes {
     pub fn new(cloud: Cloud) -> Self {
         let Cloud { cinder, nova, .. } = cloud;
-        Self { watch: Watch::new(cinder.clone()), cinder, nova }
+        Self { watch: Watch::new(cinder.clone()), cinder, nova, doubts: Doubts::default() }
     }
 
     /// The volume now, or `NotFound`.

@@ -243,6 +243,18 @@ async fn pause(time: Duration) {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_refusal_is_not_final_while_an_earlier_post_is_in_doubt() {
+    let bed = Bed::warm(Settings::default()).await;
+    bed.cloud.fault(Fault::on(Method::POST, "/volumes", Trouble::ResetBefore));
+    rpc(Duration::from_secs(1), bed.volumes.ensure_created(&wanted("pvc-1"))).await.unwrap_err();
+    bed.cloud.fault(Fault::on(Method::POST, "/volumes", Trouble::Refused(413)).always());
+    let error = rpc(MINUTE, bed.volumes.ensure_created(&wanted("pvc-1"))).await.unwrap_err();
+    assert_eq!(error.condition, Condition::Unsettled, "{error}");
+    let error = rpc(MINUTE, bed.volumes.ensure_created(&wanted("pvc-2"))).await.unwrap_err();
+    assert_eq!(error.condition, Condition::Exhausted, "{error}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_volume_with_snapshots_is_not_deleted_and_they_are_named() {
     let bed = Bed::warm(Settings::default()).await;
     let volume = bed.volumes.ensure_created(&wanted("pvc-1")).await.unwrap().id;

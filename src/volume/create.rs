@@ -4,9 +4,11 @@
 //! crash between two calls can each leave a second volume of one name. Every volume carries the attempt that made it;
 //! the one that is answered is marked settled first. An attempt removes its own volume once another one has won.
 
+mod doubts;
 mod plan;
 mod wanted;
 
+pub use doubts::Doubts;
 pub use wanted::{Wanted, ZoneChoice};
 
 use std::collections::BTreeMap;
@@ -22,7 +24,11 @@ use plan::{Attempt, Posted, Step, plan};
 impl Volumes {
     /// Returns the volume of this name once it can be used.
     pub async fn ensure_created(&self, wanted: &Wanted) -> Result<Volume> {
-        self.create(wanted).await.map_err(|error| error.context(format!("create volume {}", wanted.name)))
+        let created = self.create(wanted).await;
+        if created.is_ok() {
+            self.doubts.settle(&wanted.name);
+        }
+        created.map_err(|error| error.context(format!("create volume {}", wanted.name)))
     }
 
     async fn create(&self, wanted: &Wanted) -> Result<Volume> {
@@ -68,7 +74,12 @@ impl Volumes {
     async fn post(&self, wanted: &Wanted, attempt: &Attempt) -> Result<Posted> {
         match self.cinder.create_volume(&wanted.order(&attempt.id)).await {
             Ok(volume) => Ok(Posted::As(volume.id)),
-            Err(error) if error.effect == Effect::Unknown => Ok(Posted::Unclear),
+            Err(error) if error.effect == Effect::Unknown => {
+                self.doubts.raise(&wanted.name);
+                Ok(Posted::Unclear)
+            }
+            // A final error would let the provisioner forget a volume that an earlier POST may still make.
+            Err(error) if self.doubts.are_there(&wanted.name) => Err(Error::unsettled(&error)),
             Err(error) => Err(refused(&error)),
         }
     }

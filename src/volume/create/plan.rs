@@ -72,6 +72,9 @@ pub fn plan(wanted: &Wanted, attempt: &Attempt, seen: &[Volume], now: SystemTime
         // Beside another of the name the error would be final for that one, too.
         return if there.len() == 1 { Step::Remove(broken.id, None) } else { Step::Discard(broken.id) };
     }
+    if let Some(stuck) = seen.iter().find(|volume| volume.name == wanted.name && is_stuck(volume)) {
+        return without_own(attempt, &there, unremovable(stuck));
+    }
     if let Some(step) = incompatible(wanted, attempt, &there, now) {
         return step;
     }
@@ -84,6 +87,20 @@ pub fn plan(wanted: &Wanted, attempt: &Attempt, seen: &[Volume], now: SystemTime
 
 fn is_going(volume: &Volume) -> bool {
     matches!(volume.status, Status::Deleting | Status::ErrorDeleting)
+}
+
+/// A volume that nobody was promised and that Cinder couldn't delete. Each further try could leave one more.
+fn is_stuck(volume: &Volume) -> bool {
+    volume.status == Status::ErrorDeleting && is_unpromised(volume)
+}
+
+fn unremovable(volume: &Volume) -> Error {
+    let why = format!(
+        "volume {} of that name couldn't be made and can't be removed (status error_deleting): an administrator must delete it \
+         (openstack volume delete --force), then this goes on by itself",
+        volume.id
+    );
+    Error::new(Condition::Unsettled, why)
 }
 
 fn absent(attempt: &Attempt) -> Step {
@@ -225,6 +242,18 @@ mod tests {
         assert_eq!(decided(&ours(Posted::No), &going), Step::Create);
         let other = Volume { name: "PVC-1".to_owned(), ..volume(Status::Available) };
         assert_eq!(decided(&ours(Posted::No), &[other]), Step::Create);
+    }
+
+    #[test]
+    fn a_volume_that_cannot_be_removed_is_not_followed_by_another() {
+        let stuck = volume(Status::ErrorDeleting).made_by("ours");
+        assert_eq!(
+            refusal(&decided(&ours(Posted::No), std::slice::from_ref(&stuck))),
+            Some(Condition::Unsettled)
+        );
+        let own = volume(Status::Available).with_id(2).made_by("another");
+        let seen = [stuck, own];
+        assert_eq!(decided(&ours(Posted::As(id(2))), &seen), Step::Discard(id(2)));
     }
 
     #[test]

@@ -1,0 +1,55 @@
+//! Names whose POST had no clear answer: a volume of that name may still appear.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// A request that a proxy or a queue still holds after so long is dead.
+const DOUBTFUL_FOR: Duration = Duration::from_secs(600);
+
+/// What this process remembers of its own calls. Another process' are found by name, once the lists show them.
+#[derive(Clone, Debug, Default)]
+pub struct Doubts {
+    since: Arc<Mutex<HashMap<String, Instant>>>,
+}
+
+impl Doubts {
+    pub fn raise(&self, name: &str) {
+        self.lock().insert(name.to_owned(), Instant::now());
+    }
+
+    /// The name has a volume, or is free for certain.
+    pub fn settle(&self, name: &str) {
+        self.lock().remove(name);
+    }
+
+    pub fn are_there(&self, name: &str) -> bool {
+        let mut since = self.lock();
+        since.retain(|_, since| since.elapsed() < DOUBTFUL_FOR);
+        since.contains_key(name)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Instant>> {
+        self.since.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pace;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_doubt_ends_when_it_is_settled_or_old() {
+        let doubts = Doubts::default();
+        doubts.raise("a");
+        doubts.raise("b");
+        assert!(doubts.are_there("a") && !doubts.are_there("c"));
+        doubts.settle("a");
+        assert!(!doubts.are_there("a") && doubts.are_there("b"));
+        pace::sleep(DOUBTFUL_FOR).await;
+        assert!(!doubts.are_there("b"));
+    }
+}
