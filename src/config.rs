@@ -168,7 +168,8 @@ fn load(reads: &Reads, request: &Request) -> Result<Config> {
             request,
             ignore_volume_microversion: conf.block_storage.ignore_volume_microversion,
         };
-        clouds.insert(name.clone(), cloud.options(reads, settings, &mut warnings)?);
+        let options = cloud.options(reads, settings, &mut warnings);
+        clouds.insert(name.clone(), options.map_err(|error| beside(error, &warnings))?);
     }
     Ok(Config {
         clouds,
@@ -179,6 +180,12 @@ fn load(reads: &Reads, request: &Request) -> Result<Config> {
         files: Vec::new(),
         fingerprint: Fingerprint::default(),
     })
+}
+
+/// What is missing may be there, misspelt: no one would read the warnings of a process that has ended.
+fn beside(error: Error, warnings: &[Warning]) -> Error {
+    let told = warnings.iter().fold(error.message, |told, warning| format!("{told}; {warning}"));
+    Error { message: told, ..error }
 }
 
 fn no_section(name: &str, request: &Request, known: &[String]) -> Error {

@@ -14,6 +14,7 @@ use cinder_csi::csi::proto::volume_capability::access_mode::Mode;
 use cinder_csi::csi::proto::volume_capability::{AccessMode, AccessType, BlockVolume, MountVolume};
 use cinder_csi::csi::proto::*;
 use cinder_csi::sandbox::Settings;
+use cinder_csi::volume::Wanted;
 use driver::Driver;
 use tonic::{Code, Status};
 
@@ -212,9 +213,11 @@ async fn the_other_controller_calls_name_the_bad_field() {
         let request = ControllerExpandVolumeRequest { capacity_range: Some(range), ..expand() };
         stand.refused(controller.controller_expand_volume(request).await, what, code, field);
     }
-    let request = ControllerExpandVolumeRequest { capacity_range: None, ..expand() };
-    let answer = controller.controller_expand_volume(request).await;
-    stand.refused(answer, "no range", invalid, "capacity_range");
+    for capacity_range in [None, Some(CapacityRange::default())] {
+        let request = ControllerExpandVolumeRequest { capacity_range, ..expand() };
+        let answer = controller.controller_expand_volume(request).await;
+        stand.refused(answer, "no range", invalid, "capacity_range");
+    }
     let answer = controller.list_volumes(ListVolumesRequest { max_entries: -1, ..Default::default() }).await;
     stand.refused(answer, "a negative page", invalid, "max_entries");
     let starting_token = "none of ours".to_owned();
@@ -392,6 +395,32 @@ async fn a_node_that_is_no_server_is_said_to_be_none() {
         assert_eq!(status.code(), Code::NotFound, "{}", status.message());
         let message = status.message();
         assert!(message.contains("server") && message.contains(node_id), "{message}");
+    }
+}
+
+#[tokio::test]
+async fn a_volume_that_is_larger_than_the_limit_is_out_of_range() {
+    let stand = Stand::new().await;
+    let wanted = Wanted { size: 3, ..bed::wanted("pvc-1") };
+    let volume_id = stand.bed.volumes.ensure_created(&wanted).await.unwrap().id.to_string();
+    stand.bed.calls();
+    for (required, limit, expected) in
+        [(1, 2, None), (0, 2, None), (0, 3, Some(3)), (2, 5, Some(3)), (3, 3, Some(3)), (0, 5, Some(3))]
+    {
+        let range = CapacityRange { required_bytes: required * GIB, limit_bytes: limit * GIB };
+        let volume_id = volume_id.clone();
+        let request = ControllerExpandVolumeRequest { volume_id, capacity_range: Some(range), ..expand() };
+        let answer = stand.driver.controller().controller_expand_volume(request).await;
+        let calls = stand.bed.calls();
+        assert!(calls.iter().all(|call| call.method == http::Method::GET), "{range:?}:\n{}", printed(&calls));
+        match (answer, expected) {
+            (Ok(answer), Some(gib)) => assert_eq!(answer.into_inner().capacity_bytes, gib * GIB, "{range:?}"),
+            (Err(status), None) => {
+                assert_eq!(status.code(), Code::OutOfRange, "{range:?}: {status}");
+                assert!(status.message().contains("capacity_range.limit_bytes"), "{range:?}: {status}");
+            }
+            (answer, _) => panic!("{range:?}: {answer:?}"),
+        }
     }
 }
 

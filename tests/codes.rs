@@ -162,6 +162,8 @@ async fn a_refusal_has_the_code_that_says_what_to_do() {
         (Rpc::Publish, 400, FailedPrecondition),
         (Rpc::Publish, 401, Unauthenticated),
         (Rpc::Publish, 403, PermissionDenied),
+        // The server and the volume are both there: whatever Nova missed, it says nothing for good.
+        (Rpc::Publish, 404, Aborted),
         (Rpc::Publish, 409, FailedPrecondition),
         (Rpc::Expand, 400, FailedPrecondition),
         (Rpc::Expand, 401, Unauthenticated),

@@ -165,6 +165,16 @@ fn a_missing_or_contradictory_credential_says_what_to_do() {
 }
 
 #[test]
+fn a_misspelt_key_is_told_with_the_error_that_it_leads_to() {
+    let error = refusal(&format!("{BASE}usernam=u\npassword={CANARY}\ntenant-id=t\ndomain-name=D"));
+    assert_eq!(
+        error,
+        "/etc/config/cloud.conf: \"username\" is missing in [Global]: or user-id: the password needs a user; \
+         /etc/config/cloud.conf:3: unknown key \"usernam\" in [Global] is ignored; did you mean \"username\"?"
+    );
+}
+
+#[test]
 fn syntax_and_type_errors_name_file_and_line() {
     let table = [
         ("[Global", ":1: expected ']'"),

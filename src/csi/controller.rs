@@ -208,6 +208,7 @@ impl controller_server::Controller for Controller {
         let id = id.ok_or_else(|| status::unknown("volume", &request.volume_id))?;
         let _claim = self.locks.claim(format!("volume {id}"))?;
         let volume = cloud.ensure_expanded(id, size.required).await?;
+        size.admits(volume.size)?;
         // The guest's device grows after Cinder answers, so the node has to look in every case.
         Ok(Response::new(ControllerExpandVolumeResponse {
             capacity_bytes: reply::bytes(volume.size),

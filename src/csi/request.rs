@@ -93,7 +93,9 @@ pub fn max_entries(value: i32) -> Result<Option<u32>, Status> {
 
 /// A capacity range that is required to be there.
 pub fn capacity(range: Option<CapacityRange>) -> Result<CapacityRange, Status> {
-    range.ok_or_else(|| invalid("capacity_range", "is required"))
+    // https://github.com/container-storage-interface/spec/blob/v1.13.0/spec.md#controllerexpandvolume
+    let given = range.filter(|range| *range != CapacityRange::default());
+    given.ok_or_else(|| invalid("capacity_range", "is required, with required_bytes or limit_bytes"))
 }
 
 #[cfg(test)]

@@ -116,8 +116,20 @@ impl Volumes {
                     "server {server} is unknown to Nova in this project: the node id must be its Nova server's id"
                 ),
             ),
-            Ok(Some(_)) => not_found(id),
+            Ok(Some(_)) => self.contradicted(id, error).await,
             Err(error) => Error::reading(&error),
+        }
+    }
+
+    /// Nova didn't find something, and the server is there.
+    async fn contradicted(&self, id: VolumeId, error: &openstack::Error) -> Error {
+        match self.observe(id).await {
+            Ok(None) => not_found(id),
+            Ok(Some(_)) => Error::new(
+                Condition::Unsettled,
+                format!("{error}; the server and the volume both exist, so that the next call may succeed"),
+            ),
+            Err(error) => error,
         }
     }
 }

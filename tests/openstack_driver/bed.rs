@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::Duration;
 
+use cinder_csi::config::{self, Config};
 use cinder_csi::csi::proto::controller_client::ControllerClient;
 use cinder_csi::csi::proto::node_client::NodeClient;
 use cinder_csi::csi::proto::volume_capability::access_mode::Mode;
 use cinder_csi::csi::proto::volume_capability::{AccessMode, AccessType, MountVolume};
 use cinder_csi::csi::proto::*;
+use cinder_csi::openstack::{self, Cloud};
 use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
 use tokio::sync::{Mutex, MutexGuard};
@@ -67,6 +69,15 @@ impl Lab {
     /// A driver of both roles for this node of the lab.
     pub async fn driver(&self, node: &str) -> Driver {
         self.driver_of("cloud.conf", node).await
+    }
+
+    /// The cloud as the driver's own project sees it.
+    pub fn view(&self) -> Cloud {
+        let request =
+            config::Request { files: vec![self.directory.join("cloud.conf")], ..Default::default() };
+        let mut config = Config::load(&config::System, &request).unwrap();
+        let options = config.clouds.remove("").unwrap();
+        Cloud::new(openstack::http::client(&options.tls, &config.proxy).unwrap(), options)
     }
 
     pub async fn driver_of(&self, cloud_conf: &str, node: &str) -> Driver {

@@ -18,6 +18,19 @@ pub struct Size {
     pub limit: Option<u64>,
 }
 
+impl Size {
+    /// Whether a volume that has `gib` is within the limit: Cinder can't shrink one.
+    pub fn admits(&self, gib: u64) -> Result<(), Status> {
+        match self.limit {
+            Some(limit) if gib > limit => Err(out_of_range(
+                "capacity_range.limit_bytes",
+                format!("the volume has {gib} GiB already, and the limit allows {limit}"),
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
 pub fn size(range: Option<CapacityRange>) -> Result<Size, Status> {
     let range = range.unwrap_or_default();
     let required = bytes("capacity_range.required_bytes", range.required_bytes)?;

@@ -3,10 +3,12 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use http::Method;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tower::{ServiceExt, service_fn};
 
+use super::super::Service;
 use super::super::request::Request;
 use super::Calls;
 use crate::pace;
@@ -18,7 +20,7 @@ pub struct Limits {
     pub per_second: u32,
     /// How many may come at once after a quiet time.
     pub burst: u32,
-    /// Reads, and mutations, under way at a time.
+    /// Reads, attaches, and other mutations, under way at a time.
     pub concurrent: usize,
 }
 
@@ -33,8 +35,9 @@ impl Default for Limits {
 pub(in crate::openstack) struct Limit {
     bucket: Arc<Mutex<Bucket>>,
     reads: Arc<Semaphore>,
-    /// Apart from the reads: attaches to a dead compute host block for a minute each, and must not keep anyone from
-    /// looking.
+    /// Apart from all others: Nova asks the compute host for a device's name before it answers, so that an attach to a
+    /// dead one blocks for a minute (`reserve_block_device_name` in nova/compute/rpcapi.py). No other call does.
+    attaches: Arc<Semaphore>,
     mutations: Arc<Semaphore>,
 }
 
@@ -51,6 +54,7 @@ impl Limit {
         Self {
             bucket: Arc::new(Mutex::new(bucket)),
             reads: Arc::new(Semaphore::new(limits.concurrent)),
+            attaches: Arc::new(Semaphore::new(limits.concurrent)),
             mutations: Arc::new(Semaphore::new(limits.concurrent)),
         }
     }
@@ -59,9 +63,8 @@ impl Limit {
         service_fn(move |request: Request| {
             let (inner, limit) = (inner.clone(), self.clone());
             async move {
-                let slots = if request.method.is_safe() { limit.reads } else { limit.mutations };
                 // The semaphore is never closed.
-                let _slot = slots.acquire().await;
+                let _slot = limit.slots(&request).acquire().await;
                 let wait = limit.bucket.lock().unwrap_or_else(PoisonError::into_inner).take();
                 if !wait.is_zero() {
                     pace::sleep(wait).await;
@@ -69,6 +72,14 @@ impl Limit {
                 inner.oneshot(request).await
             }
         })
+    }
+
+    fn slots(&self, request: &Request) -> &Semaphore {
+        match request.method {
+            ref method if method.is_safe() => &self.reads,
+            Method::POST if request.service == Service::Nova => &self.attaches,
+            _ => &self.mutations,
+        }
     }
 }
 
@@ -117,9 +128,12 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn attaches_that_block_do_not_keep_anyone_from_looking() {
+    async fn attaches_that_block_keep_no_one_from_looking_detaching_or_deleting() {
         let recorded = Recorded::default();
         recorded.on(VOLUME, [volume("available")]);
+        recorded.on(&format!("DELETE {}", VOLUME.trim_start_matches("GET ")), [Reply::new(202, "")]);
+        recorded
+            .on(&format!("DELETE {}/{VOLUME_ID}", ATTACH.trim_start_matches("POST ")), [Reply::new(202, "")]);
         recorded.on(ATTACH, [Reply::new(500, "").after(Duration::from_secs(60))]);
         let cloud = Cloud::limited(recorded.http(), options(), Limits { concurrent: 2, ..Limits::default() });
         let (server, id) = (SERVER_ID.parse().unwrap(), VOLUME_ID.parse().unwrap());
@@ -127,6 +141,8 @@ mod tests {
         let look = async {
             pace::sleep(Duration::from_secs(1)).await;
             show(&cloud).await;
+            cloud.nova.detach_volume(server, id).await.unwrap();
+            cloud.cinder.delete_volume(id).await.unwrap();
             Instant::now()
         };
         let start = Instant::now();

@@ -1,0 +1,249 @@
+//! The driver's own binary: its exit code, its roles, and a cloud that comes late or changes its password.
+
+#![cfg(feature = "sandbox")]
+#![allow(clippy::disallowed_methods, reason = "it runs the binary as a user does")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic")]
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use cinder_csi::csi::proto::controller_client::ControllerClient;
+use cinder_csi::csi::proto::identity_client::IdentityClient;
+use cinder_csi::csi::proto::node_client::NodeClient;
+use cinder_csi::csi::proto::volume_capability::access_mode::Mode;
+use cinder_csi::csi::proto::volume_capability::{AccessMode, AccessType, BlockVolume};
+use cinder_csi::csi::proto::*;
+use cinder_csi::pace;
+use cinder_csi::sandbox::{Settings, SimulatedCloud};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Request, Status};
+
+/// Of the simulated cloud's user.
+const PASSWORD: &str = "labsecret";
+/// A driver looks at its files every five seconds.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+struct Bed {
+    directory: tempfile::TempDir,
+}
+
+/// A driver that doesn't outlive its test.
+struct Driver {
+    process: Child,
+    socket: PathBuf,
+    log: PathBuf,
+    channel: Channel,
+}
+
+impl Bed {
+    fn new() -> Self {
+        Self { directory: tempfile::tempdir().unwrap() }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// Puts another file in its place at once, as the kubelet does.
+    fn write_conf(&self, text: &str) {
+        fs::write(self.path("new"), text).unwrap();
+        fs::rename(self.path("new"), self.path("cloud.conf")).unwrap();
+    }
+
+    fn command(&self, flags: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cinder-csi"));
+        command.arg(format!("--endpoint=unix://{}", self.path("csi.sock").display())).args(flags);
+        command.env_clear().stdin(Stdio::null()).stdout(Stdio::piped());
+        command
+    }
+
+    async fn start(&self, flags: &[&str]) -> Driver {
+        let (socket, log) = (self.path("csi.sock"), self.path("log"));
+        let stderr = fs::File::create(&log).unwrap();
+        let mut process = self.command(flags).arg("-v=6").stderr(stderr).spawn().unwrap();
+        while !socket.exists() {
+            assert_eq!(process.try_wait().unwrap(), None, "{}", fs::read_to_string(&log).unwrap());
+            pace::sleep(Duration::from_millis(10)).await;
+        }
+        let channel = Endpoint::from_shared(format!("unix://{}", socket.display())).unwrap().connect_lazy();
+        Driver { process, socket, log, channel }
+    }
+
+    async fn start_controller(&self) -> Driver {
+        let conf = format!("--cloud-config={}", self.path("cloud.conf").display());
+        self.start(&[&conf, "--provide-node-service=false"]).await
+    }
+}
+
+impl Driver {
+    fn controller(&self) -> ControllerClient<Channel> {
+        ControllerClient::new(self.channel.clone())
+    }
+
+    fn node(&self) -> NodeClient<Channel> {
+        NodeClient::new(self.channel.clone())
+    }
+
+    async fn probe(&self) -> Option<bool> {
+        let mut identity = IdentityClient::new(self.channel.clone());
+        identity.probe(ProbeRequest {}).await.unwrap().into_inner().ready
+    }
+
+    async fn create(&self, patience: Duration) -> Result<String, Status> {
+        let capability = VolumeCapability {
+            access_mode: Some(AccessMode { mode: Mode::SingleNodeWriter as i32 }),
+            access_type: Some(AccessType::Block(BlockVolume {})),
+        };
+        let mut request = Request::new(CreateVolumeRequest {
+            name: "pvc-1".to_owned(),
+            volume_capabilities: vec![capability],
+            ..Default::default()
+        });
+        request.set_timeout(patience);
+        Ok(self.controller().create_volume(request).await?.into_inner().volume.unwrap().volume_id)
+    }
+
+    async fn logged(&self, words: &str) {
+        let end = tokio::time::Instant::now() + PATIENCE;
+        while !self.log().contains(words) {
+            assert!(tokio::time::Instant::now() < end, "no {words:?} in:\n{}", self.log());
+            pace::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap()
+    }
+
+    /// Ends it as the kubelet does.
+    fn end(mut self) -> (ExitStatus, String) {
+        kill(Pid::from_raw(self.process.id().try_into().unwrap()), Signal::SIGTERM).unwrap();
+        (self.process.wait().unwrap(), self.log())
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn conf(address: SocketAddr, password: &str) -> String {
+    format!(
+        "[Global]\nauth-url = http://{address}/identity/v3\nusername = csi\npassword = {password}\n\
+         tenant-name = k8s\ndomain-name = Default\n"
+    )
+}
+
+#[test]
+fn settings_that_cannot_be_used_end_the_process_with_64_and_say_where() {
+    let misspelt = format!("[Global]\nauth-url = http://k/v3\nusernam = u\npassword = {PASSWORD}\n");
+    let cut = format!("[Global]\npassword = \"{PASSWORD}\n");
+    let table: [(&str, &[&str]); 5] = [
+        (
+            &misspelt,
+            &["\"username\" is missing", "cloud.conf:3", "\"usernam\"", "did you mean \"username\"?"],
+        ),
+        (&cut, &["cloud.conf:2"]),
+        ("[Global]\nauth-url = keystone\n", &["cloud.conf:2", "\"auth-url\""]),
+        ("[BlockStorage]\nrescan-on-resize = maybe\n", &["cloud.conf:2", "\"rescan-on-resize\""]),
+        ("[Other]\n", &["cloud.conf: ", "[Global]"]),
+    ];
+    for (text, expected) in table {
+        let bed = Bed::new();
+        bed.write_conf(text);
+        refused(&bed, text, expected);
+    }
+    refused(&Bed::new(), "no file", &["cloud.conf: can't be read"]);
+}
+
+fn refused(bed: &Bed, what: &str, expected: &[&str]) {
+    let flag = format!("--cloud-config={}", bed.path("cloud.conf").display());
+    let output = bed.command(&[&flag]).output().unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(64), "{what}: {error}");
+    for words in expected {
+        assert!(error.contains(words), "{what}: no {words:?} in {error}");
+    }
+    assert!(!error.contains(PASSWORD) && output.stdout.is_empty(), "{what}: {error}");
+    assert!(!bed.path("csi.sock").exists(), "{what}");
+}
+
+// On several threads: the client must be able to close its connection while the driver ends.
+#[tokio::test(flavor = "multi_thread")]
+async fn keystone_may_come_after_the_driver() {
+    let bed = Bed::new();
+    // Bound and not listening: the port is ours, and connections to it are refused.
+    let port = tokio::net::TcpSocket::new_v4().unwrap();
+    port.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = port.local_addr().unwrap();
+    bed.write_conf(&conf(address, PASSWORD));
+    let driver = bed.start_controller().await;
+    assert_eq!(driver.probe().await, Some(true));
+    let status = driver.create(Duration::from_secs(2)).await.unwrap_err();
+    let pending = [Code::Unavailable, Code::Aborted, Code::DeadlineExceeded];
+    assert!(pending.contains(&status.code()), "{status}");
+    assert!(status.message().contains(&address.to_string()), "{status}");
+    drop(port);
+    let cloud = SimulatedCloud::new(Settings::default());
+    let _served = cloud.serve(address).await.unwrap();
+    driver.create(PATIENCE).await.unwrap();
+    let (status, log) = driver.end();
+    assert!(status.success() && !log.contains(PASSWORD), "{status}\n{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_changed_password_is_used_without_a_restart_and_a_broken_file_changes_nothing() {
+    let bed = Bed::new();
+    let cloud = SimulatedCloud::new(Settings::default());
+    let served = cloud.serve("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let address = SocketAddr::from(([127, 0, 0, 1], served.port()));
+    bed.write_conf(&conf(address, "canary-old"));
+    let driver = bed.start_controller().await;
+    let status = driver.create(Duration::from_secs(5)).await.unwrap_err();
+    assert!(status.message().contains("401"), "{status}");
+    bed.write_conf(&conf(address, PASSWORD));
+    driver.logged("they are used from now on").await;
+    let volume_id = driver.create(PATIENCE).await.unwrap();
+    bed.write_conf("[Global\n");
+    driver.logged("the old ones stay").await;
+    let request = DeleteVolumeRequest { volume_id, ..Default::default() };
+    driver.controller().delete_volume(request).await.unwrap();
+    assert_eq!(cloud.inventory(), [""; 0]);
+    let (status, log) = driver.end();
+    assert!(status.success(), "{status}");
+    assert!(!log.contains(PASSWORD) && !log.contains("canary-old"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_that_is_switched_off_is_not_served() {
+    let bed = Bed::new();
+    bed.write_conf(&conf("127.0.0.1:9".parse().unwrap(), PASSWORD));
+    let driver = bed.start_controller().await;
+    let request = ControllerGetCapabilitiesRequest {};
+    driver.controller().controller_get_capabilities(request).await.unwrap();
+    let status = driver.node().node_get_capabilities(NodeGetCapabilitiesRequest {}).await.unwrap_err();
+    assert_eq!(status.code(), Code::Unimplemented, "{status}");
+    ended(driver);
+
+    // The node has no settings of a cloud, and needs none.
+    let driver = bed.start(&["--provide-controller-service=false", "--node-id=node-1"]).await;
+    driver.node().node_get_capabilities(NodeGetCapabilitiesRequest {}).await.unwrap();
+    let status = driver.controller().controller_get_capabilities(request).await.unwrap_err();
+    assert_eq!(status.code(), Code::Unimplemented, "{status}");
+    assert_eq!(driver.probe().await, Some(true));
+    ended(driver);
+}
+
+fn ended(driver: Driver) {
+    let socket: &Path = &driver.socket.clone();
+    let (status, log) = driver.end();
+    assert!(status.success(), "{status}\n{log}");
+    assert!(!socket.exists(), "the socket was left");
+}
