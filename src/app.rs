@@ -11,7 +11,7 @@ use thiserror::Error;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
-use crate::cli::{self, Serve};
+use crate::cli::Serve;
 use crate::config::{self, InstanceSource, Source};
 use crate::csi::{
     Controller, ControllerSettings, Endpoint, Identity, NodeService, NodeSettings, Services, Topology,
@@ -76,7 +76,7 @@ impl Driver {
             controller,
             node: options.node.then_some(service),
         };
-        Ok(Self { endpoint: endpoint(&options.endpoint), services, node })
+        Ok(Self { endpoint: options.endpoint.clone(), services, node })
     }
 
     /// Serves CSI until `stop`, then ends what is under way.
@@ -172,12 +172,5 @@ fn node_settings(options: &Serve, settings: &config::NodeSettings, topology: Top
         },
         topology,
         attach_limit: settings.block_storage.node_volume_attach_limit.unwrap_or(ATTACH_LIMIT),
-    }
-}
-
-fn endpoint(endpoint: &cli::Endpoint) -> Endpoint {
-    match endpoint {
-        cli::Endpoint::Unix(path) => Endpoint::Unix(path.clone()),
-        cli::Endpoint::Tcp(address) => Endpoint::Tcp(address.clone()),
     }
 }

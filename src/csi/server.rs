@@ -29,6 +29,23 @@ pub enum Endpoint {
     Tcp(String),
 }
 
+impl Endpoint {
+    /// `unix://csi/csi.sock` means /csi/csi.sock, as the existing driver's manifests write it.
+    pub fn parse(url: &str) -> Result<Self, &'static str> {
+        let wrong = "is neither unix:///PATH nor tcp://HOST:PORT";
+        let (scheme, rest) = url.split_once("://").ok_or(wrong)?;
+        match scheme.to_ascii_lowercase().as_str() {
+            "unix" if !rest.trim_matches('/').is_empty() => {
+                Ok(Self::Unix(PathBuf::from(format!("/{}", rest.trim_start_matches('/')))))
+            }
+            "tcp" if rest.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok()) => {
+                Ok(Self::Tcp(rest.to_owned()))
+            }
+            _ => Err(wrong),
+        }
+    }
+}
+
 /// What is served there.
 #[derive(Clone)]
 pub struct Services {
