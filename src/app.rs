@@ -12,11 +12,11 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
 use crate::cli::Serve;
-use crate::config::{self, InstanceSource, Source};
+use crate::config::{self, Source};
 use crate::csi::{
     Controller, ControllerSettings, Endpoint, Identity, NodeService, NodeSettings, Services, Topology,
 };
-use crate::node::{self, Linux, Node, Origin, Whoami};
+use crate::node::{self, Linux, Node, Whoami};
 use crate::pace::Deadline;
 use crate::telemetry;
 use clouds::Clouds;
@@ -159,14 +159,10 @@ fn disks(options: &Serve, settings: &config::NodeSettings) -> node::Settings {
 }
 
 fn node_settings(options: &Serve, settings: &config::NodeSettings, topology: Topology) -> NodeSettings {
-    let order = settings.metadata.search_order.iter().map(|source| match source {
-        InstanceSource::ConfigDrive => Origin::ConfigDrive,
-        InstanceSource::MetadataService => Origin::MetadataService,
-    });
     NodeSettings {
         whoami: Whoami {
             server: options.node_id.clone(),
-            order: order.collect(),
+            order: settings.metadata.search_order.clone(),
             metadata_url: options.metadata_url.clone(),
             timeout: settings.metadata.request_timeout,
         },

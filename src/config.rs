@@ -19,6 +19,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::node::Origin;
 use crate::openstack::{Options, Proxy};
 use cloud_conf::{CloudConf, boolean};
 use clouds_yaml::Choice;
@@ -73,15 +74,9 @@ pub struct BlockStorage {
 /// `[Metadata]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Metadata {
-    pub search_order: Vec<InstanceSource>,
+    /// Where an instance learns who it is, in this order.
+    pub search_order: Vec<Origin>,
     pub request_timeout: Duration,
-}
-
-/// Where an instance learns who it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum InstanceSource {
-    ConfigDrive,
-    MetadataService,
 }
 
 /// Loads again what has changed.
@@ -113,7 +108,7 @@ impl NodeSettings {
 impl Default for Metadata {
     fn default() -> Self {
         Self {
-            search_order: vec![InstanceSource::ConfigDrive, InstanceSource::MetadataService],
+            search_order: vec![Origin::ConfigDrive, Origin::MetadataService],
             request_timeout: Duration::from_secs(5),
         }
     }

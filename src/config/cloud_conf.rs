@@ -14,7 +14,8 @@ use super::error::{Error, Place, Result, Warning, nearest};
 use super::gcfg::{self, Item, Variable};
 use super::settings::{Key, Setting, Settings};
 use super::source::Reads;
-use super::{BlockStorage, InstanceSource, Metadata};
+use super::{BlockStorage, Metadata};
+use crate::node::Origin;
 
 /// All files, later ones over earlier ones.
 #[derive(Debug, Default)]
@@ -216,11 +217,11 @@ fn integer(text: &str) -> Option<i64> {
     }
 }
 
-fn search_order(text: &str, place: &Place) -> Result<Vec<InstanceSource>> {
+fn search_order(text: &str, place: &Place) -> Result<Vec<Origin>> {
     text.split(',')
         .map(|word| match word.trim() {
-            "configDrive" => Ok(InstanceSource::ConfigDrive),
-            "metadataService" => Ok(InstanceSource::MetadataService),
+            "configDrive" => Ok(Origin::ConfigDrive),
+            "metadataService" => Ok(Origin::MetadataService),
             _ => {
                 let message =
                     "\"search-order\" knows \"configDrive\" and \"metadataService\", separated by a comma";
