@@ -21,11 +21,9 @@ use crate::pace::Deadline;
 use crate::telemetry;
 use clouds::Clouds;
 
-/// Kubernetes kills a pod 30 s after it asked it to end.
+/// Kubernetes kills a pod 30 s after it asked it to end:
+/// <https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-termination>.
 const DRAIN: Duration = Duration::from_secs(25);
-/// What Nova's libvirt driver can attach to one server, where the administrator sets no limit of his own
-/// (`max_disk_devices_to_attach` is unlimited by default, and the existing driver documents 256).
-const ATTACH_LIMIT: u16 = 256;
 
 /// Why the process can't serve.
 #[derive(Debug, Error)]
@@ -37,10 +35,10 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// 64 is `EX_USAGE` of sysexits.h: restarting with the same settings doesn't help.
+    /// Restarting with settings that can't be used doesn't help.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Failure::Settings(_) => 64,
+            Failure::Settings(_) => config::Error::EXIT,
             Failure::Io(_) => 1,
         }
     }
@@ -167,6 +165,6 @@ fn node_settings(options: &Serve, settings: &config::NodeSettings, topology: Top
             timeout: settings.metadata.request_timeout,
         },
         topology,
-        attach_limit: settings.block_storage.node_volume_attach_limit.unwrap_or(ATTACH_LIMIT),
+        attach_limit: settings.block_storage.node_volume_attach_limit.unwrap_or(config::ATTACH_LIMIT),
     }
 }

@@ -12,6 +12,7 @@ mod gcfg;
 mod settings;
 mod source;
 
+pub use cloud_conf::ATTACH_LIMIT;
 pub use error::{Error, Place, Result, Warning, nearest};
 pub use source::{Fingerprint, Fixed, Source, System};
 
