@@ -11,21 +11,19 @@ use thiserror::Error;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
-use crate::cli::{self, Serve};
-use crate::config::{self, InstanceSource, Source};
+use crate::cli::Serve;
+use crate::config::{self, Source};
 use crate::csi::{
     Controller, ControllerSettings, Endpoint, Identity, NodeService, NodeSettings, Services, Topology,
 };
-use crate::node::{self, Linux, Node, Origin, Whoami};
+use crate::node::{self, Linux, Node, Whoami};
 use crate::pace::Deadline;
 use crate::telemetry;
 use clouds::Clouds;
 
-/// Kubernetes kills a pod 30 s after it asked it to end.
+/// Kubernetes kills a pod 30 s after it asked it to end:
+/// <https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-termination>.
 const DRAIN: Duration = Duration::from_secs(25);
-/// What Nova's libvirt driver can attach to one server, where the administrator sets no limit of his own
-/// (`max_disk_devices_to_attach` is unlimited by default, and the existing driver documents 256).
-const ATTACH_LIMIT: u16 = 256;
 
 /// Why the process can't serve.
 #[derive(Debug, Error)]
@@ -37,10 +35,10 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// 64 is `EX_USAGE` of sysexits.h: restarting with the same settings doesn't help.
+    /// Restarting with settings that can't be used doesn't help.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Failure::Settings(_) => 64,
+            Failure::Settings(_) => config::Error::EXIT,
             Failure::Io(_) => 1,
         }
     }
@@ -76,7 +74,7 @@ impl Driver {
             controller,
             node: options.node.then_some(service),
         };
-        Ok(Self { endpoint: endpoint(&options.endpoint), services, node })
+        Ok(Self { endpoint: options.endpoint.clone(), services, node })
     }
 
     /// Serves CSI until `stop`, then ends what is under way.
@@ -159,25 +157,14 @@ fn disks(options: &Serve, settings: &config::NodeSettings) -> node::Settings {
 }
 
 fn node_settings(options: &Serve, settings: &config::NodeSettings, topology: Topology) -> NodeSettings {
-    let order = settings.metadata.search_order.iter().map(|source| match source {
-        InstanceSource::ConfigDrive => Origin::ConfigDrive,
-        InstanceSource::MetadataService => Origin::MetadataService,
-    });
     NodeSettings {
         whoami: Whoami {
             server: options.node_id.clone(),
-            order: order.collect(),
+            order: settings.metadata.search_order.clone(),
             metadata_url: options.metadata_url.clone(),
             timeout: settings.metadata.request_timeout,
         },
         topology,
-        attach_limit: settings.block_storage.node_volume_attach_limit.unwrap_or(ATTACH_LIMIT),
-    }
-}
-
-fn endpoint(endpoint: &cli::Endpoint) -> Endpoint {
-    match endpoint {
-        cli::Endpoint::Unix(path) => Endpoint::Unix(path.clone()),
-        cli::Endpoint::Tcp(address) => Endpoint::Tcp(address.clone()),
+        attach_limit: settings.block_storage.node_volume_attach_limit.unwrap_or(config::ATTACH_LIMIT),
     }
 }

@@ -17,6 +17,7 @@ use clap::error::ErrorKind;
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::config::{Error, Source};
+use crate::csi::Endpoint;
 use crate::telemetry::Format;
 
 /// A CSI driver for OpenStack Cinder: serves CSI on a socket until SIGTERM.
@@ -197,13 +198,6 @@ pub struct Serve {
     pub metadata_url: String,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Endpoint {
-    Unix(PathBuf),
-    /// HOST:PORT.
-    Tcp(String),
-}
-
 /// A text to print instead of running: help and version, or what is wrong with the flags.
 #[derive(Debug)]
 pub struct Exit {
@@ -263,7 +257,7 @@ impl ServeFlags {
             cloud_names.push(String::new());
         }
         Ok(Serve {
-            endpoint: Endpoint::parse(&endpoint)?,
+            endpoint: Endpoint::parse(&endpoint).map_err(|why| usage(&format!("--endpoint {why}")))?,
             cloud_config: self
                 .cloud_config
                 .into_iter()
@@ -308,23 +302,6 @@ impl ServeFlags {
         .filter(|(used, _)| *used)
         .map(|(_, message)| message.to_owned())
         .collect()
-    }
-}
-
-impl Endpoint {
-    /// `unix://csi/csi.sock` means /csi/csi.sock, as the existing driver's manifests write it.
-    fn parse(url: &str) -> Result<Self, Exit> {
-        let wrong = || usage("--endpoint is neither unix:///PATH nor tcp://HOST:PORT");
-        let (scheme, rest) = url.split_once("://").ok_or_else(wrong)?;
-        match scheme.to_ascii_lowercase().as_str() {
-            "unix" if !rest.trim_matches('/').is_empty() => {
-                Ok(Self::Unix(PathBuf::from(format!("/{}", rest.trim_start_matches('/')))))
-            }
-            "tcp" if rest.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok()) => {
-                Ok(Self::Tcp(rest.to_owned()))
-            }
-            _ => Err(wrong()),
-        }
     }
 }
 

@@ -12,6 +12,7 @@ mod gcfg;
 mod settings;
 mod source;
 
+pub use cloud_conf::ATTACH_LIMIT;
 pub use error::{Error, Place, Result, Warning, nearest};
 pub use source::{Fingerprint, Fixed, Source, System};
 
@@ -19,6 +20,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::node::Origin;
 use crate::openstack::{Options, Proxy};
 use cloud_conf::{CloudConf, boolean};
 use clouds_yaml::Choice;
@@ -73,15 +75,9 @@ pub struct BlockStorage {
 /// `[Metadata]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Metadata {
-    pub search_order: Vec<InstanceSource>,
+    /// Where an instance learns who it is, in this order.
+    pub search_order: Vec<Origin>,
     pub request_timeout: Duration,
-}
-
-/// Where an instance learns who it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum InstanceSource {
-    ConfigDrive,
-    MetadataService,
 }
 
 /// Loads again what has changed.
@@ -113,7 +109,7 @@ impl NodeSettings {
 impl Default for Metadata {
     fn default() -> Self {
         Self {
-            search_order: vec![InstanceSource::ConfigDrive, InstanceSource::MetadataService],
+            search_order: vec![Origin::ConfigDrive, Origin::MetadataService],
             request_timeout: Duration::from_secs(5),
         }
     }

@@ -1,17 +1,48 @@
 //! A CSI driver for OpenStack Cinder.
 //!
-//! Data flows one way: *wire → request → plan → call → wire*.
+//! Data flows one way, *wire → request → plan → call → wire*, and each arrow is one file's job.
 //!
-//! | room | does |
+//! # The way of one request
+//!
+//! ControllerPublishVolume, from the socket to the cloud and back:
+//!
+//! | file | does |
 //! |---|---|
-//! | [`csi`] | speaks gRPC: parses requests, replies, turns errors into codes |
-//! | [`volume`] | converges volumes: observe, plan, act once, observe again |
-//! | [`openstack`] | one call to Keystone, Cinder or Nova, and what can go wrong in it |
-//! | [`node`] | disks, file systems and mounts of this machine |
-//! | [`config`] | cloud.conf, clouds.yaml and the environment, typed |
-//! | [`pace`] | deadlines, backoff, the only sleep |
-//! | [`app`] | the only wiring |
-//! | [`sandbox`] | the whole driver on a simulated cloud |
+//! | `csi/server.rs`, `csi/server/rpc.rs` | the socket; the RPC's deadline, its guard against panics, its line of log and its metric |
+//! | `csi/controller.rs` | parse, claim, ensure, reply |
+//! | `csi/request.rs` and below | the message becomes a type, or INVALID_ARGUMENT |
+//! | `csi/locks.rs` | one operation at a time for one object, or ABORTED |
+//! | `volume/attach.rs` | observe, plan (pure, a table in its test), act once, observe again |
+//! | `volume/watch.rs` | waits: one poller serves every waiter of a cloud |
+//! | `openstack/nova.rs`, `openstack/cinder.rs` | one call as a value: method, path, body, microversion |
+//! | `openstack/stack.rs`, `openstack/layer/` | what every call passes: metrics, deadline, retry, limit, microversion, token |
+//! | `openstack/exchange.rs`, `openstack/http.rs` | one HTTP exchange; `openstack/answer.rs` reads what came back |
+//! | `csi/reply.rs`, `csi/status.rs` | the volume becomes a message; an error becomes a code, there and nowhere else |
+//!
+//! NodeStageVolume goes from `csi/node.rs` to `node/stage.rs`, which finds the disk (`node/device.rs`), looks at what is
+//! on it and formats it (`node/filesystem.rs`), and mounts it: every system call and command is in `node/linux.rs` and
+//! below.
+//!
+//! # Rooms
+//!
+//! | room | does | may use |
+//! |---|---|---|
+//! | [`cli`], [`app`] | the command line; the only wiring | everything |
+//! | [`csi`] | speaks gRPC: parses requests, replies, turns errors into codes | [`volume`], [`node`], [`pace`] |
+//! | [`volume`] | converges volumes | [`openstack`], [`pace`] |
+//! | [`openstack`] | one call to Keystone, Cinder or Nova, and what can go wrong in it | [`pace`] |
+//! | [`node`] | disks, file systems and mounts of this machine | [`pace`] |
+//! | [`config`] | cloud.conf, clouds.yaml and the environment, typed | option types of [`openstack`] and [`node`] |
+//! | [`pace`] | deadlines, backoff, the wall clock, the only sleep | |
+//! | [`telemetry`] | the log, the metrics, the HTTP endpoint for both and for health | |
+//! | `sandbox` | the whole driver on a simulated cloud (feature `sandbox`) | the seams, and [`app`] |
+//!
+//! `tests/layering.rs` fails on another arrow; `.clippy.toml` says which functions live in one file only, and why.
+//!
+//! # Seams
+//!
+//! Tests replace four things and nothing between them: [`openstack::Http`], one HTTP exchange; [`node::Host`], the system
+//! calls; [`config::Source`], files and environment; and time, which is tokio's clock throughout, so that a test pauses it.
 
 pub mod app;
 pub mod cli;

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use cinder_csi::cli::{self, Command, Log, Serve};
-use cinder_csi::config::{Source, System};
+use cinder_csi::config::{self, Source, System};
 use cinder_csi::{app, telemetry};
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
@@ -41,7 +41,7 @@ async fn serve(options: Serve, log: &Log, filter: Option<&str>, warnings: &[Stri
     let log = telemetry::start(log.verbosity, log.format, filter, BoxMakeWriter::new(std::io::stderr));
     let metrics = match log {
         Ok(metrics) => metrics,
-        Err(error) => return failed(&error, 64),
+        Err(error) => return failed(&error, config::Error::EXIT),
     };
     for warning in warnings {
         tracing::warn!("{warning}");

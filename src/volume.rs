@@ -17,7 +17,7 @@ mod watch;
 pub use attach::Published;
 pub use create::{Wanted, ZoneChoice};
 pub use error::{Condition, Error, Result};
-pub use list::{Listed, PageOf};
+pub use list::{Listed, Page};
 
 pub use crate::openstack::ledger::{Record, recorded};
 pub use crate::openstack::{ServerId, Volume, VolumeId};

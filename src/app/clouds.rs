@@ -10,11 +10,13 @@ use tracing::{error, info, warn};
 use super::Failure;
 use crate::config::{self, Config, Source};
 use crate::csi;
-use crate::openstack::{Cloud, Http, Options, Proxy, http};
+use crate::openstack::{Cloud, http};
 use crate::pace;
 use crate::volume::Volumes;
 
-/// The kubelet writes a changed Secret within a minute; looking costs a read of a small file.
+/// The kubelet writes a changed Secret within a minute or two
+/// (<https://kubernetes.io/docs/concepts/configuration/secret/#using-secrets-as-files-from-a-pod>); looking costs a read of a
+/// small file.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 pub struct Clouds {
@@ -26,14 +28,15 @@ pub struct Clouds {
 impl Clouds {
     /// Reads the settings and calls nobody.
     pub fn connect(source: Arc<dyn Source>, request: config::Request) -> Result<Self, Failure> {
+        // Certificates and proxies are known to be of use only once a client is made of them.
         let place = request.files.last().cloned().map(config::Place::File);
         let (watch, config) = config::Watch::start(source.as_ref(), request);
         let config = config?;
         warn_of(&config);
         let mut clouds = BTreeMap::new();
         for (name, options) in &config.clouds {
-            let http =
-                client(options, &config.proxy).map_err(|error| unusable(name, place.clone(), &error))?;
+            let http = http::client(&options.tls, &config.proxy)
+                .map_err(|error| unusable(name, place.clone(), &error))?;
             clouds.insert(name.clone(), Cloud::new(http, options.clone()));
         }
         Ok(Self { source, watch, clouds })
@@ -62,7 +65,7 @@ impl Clouds {
                 warn!(cloud = name, "the changed settings don't have this cloud: its old ones stay");
                 continue;
             };
-            match client(options, &config.proxy) {
+            match http::client(&options.tls, &config.proxy) {
                 Ok(http) => {
                     cloud.replace(http, options.clone());
                     info!(cloud = name, "the settings have changed: they are used from now on");
@@ -75,11 +78,6 @@ impl Clouds {
     }
 }
 
-fn client(options: &Options, proxy: &Proxy) -> io::Result<Http> {
-    http::client(&options.tls, proxy)
-}
-
-/// Certificates and proxies are known to be of use only once a client is made of them.
 fn unusable(cloud: &str, place: Option<config::Place>, error: &io::Error) -> config::Error {
     let whose = if cloud.is_empty() { String::new() } else { format!("cloud \"{cloud}\": ") };
     config::Error { place, message: format!("{whose}{error}") }

@@ -14,7 +14,8 @@ use super::error::{Error, Place, Result, Warning, nearest};
 use super::gcfg::{self, Item, Variable};
 use super::settings::{Key, Setting, Settings};
 use super::source::Reads;
-use super::{BlockStorage, InstanceSource, Metadata};
+use super::{BlockStorage, Metadata};
+use crate::node::Origin;
 
 /// All files, later ones over earlier ones.
 #[derive(Debug, Default)]
@@ -39,8 +40,11 @@ const OBSOLETE_KEYS: [&str; 2] = ["bs-version", "trust-device-path"];
 
 const METADATA_KEYS: [&str; 2] = ["search-order", "request-timeout"];
 
-/// The most that the existing driver reports, whatever is asked for.
-const ATTACH_LIMIT: i64 = 256;
+/// What the existing driver reports where no limit is set, and the most that it does
+/// (<https://github.com/kubernetes/cloud-provider-openstack/blob/master/docs/cinder-csi-plugin/using-cinder-csi-plugin.md>).
+/// Nova by default has no limit of its own:
+/// <https://docs.openstack.org/nova/latest/configuration/config.html#compute.max_disk_devices_to_attach>.
+pub const ATTACH_LIMIT: u16 = 256;
 
 impl CloudConf {
     /// Reads `files`; those that aren't there are skipped where `optional`.
@@ -169,14 +173,14 @@ impl CloudConf {
         let wrong =
             || Error::at(place, format!("\"{key}\" is not a whole number between 1 and {ATTACH_LIMIT}"));
         let limit = value.and_then(integer).ok_or_else(wrong)?;
-        if !(1..=ATTACH_LIMIT).contains(&limit) {
+        let limit = u16::try_from(limit).ok().filter(|limit| (1..=ATTACH_LIMIT).contains(limit));
+        if limit.is_none() {
             self.warn(
                 place,
                 format!("\"{key}\" is not between 1 and {ATTACH_LIMIT}: the limit is {ATTACH_LIMIT}"),
             );
-            return Ok(None);
         }
-        Ok(u16::try_from(limit).ok())
+        Ok(limit)
     }
 
     /// A line without '=' that is like no key may be the rest of a secret that was broken in two: it isn't shown.
@@ -216,11 +220,11 @@ fn integer(text: &str) -> Option<i64> {
     }
 }
 
-fn search_order(text: &str, place: &Place) -> Result<Vec<InstanceSource>> {
+fn search_order(text: &str, place: &Place) -> Result<Vec<Origin>> {
     text.split(',')
         .map(|word| match word.trim() {
-            "configDrive" => Ok(InstanceSource::ConfigDrive),
-            "metadataService" => Ok(InstanceSource::MetadataService),
+            "configDrive" => Ok(Origin::ConfigDrive),
+            "metadataService" => Ok(Origin::MetadataService),
             _ => {
                 let message =
                     "\"search-order\" knows \"configDrive\" and \"metadataService\", separated by a comma";

@@ -29,7 +29,8 @@ pub struct Warning {
 }
 
 impl Error {
-    /// `EX_USAGE` of sysexits.h: the exit code of a process that can't use its settings.
+    /// The exit code of a process that can't use its settings: `EX_USAGE` of
+    /// [sysexits.h](https://man7.org/linux/man-pages/man3/sysexits.h.3head.html).
     pub const EXIT: u8 = 64;
 
     pub(super) fn at(place: &Place, message: impl Into<String>) -> Self {

@@ -239,7 +239,7 @@ fn block_storage_and_metadata_are_typed() {
             ignore_volume_microversion: false,
         }
     );
-    let search_order = vec![InstanceSource::MetadataService, InstanceSource::ConfigDrive];
+    let search_order = vec![Origin::MetadataService, Origin::ConfigDrive];
     assert_eq!(node.metadata, Metadata { search_order, request_timeout: Duration::from_secs(90) });
     for (text, expected) in [("0", None), ("-1", None), ("1", Some(1)), ("256", Some(256)), ("257", None)] {
         let text = format!("[BlockStorage]\nnode-volume-attach-limit={text}");

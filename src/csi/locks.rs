@@ -1,4 +1,5 @@
-//! One operation at a time for one object. A second one is told so at once: the orchestrator calls again.
+//! One operation at a time for one object. A second one is told so at once, and the orchestrator calls again: ABORTED of
+//! <https://github.com/container-storage-interface/spec/blob/v1.13.0/spec.md#error-scheme>.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -19,6 +19,8 @@ use crate::csi::proto::CapacityRange;
 const LONGEST_TEXT: usize = 128;
 /// A path's, by Linux: PATH_MAX.
 const LONGEST_PATH: usize = 4096;
+/// A StorageClass parameter of the existing driver's, which reaches the node in the volume's context under the same name.
+const MKFS_OPTIONS: &str = "mkfs-options";
 
 /// A required text within the specification's limits.
 pub fn text<'a>(field: &str, value: &'a str) -> Result<&'a str, Status> {

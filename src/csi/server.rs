@@ -2,6 +2,7 @@
 
 mod rpc;
 
+use std::fmt::Display;
 use std::future::Future;
 use std::io;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
@@ -37,6 +38,23 @@ pub struct Services {
     pub node: Option<NodeService>,
 }
 
+impl Endpoint {
+    /// `unix://csi/csi.sock` means /csi/csi.sock, as the existing driver's manifests write it.
+    pub fn parse(url: &str) -> Result<Self, &'static str> {
+        let wrong = "is neither unix:///PATH nor tcp://HOST:PORT";
+        let (scheme, rest) = url.split_once("://").ok_or(wrong)?;
+        match scheme.to_ascii_lowercase().as_str() {
+            "unix" if !rest.trim_matches('/').is_empty() => {
+                Ok(Self::Unix(PathBuf::from(format!("/{}", rest.trim_start_matches('/')))))
+            }
+            "tcp" if rest.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok()) => {
+                Ok(Self::Tcp(rest.to_owned()))
+            }
+            _ => Err(wrong),
+        }
+    }
+}
+
 /// Serves until `stop`, then until the RPCs under way have ended.
 pub async fn serve(
     endpoint: &Endpoint,
@@ -45,12 +63,13 @@ pub async fn serve(
 ) -> io::Result<()> {
     let served = match endpoint {
         Endpoint::Unix(path) => {
-            let listener = UnixListenerStream::new(bind(path)?);
+            let listener = bind(path).map_err(|error| unusable(&path.display(), error))?;
+            let listener = UnixListenerStream::new(listener);
             serve_connections(listener, services, stop).await
         }
         Endpoint::Tcp(address) => {
-            let listener = TcpListenerStream::new(TcpListener::bind(address).await?);
-            serve_connections(listener, services, stop).await
+            let listener = TcpListener::bind(address).await.map_err(|error| unusable(address, error))?;
+            serve_connections(TcpListenerStream::new(listener), services, stop).await
         }
     };
     if let Endpoint::Unix(path) = endpoint {
@@ -92,9 +111,13 @@ fn remove_socket(path: &Path) -> io::Result<()> {
         Ok(found) if found.file_type().is_socket() => std::fs::remove_file(path),
         Ok(_) => Err(io::Error::new(
             io::ErrorKind::AlreadyExists,
-            format!("{} is there and is no socket", path.display()),
+            format!("{} is no socket; remove it, or name another path", path.display()),
         )),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error),
     }
+}
+
+fn unusable(place: &dyn Display, error: io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("--endpoint: can't listen on {place}: {error}"))
 }

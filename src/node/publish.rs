@@ -86,7 +86,7 @@ pub(super) async fn unpublish(host: Arc<dyn Host>, target: PathBuf) -> Result<()
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => {
             let cause = "nothing is mounted there, but it holds data of this node's own disk";
-            Err(Error::precondition(target.display(), cause).next("move them away, then ask again"))
+            Err(Error::precondition(target.display(), cause).next("move it away, then ask again"))
         }
         removed => removed.on(target.display(), "remove it"),
     }

@@ -54,6 +54,11 @@ enum Plan {
     Use,
 }
 
+/// A flag, or a superblock, that the file system doesn't take: <https://man7.org/linux/man-pages/man2/mount.2.html>.
+const EINVAL: i32 = 22;
+/// A file system that the kernel doesn't know.
+const ENODEV: i32 = 19;
+
 /// What is asked of a file system volume.
 struct Ask<'a> {
     volume: &'a str,
@@ -199,8 +204,8 @@ async fn mount(host: &dyn Host, call: MountCall) -> Result<()> {
     let object = format!("{} at {}", call.source.display(), call.target.display());
     host.mount(call).await.map_err(|error| {
         let next = match error.raw_os_error() {
-            Some(22) => "a mount flag that this file system doesn't know, or a damaged file system: the kernel log tells",
-            Some(19) => "load the kernel module of this file system",
+            Some(EINVAL) => "a mount flag that this file system doesn't know, or a damaged file system: the kernel log tells",
+            Some(ENODEV) => "load the kernel module of this file system",
             _ => "see this node's kernel log",
         };
         Error::internal(object, format!("can't mount it: {error}")).next(next)

@@ -6,6 +6,11 @@ use std::str::FromStr;
 use serde::Deserialize;
 use uuid::Uuid;
 
+/// A text that isn't an id as OpenStack writes one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("it isn't a lower-case UUID with hyphens")]
+pub struct NotAnId;
+
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -20,15 +25,12 @@ macro_rules! id {
         }
 
         impl FromStr for $name {
-            type Err = uuid::Error;
+            type Err = NotAnId;
 
             /// Takes the hyphenated form only: other spellings of one UUID would be other names for one lock.
             fn from_str(text: &str) -> Result<Self, Self::Err> {
-                match Uuid::try_parse(text) {
-                    Ok(id) if id.hyphenated().to_string() == text => Ok(Self(id)),
-                    Ok(_) => Uuid::try_parse("not hyphenated").map(Self),
-                    Err(error) => Err(error),
-                }
+                let id = Uuid::try_parse(text).map_err(|_| NotAnId)?;
+                if id.hyphenated().to_string() == text { Ok(Self(id)) } else { Err(NotAnId) }
             }
         }
 

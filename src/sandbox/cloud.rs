@@ -91,11 +91,6 @@ impl SimulatedCloud {
         self.inner.woken.notify_one();
     }
 
-    /// Every token given so far is no longer good.
-    pub fn revoke_tokens(&self) {
-        self.with_world(World::revoke_all);
-    }
-
     /// What a client may authenticate with.
     pub fn credentials(&self) -> Credentials {
         self.with_world(|world| Credentials::of(&world.identity))

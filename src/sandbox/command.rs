@@ -13,7 +13,7 @@ use super::rig::{NODES, Rig};
 use super::story::Trouble;
 use super::{LoopDevices, story, sweep};
 use crate::cli::{Log, Sandbox};
-use crate::{app, telemetry};
+use crate::{app, config, telemetry};
 
 /// Why the sandbox did not end well.
 #[derive(Debug, Error)]
@@ -31,10 +31,10 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// 64 is `EX_USAGE` of sysexits.h; 130 is what shells make of an end by SIGINT.
+    /// 130 is what shells make of an end by SIGINT.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Failure::Log(_) => 64,
+            Failure::Log(_) => config::Error::EXIT,
             Failure::Interrupted => 130,
             Failure::Io(_) | Failure::Step { .. } | Failure::LeftBehind(_) => 1,
         }

@@ -97,16 +97,18 @@ fn plan(volume: Option<&Volume>, sent: bool) -> Step {
         | Status::RestoringBackup
         | Status::Retyping
         | Status::Extending => Step::Wait,
-        Status::InUse | Status::Available => in_use(volume),
-        Status::Error
+        Status::InUse
+        | Status::Available
+        | Status::Error
         | Status::ErrorExtending
         | Status::ErrorRestoring
-        | Status::ErrorBackingUp
-        | Status::Maintenance
-        | Status::AwaitingTransfer
-        | Status::Other(_) => Step::Refuse(
+        | Status::ErrorBackingUp => in_use(volume),
+        Status::Maintenance | Status::AwaitingTransfer | Status::Other(_) => Step::Refuse(
             Condition::Precondition,
-            format!("it is in status {}, which Cinder doesn't delete", volume.status),
+            format!(
+                "it is in status {}, which Cinder doesn't delete; its owner or an administrator must end that first",
+                volume.status
+            ),
         ),
     }
 }
@@ -117,8 +119,9 @@ fn in_use(volume: &Volume) -> Step {
     Step::Refuse(
         Condition::Precondition,
         format!(
-            "it is in use by server {}; detach it first",
-            if servers.is_empty() { "(not listed yet)".to_owned() } else { servers.join(", ") }
+            "it is in use by server {} (status {}); detach it first",
+            if servers.is_empty() { "(not listed yet)".to_owned() } else { servers.join(", ") },
+            volume.status
         ),
     )
 }

@@ -11,14 +11,14 @@ pub struct Listed {
 }
 
 #[derive(Clone, Debug)]
-pub struct PageOf {
+pub struct Page {
     pub volumes: Vec<Listed>,
     pub next: Option<VolumeId>,
 }
 
 impl Volumes {
     /// The volumes after `after`, `limit` at most (Cinder's own limit where it is lower, or where `limit` is absent).
-    pub async fn page(&self, limit: Option<u32>, after: Option<VolumeId>) -> Result<PageOf> {
+    pub async fn page(&self, limit: Option<u32>, after: Option<VolumeId>) -> Result<Page> {
         let page = self.cinder.list_volumes(limit, after).await.map_err(|error| match error.kind {
             Kind::NotFound => Error::new(
                 Condition::StaleToken,
@@ -28,7 +28,7 @@ impl Volumes {
         })?;
         let volumes =
             page.volumes.into_iter().map(|volume| Listed { published: published(&volume), volume }).collect();
-        Ok(PageOf { volumes, next: page.next })
+        Ok(Page { volumes, next: page.next })
     }
 }
 

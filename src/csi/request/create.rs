@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use tonic::Status;
 
 use super::access::{self, Access};
-use super::{size, text};
+use super::{MKFS_OPTIONS, size, text};
 use crate::csi::proto::CreateVolumeRequest;
 use crate::csi::status::invalid;
 use crate::csi::topology::Topology;
@@ -14,7 +14,6 @@ use crate::volume::Wanted;
 /// StorageClass parameters, as the existing driver has them.
 const TYPE: &str = "type";
 const AVAILABILITY: &str = "availability";
-const MKFS_OPTIONS: &str = "mkfs-options";
 const APPEND_METADATA: &str = "appendVolumeMetadata";
 /// What the external-provisioner adds (`--extra-create-metadata`), kept as metadata of the volume.
 const PROVISIONERS: [&str; 3] =

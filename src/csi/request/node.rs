@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use tonic::Status;
 
 use super::access::{Access, access};
-use super::{path, place, text};
+use super::{MKFS_OPTIONS, path, place, text};
 use crate::csi::proto::volume_capability::access_mode::Mode;
 use crate::csi::proto::{NodeExpandVolumeRequest, NodePublishVolumeRequest, NodeStageVolumeRequest};
 use crate::csi::status::{self, invalid};
@@ -17,7 +17,6 @@ use crate::volume::VolumeId;
 const MADE_FROM_DATA: &str = "cinder.csi.openstack.org/resizeRequired";
 /// The kubelet's mark on inline ephemeral volumes.
 const EPHEMERAL: &str = "csi.storage.k8s.io/ephemeral";
-const MKFS_OPTIONS: &str = "mkfs-options";
 
 pub fn stage(request: &NodeStageVolumeRequest) -> Result<Stage, Status> {
     text("volume_id", &request.volume_id)?;

@@ -111,8 +111,8 @@ fn code(response: &http::Response<Body>) -> Code {
 fn finish(method: &str, response: &http::Response<Body>, took: Duration, record: &Record) {
     let code = code(response);
     let labels = [("method", method.to_owned()), ("code", format!("{code:?}"))];
-    metrics::histogram!("cinder_csi_rpc_duration_seconds", &labels).record(took.as_secs_f64());
     let seconds = took.as_secs_f64();
+    metrics::histogram!("cinder_csi_rpc_duration_seconds", &labels).record(seconds);
     let Some(status) = Status::from_header_map(response.headers()).filter(|_| code != Code::Ok) else {
         match method {
             "Probe" | "NodeGetVolumeStats" | "GetPluginInfo" => tracing::debug!(seconds, "OK"),

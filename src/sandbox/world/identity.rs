@@ -114,8 +114,4 @@ impl World {
     pub fn revoke(&mut self, token: &str) {
         self.identity.tokens.remove(token);
     }
-
-    pub fn revoke_all(&mut self) {
-        self.identity.tokens.clear();
-    }
 }
