@@ -80,8 +80,6 @@ impl Driver {
     /// Serves CSI until `stop`, then ends what is under way.
     pub async fn run(self, stop: impl Future<Output = ()>) -> io::Result<()> {
         let Self { endpoint, services, node } = self;
-        let (controller, nodes) = (services.controller.is_some(), services.node.is_some());
-        info!(?endpoint, controller, node = nodes, "serving CSI");
         let stop = stop.shared();
         let served = crate::csi::serve(&endpoint, services, stop.clone());
         drain(served, stop, &node).await

@@ -222,6 +222,19 @@ async fn a_changed_password_is_used_without_a_restart_and_a_broken_file_changes_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_second_driver_leaves_the_socket_of_the_first_alone() {
+    let bed = Bed::new();
+    let first = bed.start(&["--provide-controller-service=false"]).await;
+    let second =
+        bed.command(&["--provide-controller-service=false"]).stderr(Stdio::piped()).output().unwrap();
+    let why = String::from_utf8_lossy(&second.stderr);
+    assert_eq!(second.status.code(), Some(1), "{why}");
+    assert!(why.contains("--endpoint") && why.contains("another process serves there"), "{why}");
+    assert_eq!(first.probe().await, Some(true));
+    ended(first);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_role_that_is_switched_off_is_not_served() {
     let bed = Bed::new();
     bed.write_conf(&conf("127.0.0.1:9".parse().unwrap(), PASSWORD));

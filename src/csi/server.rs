@@ -5,7 +5,7 @@ mod rpc;
 use std::fmt::Display;
 use std::future::Future;
 use std::io;
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -14,6 +14,7 @@ use tokio_stream::Stream;
 use tokio_stream::wrappers::{TcpListenerStream, UnixListenerStream};
 use tonic::transport::Server;
 use tonic::transport::server::Connected;
+use tracing::info;
 
 pub use rpc::about;
 
@@ -61,21 +62,22 @@ pub async fn serve(
     services: Services,
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    let served = match endpoint {
+    let (controller, node) = (services.controller.is_some(), services.node.is_some());
+    let announce = || info!(?endpoint, controller, node, "serving CSI");
+    match endpoint {
         Endpoint::Unix(path) => {
-            let listener = bind(path).map_err(|error| unusable(&path.display(), error))?;
-            let listener = UnixListenerStream::new(listener);
-            serve_connections(listener, services, stop).await
+            let (listener, own) = bind(path).map_err(|error| unusable(&path.display(), error))?;
+            announce();
+            let served = serve_connections(UnixListenerStream::new(listener), services, stop).await;
+            remove_own(path, own)?;
+            served
         }
         Endpoint::Tcp(address) => {
             let listener = TcpListener::bind(address).await.map_err(|error| unusable(address, error))?;
+            announce();
             serve_connections(TcpListenerStream::new(listener), services, stop).await
         }
-    };
-    if let Endpoint::Unix(path) = endpoint {
-        remove_socket(path)?;
     }
-    served
 }
 
 /// As [`serve`], on connections from anywhere: a test's are in memory, where paused time waits for no kernel.
@@ -97,22 +99,35 @@ where
         .map_err(io::Error::other)
 }
 
-/// A socket that a killed process left behind is in the way of its successor.
-fn bind(path: &Path) -> io::Result<UnixListener> {
-    remove_socket(path)?;
+/// The listener, and the inode of its socket. A socket that a killed process left behind is in the way of its successor;
+/// one that answers is another driver's.
+fn bind(path: &Path) -> io::Result<(UnixListener, u64)> {
+    match std::fs::symlink_metadata(path) {
+        Ok(found) if found.file_type().is_socket() => {
+            if std::os::unix::net::UnixStream::connect(path).is_ok() {
+                return Err(in_the_way("another process serves there; end it, or name another path"));
+            }
+            std::fs::remove_file(path)?;
+        }
+        Ok(_) => return Err(in_the_way("it is no socket; remove it, or name another path")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
     let listener = UnixListener::bind(path)?;
     // The socket is root's: whoever can write to it can attach and format.
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
-    Ok(listener)
+    Ok((listener, std::fs::symlink_metadata(path)?.ino()))
 }
 
-fn remove_socket(path: &Path) -> io::Result<()> {
+fn in_the_way(why: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::AddrInUse, why)
+}
+
+/// Removes the socket, unless a successor has put its own there.
+fn remove_own(path: &Path, own: u64) -> io::Result<()> {
     match std::fs::symlink_metadata(path) {
-        Ok(found) if found.file_type().is_socket() => std::fs::remove_file(path),
-        Ok(_) => Err(io::Error::new(
-            io::ErrorKind::AlreadyExists,
-            format!("{} is no socket; remove it, or name another path", path.display()),
-        )),
+        Ok(found) if found.ino() == own => std::fs::remove_file(path),
+        Ok(_) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error),
     }

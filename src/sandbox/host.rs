@@ -95,7 +95,7 @@ impl Hypervisor for LoopDevices {
         if !source.exists() {
             return Ok(());
         }
-        let mut command = Command::new("cp");
+        let mut command = command("cp");
         run(command.arg("--sparse=always").arg("--reflink=auto").arg(source).arg(self.backing(target)))
             .map(drop)
     }
@@ -138,12 +138,19 @@ pub(super) fn detach(device: &Path) -> io::Result<()> {
 
 /// What a command of util-linux prints, to show it to people.
 pub(super) fn printed(program: &str, arguments: &[&str], path: &Path) -> io::Result<String> {
-    let mut command = Command::new(program);
+    let mut command = command(program);
     run(command.args(arguments).arg(path))
 }
 
+/// `su` without a dash leaves root a PATH without /sbin.
+fn command(program: &str) -> Command {
+    let mut command = Command::new(program);
+    command.env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+    command
+}
+
 fn losetup(options: &[&str], path: Option<&Path>) -> io::Result<String> {
-    let mut command = Command::new("losetup");
+    let mut command = command("losetup");
     run(command.args(options).args(path))
 }
 

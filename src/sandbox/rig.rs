@@ -3,11 +3,13 @@
 use std::fs;
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::drivers::Drivers;
 use super::place::Place;
 use super::{Latency, LoopDevices, Served, Settings, SimulatedCloud};
 use crate::cli::{self, Sandbox};
+use crate::pace::{self, Deadline};
 
 /// Dropping it leaves nothing behind; [`Rig::end`] does so in good order.
 pub(super) struct Rig {
@@ -21,6 +23,8 @@ pub(super) struct Rig {
 
 /// The servers that have a driver.
 pub(super) const NODES: [&str; 2] = ["node-1", "node-2"];
+
+const FREED_WITHIN: Duration = Duration::from_secs(2);
 
 impl Rig {
     /// The cloud, without drivers.
@@ -76,7 +80,13 @@ impl Rig {
     pub async fn end(mut self) -> io::Result<Vec<String>> {
         std::mem::take(&mut self.drivers).stop().await?;
         self.clear()?;
-        let left = self.place.in_use()?;
+        // The kernel frees a loop device a moment after its last user has let it go.
+        let deadline = Deadline::after(FREED_WITHIN);
+        let mut left = self.place.in_use()?;
+        while !left.is_empty() && !deadline.has_passed() {
+            pace::sleep(Duration::from_millis(20)).await;
+            left = self.place.in_use()?;
+        }
         self.place.remove()?;
         Ok(left)
     }

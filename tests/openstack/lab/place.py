@@ -1,4 +1,6 @@
 """Where one lab lives: its directory and its ports."""
+import glob
+import hashlib
 import json
 import os
 import random
@@ -15,6 +17,15 @@ PORTS = HTTP + ('mariadb', 'rabbitmq', 'rabbitmq_dist', 'epmd', 'memcached')
 
 HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 DRIVERS = os.path.join(HERE, 'drivers')
+
+
+def made_by():
+    """The version of the files that make a lab."""
+    digest = hashlib.sha256()
+    for path in sorted(glob.glob(HERE + '/lab/*.py') + glob.glob(HERE + '/drivers/*.py')):
+        with open(path, 'rb') as f:
+            digest.update(f.read())
+    return digest.hexdigest()
 
 
 class Place:
@@ -53,12 +64,17 @@ class Place:
         """Whether a step that is needed once was made in this state."""
         return os.path.exists(self.inside('.' + step))
 
-    def mark(self, step):
-        open(self.inside('.' + step), 'w').close()
+    def mark(self, step, text=''):
+        with open(self.inside('.' + step), 'w') as f:
+            f.write(text)
 
-    def is_half_made(self):
-        """A start that broke off: its steps aren't made to be made twice."""
-        return self.done('begun') and not self.done('cloud')
+    def is_outdated(self):
+        """A start that broke off, or a cloud filled by another version of these
+        files: its steps aren't made to be made twice."""
+        if not self.done('begun'):
+            return False
+        with open(self.inside('.begun')) as f:
+            return f.read() != made_by() or not self.done('cloud')
 
     def load_ports(self):
         try:

@@ -6,7 +6,7 @@ import urllib.error
 import urllib.request
 
 from lab import conf, fill, stop
-from lab.place import DRIVERS, IP, PASSWORD, REGION, ZONES, Place, is_free
+from lab.place import DRIVERS, IP, PASSWORD, REGION, ZONES, Place, is_free, made_by
 from lab.processes import Processes
 
 APIS = {    # name: what serves it, on how many threads
@@ -21,11 +21,11 @@ DATABASES = ('keystone', 'cinder', 'placement', 'nova_api', 'nova_cell0', 'nova_
 
 def up(fresh):
     lab = Lab(Place())
-    if fresh or lab.place.is_half_made():
+    if fresh or lab.place.is_outdated():
         stop.down(lab.place, wipe=True)
     lab.place.make()
     lab.settle_ports()
-    lab.place.mark('begun')
+    lab.place.mark('begun', made_by())
     conf.write(lab.place)
     lab.infrastructure()
     lab.databases()
