@@ -10,7 +10,7 @@ use tracing::{error, info, warn};
 use super::Failure;
 use crate::config::{self, Config, Source};
 use crate::csi;
-use crate::openstack::{Cloud, http};
+use crate::openstack::{Cloud, Tls, http};
 use crate::pace;
 use crate::volume::Volumes;
 
@@ -32,6 +32,9 @@ impl Clouds {
         let place = request.files.last().cloned().map(config::Place::File);
         let (watch, config) = config::Watch::start(source.as_ref(), request);
         let config = config?;
+        // A proxy's error is none of the file's: it is met here, where no certificate can be wrong.
+        let anyone = Tls { insecure: true, ..Tls::default() };
+        http::client(&anyone, &config.proxy).map_err(|error| unusable("", None, &error))?;
         warn_of(&config);
         let mut clouds = BTreeMap::new();
         for (name, options) in &config.clouds {
@@ -104,5 +107,18 @@ mod tests {
         assert_eq!(failure.exit_code(), 64);
         let text = failure.to_string();
         assert!(text.starts_with("/c: ca-file holds no certificate"), "{text}");
+    }
+
+    #[test]
+    fn a_proxy_that_is_none_is_an_error_of_the_environment() {
+        let source = Fixed::default()
+            .with_var("HTTPS_PROXY", "http://:x")
+            .with_file("/c", "[Global]\nauth-url=https://k/v3\ntoken=t");
+        let request = config::Request { files: vec!["/c".into()], ..config::Request::default() };
+        let failure = Clouds::connect(Arc::new(source), request).err().unwrap();
+        assert_eq!(
+            (failure.exit_code(), failure.to_string().as_str()),
+            (64, "HTTPS_PROXY is not the URL of a proxy")
+        );
     }
 }

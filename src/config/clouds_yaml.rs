@@ -135,9 +135,7 @@ impl Choice<'_> {
         if let Some(path) = asked.map(PathBuf::from) {
             match reads.read(&path) {
                 Ok(text) => return parse(&path, &text),
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(Error::unreadable(&path, &error));
-                }
+                Err(error) if !is_absent(&error) => return Err(Error::unreadable(&path, &error)),
                 Err(_) => {
                     let message = format!(
                         "{} isn't there: clouds.yaml is looked for in the usual places",
@@ -304,11 +302,16 @@ fn optional(reads: &Reads, stem: &str) -> Result<Option<File>> {
     for path in places(reads, stem) {
         match reads.read(&path) {
             Ok(text) => return parse(&path, &text).map(Some),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) if is_absent(&error) => {}
             Err(error) => return Err(Error::unreadable(&path, &error)),
         }
     }
     Ok(None)
+}
+
+/// Accounts of services have /dev/null as their HOME.
+fn is_absent(error: &std::io::Error) -> bool {
+    matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory)
 }
 
 /// Here, then the user's, then the machine's; all with `.yaml` before any with `.yml`.

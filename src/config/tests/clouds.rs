@@ -190,3 +190,21 @@ fn a_file_that_changes_between_two_clouds_is_seen_as_a_change() {
     let config = watch.poll(&source).unwrap().unwrap();
     assert_eq!(show(&config.clouds[""].credential), "token new, no scope");
 }
+
+#[test]
+fn a_home_that_is_no_directory_is_passed_over() {
+    struct Homeless(Fixed);
+    impl Source for Homeless {
+        fn var(&self, name: &str) -> Option<String> {
+            (name == "HOME").then(|| "/dev/null".to_owned())
+        }
+        fn read(&self, path: &std::path::Path) -> std::io::Result<Vec<u8>> {
+            match path.starts_with("/dev/null") {
+                true => Err(std::io::ErrorKind::NotADirectory.into()),
+                false => self.0.read(path),
+            }
+        }
+    }
+    let source = Homeless(conf("[Global]\ncloud=other").with_file("/etc/openstack/clouds.yaml", YAML));
+    assert_eq!(Config::load(&source, &request()).unwrap().clouds[""].auth_url.as_str(), "https://o/v3");
+}
