@@ -124,9 +124,6 @@ fn refused(error: &openstack::Error) -> Error {
     match error.kind {
         // 404: the type; 400: the zone, the type or the size.
         Kind::NotFound | Kind::Refused => Error::new(Condition::Invalid, error.to_string()),
-        Kind::OverLimit if error.message.contains("maximum allowed limit") => {
-            Error::new(Condition::OutOfRange, error.to_string())
-        }
         _ => Error::reading(error),
     }
 }

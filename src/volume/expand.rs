@@ -2,7 +2,7 @@
 
 use super::watch::Interest;
 use super::{Condition, Error, Result, Volume, VolumeId, Volumes, not_found};
-use crate::openstack::{self, Effect, Kind, Status};
+use crate::openstack::{Effect, Kind, Status};
 
 const REFUSALS: u32 = 2;
 
@@ -37,7 +37,7 @@ impl Volumes {
                         Ok(()) => accepted = true,
                         Err(error) if error.effect == Effect::Unknown => unclear = true,
                         Err(error) if error.kind == Kind::Refused && refusals < REFUSALS => refusals += 1,
-                        Err(error) => return Err(refused(&error)),
+                        Err(error) => return Err(Error::reading(&error)),
                     }
                 }
                 Step::Extend { .. } | Step::Wait => {}
@@ -54,17 +54,6 @@ impl Volumes {
             let looks = looks.get_or_insert_with(|| self.watch.follow(Interest::Change(id)));
             seen = looks.next().await?.ok_or_else(|| not_found(id))?;
         }
-    }
-}
-
-/// Cinder answers 413 to two different conditions: a quota, and the largest size that one volume may have
-/// (`VolumeSizeExceedsLimit` in cinder/exception.py, the only one that speaks of a "maximum allowed limit").
-fn refused(error: &openstack::Error) -> Error {
-    match error.kind {
-        Kind::OverLimit if error.message.contains("maximum allowed limit") => {
-            Error::new(Condition::OutOfRange, error.to_string())
-        }
-        _ => Error::reading(error),
     }
 }
 
