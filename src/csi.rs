@@ -1,6 +1,7 @@
 //! The CSI services: each RPC parses, claims, ensures and replies.
 
 mod capability;
+mod clouds;
 mod controller;
 mod identity;
 mod locks;
@@ -11,7 +12,8 @@ mod server;
 mod status;
 mod topology;
 
-pub use controller::{Clouds, Controller, ControllerSettings};
+pub use clouds::Clouds;
+pub use controller::{Controller, ControllerSettings};
 pub use identity::Identity;
 pub use node::{NodeService, NodeSettings};
 pub use server::{Endpoint, Services, serve, serve_connections};

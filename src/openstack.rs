@@ -22,7 +22,7 @@ mod stack;
 
 pub use cinder::{Attachment, Changes, Cinder, NewVolume, Page, Status, Volume};
 pub use error::{Effect, Error, Kind, Result, Service};
-pub use id::{NotAnId, ServerId, VolumeId};
+pub use id::{BackupId, GroupId, GroupSnapshotId, NotAnId, ServerId, SnapshotId, VolumeId};
 pub use layer::Limits;
 pub use nova::{FailedAction, Nova, Server};
 pub use options::{

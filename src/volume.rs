@@ -20,7 +20,7 @@ pub use error::{Condition, Error, Result};
 pub use list::{Listed, Page};
 
 pub use crate::openstack::ledger::{Record, recorded};
-pub use crate::openstack::{ServerId, Volume, VolumeId};
+pub use crate::openstack::{BackupId, GroupId, GroupSnapshotId, ServerId, SnapshotId, Volume, VolumeId};
 
 use crate::openstack::{Cinder, Cloud, Nova};
 use create::Doubts;

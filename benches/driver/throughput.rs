@@ -2,13 +2,14 @@
 //!
 //! Cloud, driver and caller share this machine's CPUs.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use cinder_csi::csi::{Controller, ControllerSettings, Endpoint, Identity, Services, Topology, serve};
+use cinder_csi::csi::{
+    Clouds, Controller, ControllerSettings, Endpoint, Identity, Services, Topology, serve,
+};
 use cinder_csi::openstack::{self, Proxy, Tls};
 use cinder_csi::pace;
 use cinder_csi::sandbox::Settings;
@@ -85,7 +86,7 @@ fn serve_unlimited(cloud: &Cloud, socket: &Path) -> Outcome<tokio::task::JoinHan
     let settings = ControllerSettings { cluster: "bench".to_owned(), topology: Topology::default() };
     let services = Services {
         identity: Identity { topology: false },
-        controller: Some(Controller::new(BTreeMap::from([(String::new(), volumes)]), settings)),
+        controller: Some(Controller::new(Clouds::new([(String::new(), volumes)].into()), settings)),
         node: None,
     };
     let listener = Endpoint::Unix(socket.to_owned());

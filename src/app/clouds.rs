@@ -46,7 +46,8 @@ impl Clouds {
     }
 
     pub fn volumes(&self) -> csi::Clouds {
-        self.clouds.iter().map(|(name, cloud)| (name.clone(), Volumes::new(cloud.clone()))).collect()
+        let volumes = |(name, cloud): (&String, &Cloud)| (name.clone(), Volumes::new(cloud.clone()));
+        csi::Clouds::new(self.clouds.iter().map(volumes).collect())
     }
 
     /// Goes on with new credentials when their file has changed; what can't be used is told and the old ones stay.

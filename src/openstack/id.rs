@@ -50,6 +50,22 @@ id!(
     /// A Nova server: a Kubernetes node.
     ServerId
 );
+id!(
+    /// A Cinder snapshot.
+    SnapshotId
+);
+id!(
+    /// A Cinder backup.
+    BackupId
+);
+id!(
+    /// A Cinder group of volumes.
+    GroupId
+);
+id!(
+    /// A Cinder snapshot of a group.
+    GroupSnapshotId
+);
 
 #[cfg(test)]
 mod tests {

@@ -12,9 +12,28 @@ use super::request::Request;
 
 #[derive(Deserialize)]
 struct Listing<T> {
-    #[serde(alias = "volumes", alias = "snapshots", alias = "messages")]
+    #[serde(
+        alias = "volumes",
+        alias = "snapshots",
+        alias = "backups",
+        alias = "groups",
+        alias = "group_snapshots",
+        alias = "group_types",
+        alias = "volume_types",
+        alias = "messages"
+    )]
     items: Vec<T>,
-    #[serde(default, alias = "volumes_links", alias = "snapshots_links", alias = "messages_links")]
+    #[serde(
+        default,
+        alias = "volumes_links",
+        alias = "snapshots_links",
+        alias = "backups_links",
+        alias = "groups_links",
+        alias = "group_snapshots_links",
+        alias = "group_type_links",
+        alias = "volume_type_links",
+        alias = "messages_links"
+    )]
     links: Vec<Link>,
 }
 

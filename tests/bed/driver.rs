@@ -85,7 +85,7 @@ impl Driver {
 fn services(volumes: Volumes, devices: &std::path::Path) -> Services {
     let topology = Topology { enabled: true, additional: Default::default(), ignore_volume_zone: false };
     let settings = ControllerSettings { cluster: "kubernetes".to_owned(), topology: topology.clone() };
-    let clouds = Clouds::from([(String::new(), volumes)]);
+    let clouds = Clouds::new([(String::new(), volumes)].into());
     let node = Node::new(
         Arc::new(Linux::default()),
         node::Settings { device_dir: devices.to_owned(), rescan_on_resize: false },

@@ -1,0 +1,54 @@
+//! Volumes become disks of servers, and leave them.
+
+use tonic::Status;
+
+use super::Controller;
+use crate::csi::proto::*;
+use crate::csi::request::{self, access::access};
+use crate::csi::server::about;
+use crate::csi::status;
+use crate::volume::{ServerId, VolumeId};
+
+impl Controller {
+    pub(super) async fn controller_publish_volume(
+        &self,
+        request: ControllerPublishVolumeRequest,
+    ) -> Result<ControllerPublishVolumeResponse, Status> {
+        about(&request.volume_id, &request.node_id);
+        let volume = request::id::<VolumeId>("volume_id", &request.volume_id)?;
+        let server = request::id::<ServerId>("node_id", &request.node_id)?;
+        access(request.volume_capability.as_ref())?;
+        let volume = volume.ok_or_else(|| status::unknown("volume", &request.volume_id))?;
+        let cloud = self.clouds.of_volume(&request.secrets, volume).await?;
+        let Some(server) = server else {
+            // Of the two that don't exist, the specification names the volume first.
+            cloud.get(volume).await?;
+            return Err(status::unknown("server", &request.node_id));
+        };
+        let _claim = self.locks.claim(format!("volume {volume} on server {server}"))?;
+        let published = cloud.ensure_attached(volume, server).await?;
+        let publish_context = published.context().into_iter().collect();
+        Ok(ControllerPublishVolumeResponse { publish_context })
+    }
+
+    pub(super) async fn controller_unpublish_volume(
+        &self,
+        request: ControllerUnpublishVolumeRequest,
+    ) -> Result<ControllerUnpublishVolumeResponse, Status> {
+        about(&request.volume_id, &request.node_id);
+        let volume = request::id::<VolumeId>("volume_id", &request.volume_id)?;
+        if request.node_id.is_empty() {
+            return Err(status::invalid(
+                "node_id",
+                "is required: detaching from every node at once isn't served",
+            ));
+        }
+        let server = request::id::<ServerId>("node_id", &request.node_id)?;
+        if let (Some(volume), Some(server)) = (volume, server) {
+            let cloud = self.clouds.of_volume(&request.secrets, volume).await?;
+            let _claim = self.locks.claim(format!("volume {volume} on server {server}"))?;
+            cloud.ensure_detached(volume, server).await?;
+        }
+        Ok(ControllerUnpublishVolumeResponse {})
+    }
+}
