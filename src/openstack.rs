@@ -20,7 +20,10 @@ mod recorded;
 mod request;
 mod stack;
 
-pub use cinder::{Attachment, Changes, Cinder, NewVolume, Page, Status, Volume};
+pub use cinder::{
+    Attachment, Backup, BackupStatus, Changes, Cinder, NewBackup, NewSnapshot, NewVolume, Page, Part,
+    Portion, Snapshot, SnapshotStatus, Status, Volume,
+};
 pub use error::{Effect, Error, Kind, Result, Service};
 pub use id::{BackupId, GroupId, GroupSnapshotId, NotAnId, ServerId, SnapshotId, VolumeId};
 pub use layer::Limits;
