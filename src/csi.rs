@@ -10,6 +10,8 @@ mod reply;
 mod request;
 mod server;
 mod status;
+#[allow(dead_code, reason = "the lists use it next")]
+mod token;
 mod topology;
 
 pub use clouds::Clouds;
