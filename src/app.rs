@@ -144,7 +144,14 @@ fn controller(options: &Serve, source: Arc<dyn Source>, topology: Topology) -> R
     let clouds = Clouds::connect(source, request)?;
     let volumes = clouds.volumes();
     tokio::spawn(clouds.keep_current());
-    Ok(Controller::new(volumes, ControllerSettings { cluster: options.cluster.clone(), topology }))
+    Ok(Controller::new(
+        volumes,
+        ControllerSettings {
+            cluster: options.cluster.clone(),
+            topology,
+            list_only_cluster: options.list_only_cluster,
+        },
+    ))
 }
 
 fn disks(options: &Serve, settings: &config::NodeSettings) -> node::Settings {

@@ -6,11 +6,11 @@ mod controller;
 mod identity;
 mod locks;
 mod node;
+mod pages;
 mod reply;
 mod request;
 mod server;
 mod status;
-#[allow(dead_code, reason = "the lists use it next")]
 mod token;
 mod topology;
 

@@ -13,11 +13,13 @@ mod metadata;
 #[cfg(test)]
 mod sample;
 mod watch;
+mod whereabouts;
 
 pub use attach::Published;
 pub use create::{Wanted, ZoneChoice};
 pub use error::{Condition, Error, Result};
-pub use list::{Listed, Page};
+pub use list::{Listed, Page, Position};
+pub use whereabouts::{Thing, Zones};
 
 pub use crate::openstack::ledger::{Record, recorded};
 pub use crate::openstack::{BackupId, GroupId, GroupSnapshotId, ServerId, SnapshotId, Volume, VolumeId};
@@ -58,8 +60,7 @@ impl Volumes {
 
     /// The volume now, and where it is attached.
     pub async fn show(&self, id: VolumeId) -> Result<Listed> {
-        let volume = self.get(id).await?;
-        Ok(Listed { published: list::published(&volume), volume })
+        Ok(Listed::from(&self.get(id).await?))
     }
 
     /// Cinder's latest user message about a volume, as a clause to end a sentence with.

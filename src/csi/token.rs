@@ -3,7 +3,7 @@
 //! A token says which list it is of, in which cloud that list goes on, and after which place there. To the orchestrator
 //! it is opaque: <https://github.com/container-storage-interface/spec/blob/v1.13.0/spec.md#listvolumes>.
 
-use std::fmt::{self, Display};
+use std::fmt::Display;
 use std::str::FromStr;
 
 use tonic::Status;

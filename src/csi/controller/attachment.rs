@@ -26,7 +26,10 @@ impl Controller {
             return Err(status::unknown("server", &request.node_id));
         };
         let _claim = self.locks.claim(format!("volume {volume} on server {server}"))?;
-        let published = cloud.ensure_attached(volume, server).await?;
+        let published = match cloud.ensure_attached(volume, server).await {
+            Ok(published) => published,
+            Err(error) => return Err(self.clouds.explained(cloud, volume, server, error).await),
+        };
         let publish_context = published.context().into_iter().collect();
         Ok(ControllerPublishVolumeResponse { publish_context })
     }

@@ -11,7 +11,7 @@ use crate::csi::request::create::create;
 use crate::csi::request::{self, access, size};
 use crate::csi::server::about;
 use crate::csi::{reply, status};
-use crate::volume::VolumeId;
+use crate::volume::{Thing, VolumeId};
 
 impl Controller {
     pub(super) async fn create_volume(
@@ -20,10 +20,12 @@ impl Controller {
     ) -> Result<CreateVolumeResponse, Status> {
         about(&request.name, "");
         let topology = &self.settings.topology;
-        let create = create(&request, topology, &self.settings.cluster)?;
-        let cloud = self.clouds.of_new(&request.secrets)?;
+        let mut create = create(&request, topology, &self.settings.cluster)?;
+        let wish = request::cloud::wish(&request)?;
+        let cloud = self.clouds.of_new(&wish, &mut create.wanted).await?;
         let _claim = self.locks.claim(format!("volume name {}", create.wanted.name))?;
         let volume = cloud.ensure_created(&create.wanted).await?;
+        self.clouds.remember(Thing::Volume(volume.id), cloud);
         let required = request.accessibility_requirements.as_ref();
         let volume = reply::created(&volume, create.context, topology, required);
         Ok(CreateVolumeResponse { volume: Some(volume) })
@@ -65,22 +67,6 @@ impl Controller {
                 message: String::new(),
             },
         })
-    }
-
-    pub(super) async fn list_volumes(
-        &self,
-        request: ListVolumesRequest,
-    ) -> Result<ListVolumesResponse, Status> {
-        let limit = request::max_entries(request.max_entries)?;
-        let after = match request.starting_token.as_str() {
-            "" => None,
-            token => Some(token.parse().map_err(|_| {
-                Status::aborted(format!("starting_token {token:?} is none of ours: start over"))
-            })?),
-        };
-        let page = self.clouds.of_new(&HashMap::new())?.page(limit, after).await?;
-        let next_token = page.next.map(|id| id.to_string()).unwrap_or_default();
-        Ok(ListVolumesResponse { entries: page.volumes.iter().map(reply::entry).collect(), next_token })
     }
 
     pub(super) async fn controller_get_volume(

@@ -1,0 +1,179 @@
+//! Where a new volume goes: to the cloud that is named, else to its source's, else to the one that has its zone, else to
+//! the unnamed one.
+
+use std::collections::BTreeMap;
+
+use futures_util::future::join_all;
+use tonic::Status;
+
+use super::{Clouds, listed, shown};
+use crate::csi::request::cloud::Wish;
+use crate::csi::status;
+use crate::volume::{Condition, Error, Result as Asked, Volumes, Wanted, ZoneChoice, Zones};
+
+/// What the zones say.
+#[derive(Debug, PartialEq, Eq)]
+enum Choice<'a> {
+    /// The first of these for a new volume; one that is there already may be in any of them.
+    Among(Vec<&'a str>),
+    /// It may be this one, whose zones aren't known.
+    Unread(&'a str),
+    /// Several named clouds have this zone.
+    Ambiguous(String, Vec<&'a str>),
+    Nowhere,
+}
+
+/// The zones of each cloud; `None` where they couldn't be read.
+type Known<'a> = BTreeMap<&'a str, Option<Zones>>;
+
+impl Clouds {
+    /// The one for a volume that is asked for, whose zones become those that this cloud has.
+    pub async fn of_new(&self, wish: &Wish<'_>, wanted: &mut Wanted) -> Result<&Volumes, Status> {
+        if let Some(named) = &wish.named {
+            return self.named(named);
+        }
+        if let Some(only) = self.only() {
+            return Ok(only);
+        }
+        if let Some(source) = wish.source {
+            let holder = self.find(source).await?;
+            return holder.ok_or_else(|| {
+                let all = listed(self.all().map(|(name, _)| name));
+                status::no_source(format!("none of {all} has it"))
+            });
+        }
+        let ZoneChoice::OneOf(zones) = &wanted.zone else { return self.unnamed() };
+        let (name, zones) = self.of_zones(zones, wanted).await?;
+        wanted.zone = ZoneChoice::OneOf(zones);
+        self.by_name.get(name).map_or_else(|| self.unnamed(), Ok)
+    }
+
+    fn unnamed(&self) -> Result<&Volumes, Status> {
+        self.by_name.get("").ok_or_else(|| {
+            let all = listed(self.all().map(|(name, _)| name));
+            let why = format!(
+                "nothing says which of {all} to use: name one in the StorageClass, or let its volumes have a topology"
+            );
+            status::invalid("parameters.cloud", why)
+        })
+    }
+
+    /// The cloud for these zones, and those of the zones that it has.
+    async fn of_zones(&self, zones: &[String], wanted: &Wanted) -> Result<(&str, Vec<String>), Status> {
+        let (mut known, mut failures) = self.zones(false).await;
+        if zones.iter().any(|zone| !is_known(&known, zone)) {
+            (known, failures) = self.zones(true).await;
+        }
+        let names = match choose(zones, &known) {
+            Choice::Among(names) => names,
+            choice => return Err(refusal(&choice, zones, &known, &failures)),
+        };
+        let name = self.of_candidates(&names, wanted).await?;
+        let has =
+            |zone: &&String| known.get(name).and_then(Option::as_ref).is_some_and(|known| known.has(zone));
+        Ok((name, zones.iter().filter(has).cloned().collect()))
+    }
+
+    /// An earlier call for this name may have met another order of zones: its volume is the one.
+    async fn of_candidates<'a>(&'a self, names: &[&'a str], wanted: &Wanted) -> Result<&'a str, Status> {
+        let first = names.first().copied().unwrap_or_default();
+        if names.len() < 2 {
+            return Ok(first);
+        }
+        let found = self.search(names, |cloud| cloud.has_named(&wanted.name, &wanted.cluster)).await;
+        let found = found
+            .map_err(|error| error.context(format!("look for volume {} of an earlier call", wanted.name)))?;
+        Ok(found.unwrap_or(first))
+    }
+
+    async fn zones(&self, anew: bool) -> (Known<'_>, BTreeMap<&str, Error>) {
+        let asked = self.all().map(|(name, cloud)| async move {
+            let zones: Asked<Zones> = if anew { cloud.zones_anew().await } else { cloud.zones().await };
+            (name, zones)
+        });
+        let (mut known, mut failures) = (BTreeMap::new(), BTreeMap::new());
+        for (name, zones) in join_all(asked).await {
+            match zones {
+                Ok(zones) => _ = known.insert(name, Some(zones)),
+                Err(error) => {
+                    known.insert(name, None);
+                    failures.insert(name, error);
+                }
+            }
+        }
+        (known, failures)
+    }
+}
+
+fn is_known(known: &Known<'_>, zone: &str) -> bool {
+    known.values().flatten().any(|zones| zones.has(zone))
+}
+
+fn choose<'a>(wanted: &[String], known: &Known<'a>) -> Choice<'a> {
+    let unread = known.iter().find(|(_, zones)| zones.is_none()).map(|(name, _)| *name);
+    // It comes first, and would win.
+    if unread == Some("") {
+        return Choice::Unread("");
+    }
+    let (mut among, mut ambiguous) = (Vec::new(), None);
+    for zone in wanted {
+        let have = |zones: &Option<Zones>| zones.as_ref().is_some_and(|zones| zones.has(zone));
+        let fit: Vec<_> = known.iter().filter(|(_, zones)| have(zones)).map(|(name, _)| *name).collect();
+        match (winner(&fit), unread) {
+            (Some(one), _) if among.contains(&one) => {}
+            (Some(one), _) => among.push(one),
+            (None, Some(unread)) if fit.is_empty() => return Choice::Unread(unread),
+            (None, _) if fit.is_empty() => {}
+            (None, _) => ambiguous = ambiguous.or(Some((zone.clone(), fit))),
+        }
+    }
+    match ambiguous {
+        _ if !among.is_empty() => Choice::Among(among),
+        Some((zone, several)) => Choice::Ambiguous(zone, several),
+        None => Choice::Nowhere,
+    }
+}
+
+/// Of those that have one zone: the only one, or the unnamed cloud, as it is the existing driver's where nobody names one.
+fn winner<'a>(fit: &[&'a str]) -> Option<&'a str> {
+    match fit {
+        [one] | [one @ "", ..] => Some(one),
+        _ => None,
+    }
+}
+
+fn refusal(
+    choice: &Choice<'_>,
+    wanted: &[String],
+    known: &Known<'_>,
+    failures: &BTreeMap<&str, Error>,
+) -> Status {
+    match choice {
+        Choice::Ambiguous(zone, several) => status::invalid(
+            "parameters.cloud",
+            format!(
+                "zone {zone} is in {}: name one of them in the StorageClass",
+                listed(several.iter().copied())
+            ),
+        ),
+        Choice::Unread(name) => {
+            let why = failures.get(name).map(Error::to_string).unwrap_or_default();
+            let message = format!(
+                "which cloud has zone {} can't be told while the zones of {} can't be read; a StorageClass with the parameter cloud \
+                 needs no look: {why}",
+                wanted.join(" or "),
+                shown(name)
+            );
+            Error::new(Condition::Unavailable, message).into()
+        }
+        Choice::Among(_) | Choice::Nowhere => {
+            let have = |(name, zones): (&&str, &Option<Zones>)| {
+                let zones = zones.as_ref().map(|zones| zones.names().join(", ")).unwrap_or_default();
+                format!("{} has {zones}", shown(name))
+            };
+            let have: Vec<_> = known.iter().map(have).collect();
+            let message = format!("no cloud has zone {}: {}", wanted.join(" or "), have.join("; "));
+            Error::new(Condition::Exhausted, message).into()
+        }
+    }
+}
