@@ -63,11 +63,15 @@ impl Clouds {
     }
 
     /// An error of that cloud, which is named where there are several.
-    pub fn told(&self, name: &str, error: Error) -> Status {
-        match self.only() {
-            Some(_) => error.into(),
-            None => error.context(shown(name)).into(),
+    pub fn told(&self, cloud: &Volumes, error: Error) -> Status {
+        match self.name_of(cloud) {
+            Some(name) if self.only().is_none() => error.context(shown(name)).into(),
+            _ => error.into(),
         }
+    }
+
+    fn name_of(&self, cloud: &Volumes) -> Option<&str> {
+        self.all().find(|(_, known)| std::ptr::eq(*known, cloud)).map(|(name, _)| name)
     }
 
     /// The one that somebody names.

@@ -74,11 +74,6 @@ impl<'a, P: Display + FromStr> Pages<'a, P> {
         }
     }
 
-    /// The error of the cloud that was asked last.
-    pub fn failed(&self, error: Error) -> Status {
-        self.clouds.told(self.cloud.unwrap_or_default(), error)
-    }
-
     /// The token of the page after this one; "" where this is the last.
     pub fn next_token(self) -> String {
         let token = self.cloud.map(|cloud| Token { cloud: cloud.to_owned(), after: self.after });

@@ -24,7 +24,7 @@ enum Choice<'a> {
 }
 
 /// The zones of each cloud; `None` where they couldn't be read.
-type Known<'a> = BTreeMap<&'a str, Option<Zones>>;
+type Known<'a> = BTreeMap<&'a str, Option<Vec<String>>>;
 
 impl Clouds {
     /// The one for a volume that is asked for, whose zones become those that this cloud has.
@@ -69,8 +69,9 @@ impl Clouds {
             choice => return Err(refusal(&choice, zones, &known, &failures)),
         };
         let name = self.of_candidates(&names, wanted).await?;
-        let has =
-            |zone: &&String| known.get(name).and_then(Option::as_ref).is_some_and(|known| known.has(zone));
+        let has = |zone: &&String| {
+            known.get(name).and_then(Option::as_ref).is_some_and(|known| known.contains(zone))
+        };
         Ok((name, zones.iter().filter(has).cloned().collect()))
     }
 
@@ -94,7 +95,7 @@ impl Clouds {
         let (mut known, mut failures) = (BTreeMap::new(), BTreeMap::new());
         for (name, zones) in join_all(asked).await {
             match zones {
-                Ok(zones) => _ = known.insert(name, Some(zones)),
+                Ok(zones) => _ = known.insert(name, Some(zones.names().to_vec())),
                 Err(error) => {
                     known.insert(name, None);
                     failures.insert(name, error);
@@ -105,8 +106,8 @@ impl Clouds {
     }
 }
 
-fn is_known(known: &Known<'_>, zone: &str) -> bool {
-    known.values().flatten().any(|zones| zones.has(zone))
+fn is_known(known: &Known<'_>, zone: &String) -> bool {
+    known.values().flatten().any(|zones| zones.contains(zone))
 }
 
 fn choose<'a>(wanted: &[String], known: &Known<'a>) -> Choice<'a> {
@@ -117,7 +118,7 @@ fn choose<'a>(wanted: &[String], known: &Known<'a>) -> Choice<'a> {
     }
     let (mut among, mut ambiguous) = (Vec::new(), None);
     for zone in wanted {
-        let have = |zones: &Option<Zones>| zones.as_ref().is_some_and(|zones| zones.has(zone));
+        let have = |zones: &Option<Vec<String>>| zones.as_ref().is_some_and(|zones| zones.contains(zone));
         let fit: Vec<_> = known.iter().filter(|(_, zones)| have(zones)).map(|(name, _)| *name).collect();
         match (winner(&fit), unread) {
             (Some(one), _) if among.contains(&one) => {}
@@ -167,13 +168,55 @@ fn refusal(
             Error::new(Condition::Unavailable, message).into()
         }
         Choice::Among(_) | Choice::Nowhere => {
-            let have = |(name, zones): (&&str, &Option<Zones>)| {
-                let zones = zones.as_ref().map(|zones| zones.names().join(", ")).unwrap_or_default();
+            let have = |(name, zones): (&&str, &Option<Vec<String>>)| {
+                let zones = zones.as_ref().map(|zones| zones.join(", ")).unwrap_or_default();
                 format!("{} has {zones}", shown(name))
             };
             let have: Vec<_> = known.iter().map(have).collect();
             let message = format!("no cloud has zone {}: {}", wanted.join(" or "), have.join("; "));
             Error::new(Condition::Exhausted, message).into()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `"=a,b east=c west=?"`: the unnamed cloud has a and b, and west's zones aren't known.
+    fn known(text: &'static str) -> Known<'static> {
+        let cloud = |word: &'static str| {
+            let (name, zones) = word.split_once('=').unwrap();
+            (name, (zones != "?").then(|| words(zones)))
+        };
+        text.split(' ').map(cloud).collect()
+    }
+
+    fn words(text: &str) -> Vec<String> {
+        text.split(',').map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn the_first_zone_that_decides_chooses_the_cloud() {
+        let ambiguous = |zone: &str| Choice::Ambiguous(zone.to_owned(), vec!["east", "west"]);
+        for (clouds, zones, expected) in [
+            ("east=a west=b", "a", Choice::Among(vec!["east"])),
+            ("east=a west=b", "b,a", Choice::Among(vec!["west", "east"])),
+            ("east=a,b west=c", "b,a", Choice::Among(vec!["east"])),
+            ("east=a west=b", "c", Choice::Nowhere),
+            ("east=a west=b", "c,b", Choice::Among(vec!["west"])),
+            // What is shared decides nothing, unless the unnamed cloud has a share.
+            ("east=n west=n", "n", ambiguous("n")),
+            ("east=n,a west=n", "n,a", Choice::Among(vec!["east"])),
+            ("=n east=n", "n", Choice::Among(vec![""])),
+            ("=n east=n,a", "a,n", Choice::Among(vec!["east", ""])),
+            // What isn't known decides only where it can matter.
+            ("east=a west=?", "a", Choice::Among(vec!["east"])),
+            ("east=a west=?", "a,b", Choice::Unread("west")),
+            ("east=a west=?", "b", Choice::Unread("west")),
+            ("=? east=a", "a", Choice::Unread("")),
+        ] {
+            assert_eq!(choose(&words(zones), &known(clouds)), expected, "{clouds}: {zones}");
         }
     }
 }

@@ -66,11 +66,9 @@ impl Clouds {
         server: ServerId,
         error: Error,
     ) -> Status {
-        let Some((name, _)) = self.all().find(|(_, known)| std::ptr::eq(*known, cloud)) else {
-            return error.into();
-        };
-        if error.condition != Condition::NotFound || self.only().is_some() {
-            return self.told(name, error);
+        let Some(name) = self.name_of(cloud).filter(|_| self.only().is_none()) else { return error.into() };
+        if error.condition != Condition::NotFound {
+            return self.told(cloud, error);
         }
         let others: Vec<_> = self.all().map(|(other, _)| other).filter(|other| *other != name).collect();
         let elsewhere = self.search(&others, |other| other.has(Thing::Server(server))).await;
@@ -87,7 +85,7 @@ impl Clouds {
                 ),
             )
             .into(),
-            _ => self.told(name, error),
+            _ => self.told(cloud, error),
         }
     }
 }

@@ -22,7 +22,7 @@ impl Controller {
         let cloud = self.clouds.of_volume(&request.secrets, volume).await?;
         let Some(server) = server else {
             // Of the two that don't exist, the specification names the volume first.
-            cloud.get(volume).await?;
+            cloud.get(volume).await.map_err(|error| self.clouds.told(cloud, error))?;
             return Err(status::unknown("server", &request.node_id));
         };
         let _claim = self.locks.claim(format!("volume {volume} on server {server}"))?;
@@ -50,7 +50,7 @@ impl Controller {
         if let (Some(volume), Some(server)) = (volume, server) {
             let cloud = self.clouds.of_volume(&request.secrets, volume).await?;
             let _claim = self.locks.claim(format!("volume {volume} on server {server}"))?;
-            cloud.ensure_detached(volume, server).await?;
+            cloud.ensure_detached(volume, server).await.map_err(|error| self.clouds.told(cloud, error))?;
         }
         Ok(ControllerUnpublishVolumeResponse {})
     }

@@ -18,7 +18,7 @@ impl Controller {
         let mut entries = Vec::new();
         while let Some(turn) = pages.turn() {
             let page = turn.cloud.page(cluster, Some(turn.limit), turn.after).await;
-            let page = page.map_err(|error| pages.failed(error))?;
+            let page = page.map_err(|error| self.clouds.told(turn.cloud, error))?;
             entries.extend(page.volumes.iter().map(reply::entry));
             pages.took(page.volumes.len(), page.next);
         }

@@ -24,7 +24,8 @@ impl Controller {
         let wish = request::cloud::wish(&request)?;
         let cloud = self.clouds.of_new(&wish, &mut create.wanted).await?;
         let _claim = self.locks.claim(format!("volume name {}", create.wanted.name))?;
-        let volume = cloud.ensure_created(&create.wanted).await?;
+        let volume =
+            cloud.ensure_created(&create.wanted).await.map_err(|error| self.clouds.told(cloud, error))?;
         self.clouds.remember(Thing::Volume(volume.id), cloud);
         let required = request.accessibility_requirements.as_ref();
         let volume = reply::created(&volume, create.context, topology, required);
@@ -39,7 +40,7 @@ impl Controller {
         if let Some(volume) = request::id::<VolumeId>("volume_id", &request.volume_id)? {
             let cloud = self.clouds.of_volume(&request.secrets, volume).await?;
             let _claim = self.locks.claim(format!("volume {volume}"))?;
-            cloud.ensure_deleted(volume).await?;
+            cloud.ensure_deleted(volume).await.map_err(|error| self.clouds.told(cloud, error))?;
         }
         Ok(DeleteVolumeResponse {})
     }
@@ -53,7 +54,7 @@ impl Controller {
         let judged = access::judged(&request.volume_capabilities)?;
         let id = id.ok_or_else(|| status::unknown("volume", &request.volume_id))?;
         let cloud = self.clouds.of_volume(&request.secrets, id).await?;
-        let volume = cloud.get(id).await?;
+        let volume = cloud.get(id).await.map_err(|error| self.clouds.told(cloud, error))?;
         let served = judged.and_then(|accesses| access::shared(&accesses, volume.multiattach));
         Ok(match served {
             Err(message) => ValidateVolumeCapabilitiesResponse { confirmed: None, message },
@@ -77,7 +78,7 @@ impl Controller {
         let id = request::id::<VolumeId>("volume_id", &request.volume_id)?;
         let id = id.ok_or_else(|| status::unknown("volume", &request.volume_id))?;
         let cloud = self.clouds.of_volume(&HashMap::new(), id).await?;
-        let listed = cloud.show(id).await?;
+        let listed = cloud.show(id).await.map_err(|error| self.clouds.told(cloud, error))?;
         let entry = reply::entry(&listed);
         let status = controller_get_volume_response::VolumeStatus {
             published_node_ids: entry.status.map(|status| status.published_node_ids).unwrap_or_default(),
@@ -95,7 +96,8 @@ impl Controller {
         let id = id.ok_or_else(|| status::unknown("volume", &request.volume_id))?;
         let cloud = self.clouds.of_volume(&request.secrets, id).await?;
         let _claim = self.locks.claim(format!("volume {id}"))?;
-        let volume = cloud.ensure_expanded(id, size.required).await?;
+        let volume =
+            cloud.ensure_expanded(id, size.required).await.map_err(|error| self.clouds.told(cloud, error))?;
         size.admits(volume.size)?;
         // The guest's device grows after Cinder answers, so the node has to look in every case.
         Ok(ControllerExpandVolumeResponse {

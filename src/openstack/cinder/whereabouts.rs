@@ -42,10 +42,6 @@ impl Zones {
         &self.names
     }
 
-    pub fn has(&self, zone: &str) -> bool {
-        self.names.iter().any(|name| name == zone)
-    }
-
     fn age(&self) -> Age {
         if self.when.elapsed() < KEPT { Age::Fresh } else { Age::Aging }
     }
