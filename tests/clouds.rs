@@ -13,15 +13,18 @@ mod driver;
 mod site;
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use bed::printed;
 use cinder_csi::csi::proto::volume_capability::access_mode::Mode;
 use cinder_csi::csi::proto::volume_capability::{AccessMode, AccessType, BlockVolume};
 use cinder_csi::csi::proto::*;
+use cinder_csi::pace;
 use cinder_csi::sandbox::Call;
 use driver::Driver;
-use site::{Site, driver_of};
-use tonic::{Code, Status};
+use site::{Line, Site, driver_of};
+use tokio::time::Instant;
+use tonic::{Code, Request, Status};
 
 const ZONE: &str = "topology.cinder.csi.openstack.org/zone";
 const NOBODY: &str = "11111111-2222-4333-8444-555555555555";
@@ -221,7 +224,7 @@ async fn a_second_call_with_another_order_of_zones_finds_the_first_ones_volume()
     }
     assert!(west.all().await.is_empty());
     // East may have it, and can't be asked: no second one is made.
-    east.cut(true);
+    east.set(Line::Cut);
     let driver = driver_of(&[&east, &west]);
     let status = create(&driver, wanted("pvc-1", &["b", "a"])).await.unwrap_err();
     assert_eq!(status.code(), Code::Unavailable, "{status}");
@@ -233,7 +236,7 @@ async fn a_second_call_with_another_order_of_zones_finds_the_first_ones_volume()
 async fn a_cloud_that_is_down_stops_only_its_own() {
     let (driver, east, west) = two();
     let theirs = create(&driver, wanted("pvc-west", &["b"])).await.unwrap().volume_id;
-    west.cut(true);
+    west.set(Line::Cut);
     // Of this driver, which knows the zones, and of one that has just started.
     for (driver, name) in [(driver, "pvc-1"), (driver_of(&[&east, &west]), "pvc-2")] {
         let id = create(&driver, wanted(name, &["a"])).await.unwrap().volume_id;
@@ -259,12 +262,49 @@ async fn a_cloud_that_is_down_stops_only_its_own() {
         assert_eq!(status.code(), Code::Unavailable, "{status}");
         assert!(status.message().contains("\"west\""), "{status}");
     }
-    west.cut(false);
+    west.set(Line::Up);
     delete(&driver, &theirs, HashMap::new()).await.unwrap();
     delete(&driver, NOBODY, HashMap::new()).await.unwrap();
     assert!(west.all().await.is_empty());
     let status = publish(&driver, NOBODY, east.server("a")).await.unwrap_err();
     assert_eq!(status.code(), Code::NotFound, "{status}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cloud_that_never_answers_delays_what_is_in_another_by_seconds_at_most() {
+    let (driver, east, west) = two();
+    let id = create(&driver, wanted("pvc-1", &["a"])).await.unwrap().volume_id;
+    west.set(Line::Silent);
+    let began = Instant::now();
+    create(&driver, wanted("pvc-2", &["a"])).await.unwrap();
+    expand(&driver, &id).await.unwrap();
+    assert!(began.elapsed() < Duration::from_secs(1), "its zones are known: {:?}", began.elapsed());
+    let driver = driver_of(&[&east, &west]);
+    let began = Instant::now();
+    publish(&driver, &id, east.server("a")).await.unwrap();
+    assert!(began.elapsed() < Duration::from_secs(1), "east says that it has it: {:?}", began.elapsed());
+    create(&driver, wanted("pvc-3", &["a"])).await.unwrap();
+    assert!(began.elapsed() < Duration::from_secs(7), "{:?}", began.elapsed());
+    let mut request =
+        Request::new(DeleteVolumeRequest { volume_id: NOBODY.to_owned(), ..Default::default() });
+    request.set_timeout(Duration::from_secs(10));
+    let status = driver.controller().delete_volume(request).await.unwrap_err();
+    assert_eq!(status.code(), Code::DeadlineExceeded, "{status}");
+    assert!(status.message().contains("\"west\""), "{status}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_zone_that_was_added_is_found_without_a_restart() {
+    let (driver, east, west) = two();
+    create(&driver, wanted("pvc-1", &["a"])).await.unwrap();
+    west.cloud.add_zone("c");
+    pace::sleep(Duration::from_secs(10)).await;
+    east.calls();
+    let volume = create(&driver, wanted("pvc-2", &["c"])).await.unwrap();
+    assert_eq!(volume.accessible_topology[0].segments[ZONE], "c");
+    assert_eq!(east.calls().len(), 1, "its zones are asked for again");
+    create(&driver, wanted("pvc-3", &["b"])).await.unwrap();
+    assert_eq!(east.calls().len(), 0, "and kept");
 }
 
 #[tokio::test(start_paused = true)]

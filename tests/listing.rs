@@ -19,7 +19,7 @@ use cinder_csi::pace;
 use cinder_csi::sandbox::{Quota, Settings};
 use cinder_csi::volume::Wanted;
 use driver::Driver;
-use site::{Site, driver_of};
+use site::{Line, Site, driver_of};
 use tonic::{Code, Status};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -170,7 +170,7 @@ async fn pages_go_on_from_one_cloud_to_the_next() {
 async fn a_cloud_that_cannot_be_asked_fails_the_list_and_is_named() {
     let (driver, sites) = over(["east", "west"]);
     made(&sites[0].bed(), &["a"]).await;
-    sites[1].cut(true);
+    sites[1].set(Line::Cut);
     let status = list(&driver, 0, "").await.unwrap_err();
     assert_eq!(status.code(), Code::Unavailable, "{status}");
     assert!(status.message().contains("\"west\""), "{status}");

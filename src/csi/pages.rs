@@ -8,7 +8,7 @@ use tonic::Status;
 use super::clouds::Clouds;
 use super::status;
 use super::token::Token;
-use crate::volume::{Error, Volumes};
+use crate::volume::Volumes;
 
 /// Cinder answers so many at once. A request without `max_entries` gets as many, and a token for the rest, so that no
 /// answer outgrows what the orchestrator accepts: 4 MiB by default

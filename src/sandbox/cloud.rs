@@ -91,6 +91,11 @@ impl SimulatedCloud {
         self.inner.woken.notify_one();
     }
 
+    /// Cinder has one more zone from now on.
+    pub fn add_zone(&self, zone: &str) {
+        self.with_world(|world| world.settings.zones.push(zone.to_owned()));
+    }
+
     /// What a client may authenticate with.
     pub fn credentials(&self) -> Credentials {
         self.with_world(|world| Credentials::of(&world.identity))

@@ -3,8 +3,7 @@
 #![allow(dead_code, reason = "each test crate uses its part of the bed")]
 #![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use cinder_csi::openstack::{Cloud, Http, ServerId};
@@ -15,15 +14,26 @@ use tower::ServiceExt;
 use crate::bed::{Bed, options};
 use crate::driver::Driver;
 
+/// How the line to a cloud is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Line {
+    #[default]
+    Up,
+    /// Connections are refused.
+    Cut,
+    /// Nothing is ever answered.
+    Silent,
+}
+
 pub struct Site {
     pub name: &'static str,
     pub cloud: SimulatedCloud,
-    cut: Arc<AtomicBool>,
+    line: Arc<Mutex<Line>>,
 }
 
 impl Site {
     pub fn new(name: &'static str, settings: Settings) -> Self {
-        Self { name, cloud: SimulatedCloud::new(settings), cut: Arc::default() }
+        Self { name, cloud: SimulatedCloud::new(settings), line: Arc::default() }
     }
 
     /// A cloud with one zone and a server in it, `node-ZONE`.
@@ -32,9 +42,8 @@ impl Site {
         Self::new(name, Settings { seed, zones: vec![zone.to_owned()], servers, ..Settings::default() })
     }
 
-    /// From now on connections to it are refused, or no more.
-    pub fn cut(&self, cut: bool) {
-        self.cut.store(cut, Ordering::Relaxed);
+    pub fn set(&self, line: Line) {
+        *self.line.lock().unwrap() = line;
     }
 
     pub fn volumes(&self) -> Volumes {
@@ -64,13 +73,14 @@ impl Site {
     }
 
     fn http(&self) -> Http {
-        let (http, cut) = (self.cloud.http(), Arc::clone(&self.cut));
+        let (http, line) = (self.cloud.http(), Arc::clone(&self.line));
         Http::new(tower::service_fn(move |request: http::Request<Bytes>| {
-            let (http, cut) = (http.clone(), cut.load(Ordering::Relaxed));
+            let (http, line) = (http.clone(), *line.lock().unwrap());
             async move {
-                match cut {
-                    true => Err(std::io::ErrorKind::ConnectionRefused.into()),
-                    false => http.oneshot(request).await,
+                match line {
+                    Line::Up => http.oneshot(request).await,
+                    Line::Cut => Err(std::io::ErrorKind::ConnectionRefused.into()),
+                    Line::Silent => std::future::pending().await,
                 }
             }
         }))

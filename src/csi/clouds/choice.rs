@@ -9,7 +9,7 @@ use tonic::Status;
 use super::{Clouds, listed, shown};
 use crate::csi::request::cloud::Wish;
 use crate::csi::status;
-use crate::volume::{Condition, Error, Result as Asked, Volumes, Wanted, ZoneChoice, Zones};
+use crate::volume::{Condition, Error, Volumes, Wanted, ZoneChoice};
 
 /// What the zones say.
 #[derive(Debug, PartialEq, Eq)]
@@ -60,9 +60,9 @@ impl Clouds {
 
     /// The cloud for these zones, and those of the zones that it has.
     async fn of_zones(&self, zones: &[String], wanted: &Wanted) -> Result<(&str, Vec<String>), Status> {
-        let (mut known, mut failures) = self.zones(false).await;
-        if zones.iter().any(|zone| !is_known(&known, zone)) {
-            (known, failures) = self.zones(true).await;
+        let (mut known, failures) = self.zones().await;
+        if zones.iter().any(|zone| !known.values().flatten().any(|zones| zones.contains(zone))) {
+            self.look_again(&mut known).await;
         }
         let names = match choose(zones, &known) {
             Choice::Among(names) => names,
@@ -87,29 +87,31 @@ impl Clouds {
         Ok(found.unwrap_or(first))
     }
 
-    async fn zones(&self, anew: bool) -> (Known<'_>, BTreeMap<&str, Error>) {
-        let asked = self.all().map(|(name, cloud)| async move {
-            let zones: Asked<Zones> = if anew { cloud.zones_anew().await } else { cloud.zones().await };
-            (name, zones)
-        });
+    async fn zones(&self) -> (Known<'_>, BTreeMap<&str, Error>) {
+        let asked = self.all().map(|(name, cloud)| async move { (name, cloud.zones().await) });
         let (mut known, mut failures) = (BTreeMap::new(), BTreeMap::new());
         for (name, zones) in join_all(asked).await {
-            match zones {
-                Ok(zones) => _ = known.insert(name, Some(zones.names().to_vec())),
-                Err(error) => {
-                    known.insert(name, None);
-                    failures.insert(name, error);
-                }
-            }
+            known.insert(name, zones.as_ref().ok().map(|zones| zones.names().to_vec()));
+            failures.extend(zones.err().map(|error| (name, error)));
         }
         (known, failures)
     }
+
+    /// A zone that no cloud has may be new: those that answered are asked again.
+    async fn look_again(&self, known: &mut Known<'_>) {
+        let asked = known.iter_mut().filter_map(|(name, zones)| {
+            let (zones, cloud) = (zones.as_mut()?, self.by_name.get(*name)?);
+            Some(async move {
+                if let Ok(now) = cloud.zones_anew().await {
+                    *zones = now.names().to_vec();
+                }
+            })
+        });
+        join_all(asked).await;
+    }
 }
 
-fn is_known(known: &Known<'_>, zone: &String) -> bool {
-    known.values().flatten().any(|zones| zones.contains(zone))
-}
-
+/// Each zone in turn. A cloud whose zones aren't known matters where it may be the one for a zone that is nowhere else.
 fn choose<'a>(wanted: &[String], known: &Known<'a>) -> Choice<'a> {
     let unread = known.iter().find(|(_, zones)| zones.is_none()).map(|(name, _)| *name);
     // It comes first, and would win.

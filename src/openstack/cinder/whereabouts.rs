@@ -50,18 +50,21 @@ impl Zones {
 impl Cinder {
     /// GET /os-availability-zone, kept: what is old is shown while it is asked for anew.
     pub async fn zones(&self) -> Result<Zones> {
-        self.zones
-            .get(Zones::age, || pace::within(Deadline::after(PATIENCE), self.clone().list_zones()))
-            .await
+        self.zones.get(Zones::age, || self.clone().asked()).await
     }
 
     /// As [`Self::zones`], asked for again unless that was done just now.
     pub async fn zones_anew(&self) -> Result<Zones> {
-        self.zones.forget(|zones| zones.when.elapsed() >= LOOKED_AGAIN_AFTER);
-        self.zones().await
+        let age =
+            |zones: &Zones| if zones.when.elapsed() < LOOKED_AGAIN_AFTER { Age::Fresh } else { Age::Stale };
+        self.zones.get(age, || self.clone().asked()).await
     }
 
-    async fn list_zones(self) -> Result<Zones> {
+    async fn asked(self) -> Result<Zones> {
+        pace::within(Deadline::after(PATIENCE), self.list_zones()).await
+    }
+
+    async fn list_zones(&self) -> Result<Zones> {
         let answer = self.call(get("list the zones", &["os-availability-zone"])).await?;
         let names = answer.json::<Answer>()?.zones.into_iter().map(|zone| zone.name).collect();
         Ok(Zones { names, when: Instant::now() })
