@@ -19,6 +19,7 @@ pub use attach::Published;
 pub use create::{Wanted, ZoneChoice};
 pub use error::{Condition, Error, Result};
 pub use list::{Listed, Page, Position};
+pub use metadata::CLUSTER;
 pub use whereabouts::{Thing, Zones};
 
 pub use crate::openstack::ledger::{Record, recorded};
