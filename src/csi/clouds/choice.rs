@@ -29,11 +29,8 @@ type Known<'a> = BTreeMap<&'a str, Option<Vec<String>>>;
 impl Clouds {
     /// The one for a volume that is asked for, whose zones become those that this cloud has.
     pub async fn of_new(&self, wish: &Wish<'_>, wanted: &mut Wanted) -> Result<&Volumes, Status> {
-        if let Some(named) = &wish.named {
-            return self.named(named);
-        }
-        if let Some(only) = self.only() {
-            return Ok(only);
+        if let Some(certain) = self.certain(wish)? {
+            return Ok(certain);
         }
         if let Some(source) = wish.source {
             let holder = self.find(source).await?;
@@ -43,9 +40,33 @@ impl Clouds {
             });
         }
         let ZoneChoice::OneOf(zones) = &wanted.zone else { return self.unnamed() };
-        let (name, zones) = self.of_zones(zones, wanted).await?;
-        wanted.zone = ZoneChoice::OneOf(zones);
+        let (names, known) = self.candidates(zones).await?;
+        let name = self.of_earlier(&names, wanted).await?;
+        let has = |zone: &&String| {
+            known.get(name).is_some_and(|zones| zones.as_ref().is_some_and(|zones| zones.contains(zone)))
+        };
+        wanted.zone = ZoneChoice::OneOf(zones.iter().filter(has).cloned().collect());
         self.by_name.get(name).map_or_else(|| self.unnamed(), Ok)
+    }
+
+    /// The one that a volume in these zones, the first one rather, would be made in.
+    pub async fn of_zones(&self, wish: &Wish<'_>, zones: &[String]) -> Result<&Volumes, Status> {
+        if let Some(certain) = self.certain(wish)? {
+            return Ok(certain);
+        }
+        if zones.is_empty() {
+            return self.unnamed();
+        }
+        let (names, _) = self.candidates(zones).await?;
+        names.first().and_then(|name| self.by_name.get(*name)).map_or_else(|| self.unnamed(), Ok)
+    }
+
+    /// The one that is named, or the only one.
+    fn certain(&self, wish: &Wish<'_>) -> Result<Option<&Volumes>, Status> {
+        match &wish.named {
+            Some(named) => self.named(named).map(Some),
+            None => Ok(self.only()),
+        }
     }
 
     fn unnamed(&self) -> Result<&Volumes, Status> {
@@ -58,25 +79,20 @@ impl Clouds {
         })
     }
 
-    /// The cloud for these zones, and those of the zones that it has.
-    async fn of_zones(&self, zones: &[String], wanted: &Wanted) -> Result<(&str, Vec<String>), Status> {
+    /// The clouds for these zones, the one for the first zone first, and the zones of each cloud.
+    async fn candidates(&self, zones: &[String]) -> Result<(Vec<&str>, Known<'_>), Status> {
         let (mut known, failures) = self.zones().await;
         if zones.iter().any(|zone| !known.values().flatten().any(|zones| zones.contains(zone))) {
             self.look_again(&mut known).await;
         }
-        let names = match choose(zones, &known) {
-            Choice::Among(names) => names,
-            choice => return Err(refusal(&choice, zones, &known, &failures)),
-        };
-        let name = self.of_candidates(&names, wanted).await?;
-        let has = |zone: &&String| {
-            known.get(name).and_then(Option::as_ref).is_some_and(|known| known.contains(zone))
-        };
-        Ok((name, zones.iter().filter(has).cloned().collect()))
+        match choose(zones, &known) {
+            Choice::Among(names) => Ok((names, known)),
+            choice => Err(refusal(&choice, zones, &known, &failures)),
+        }
     }
 
     /// An earlier call for this name may have met another order of zones: its volume is the one.
-    async fn of_candidates<'a>(&'a self, names: &[&'a str], wanted: &Wanted) -> Result<&'a str, Status> {
+    async fn of_earlier<'a>(&'a self, names: &[&'a str], wanted: &Wanted) -> Result<&'a str, Status> {
         let first = names.first().copied().unwrap_or_default();
         if names.len() < 2 {
             return Ok(first);
