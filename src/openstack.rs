@@ -21,7 +21,8 @@ mod request;
 mod stack;
 
 pub use cinder::{
-    Attachment, Changes, Cinder, Group, GroupSnapshot, GroupState, GroupType, NewGroup, NewVolume, Page, Status, Volume,
+    Attachment, Backup, BackupStatus, Changes, Cinder, Group, GroupSnapshot, GroupState, GroupType, NewBackup,
+    NewGroup, NewSnapshot, NewVolume, Page, Part, Portion, Snapshot, SnapshotStatus, Status, Volume,
 };
 pub use error::{Effect, Error, Kind, Result, Service};
 pub use id::{BackupId, GroupId, GroupSnapshotId, NotAnId, ServerId, SnapshotId, VolumeId};

@@ -10,6 +10,7 @@ mod error;
 mod expand;
 mod list;
 mod metadata;
+mod namesakes;
 #[cfg(test)]
 mod sample;
 mod watch;
@@ -22,8 +23,10 @@ pub use list::{Listed, Page};
 pub use crate::openstack::ledger::{Record, recorded};
 pub use crate::openstack::{BackupId, GroupId, GroupSnapshotId, ServerId, SnapshotId, Volume, VolumeId};
 
+use std::fmt::Display;
+
 use crate::openstack::{Cinder, Cloud, Nova};
-use create::Doubts;
+use namesakes::Doubts;
 use watch::Watch;
 
 /// Bytes in a GiB: Cinder's unit of size.
@@ -62,12 +65,12 @@ impl Volumes {
         Ok(Listed { published: list::published(&volume), volume })
     }
 
-    /// Cinder's latest user message about a volume, as a clause to end a sentence with.
-    async fn reason(&self, id: VolumeId) -> String {
+    /// Cinder's latest user message about a volume, a snapshot or a backup, as a clause to end a sentence with.
+    async fn reason(&self, what: &str, id: impl Display) -> String {
         match self.cinder.find_message(id).await {
             Ok(Some(message)) => format!("Cinder says: {message}"),
             Ok(None) => {
-                "Cinder gives no reason; its operator finds it in the logs by the volume's id".to_owned()
+                format!("Cinder gives no reason; its operator finds it in the logs by the {what}'s id")
             }
             Err(error) => format!("its reason couldn't be read: {error}"),
         }

@@ -12,8 +12,8 @@ use serde_json::json;
 
 use super::super::request::{Microversion, Request, Version};
 use super::super::{GroupId, GroupSnapshotId, Kind, Result, Service, VolumeId};
-use super::volume::time;
-use super::{Cinder, get, post};
+use super::volume::{or_default, time};
+use super::{Cinder, Id, get, post};
 
 const GROUP_TYPES: Version = Version::Needed(Microversion(3, 11));
 const GROUPS: Version = Version::Needed(Microversion(3, 13));
@@ -26,12 +26,14 @@ const GROUP_SNAPSHOTS: Version = Version::Wanted(Microversion(3, 29));
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Group {
     pub id: GroupId,
-    pub name: Option<String>,
-    pub description: Option<String>,
+    #[serde(default, deserialize_with = "or_default")]
+    pub name: String,
+    #[serde(default, deserialize_with = "or_default")]
+    pub description: String,
     pub status: GroupState,
     #[serde(default, deserialize_with = "time")]
     pub created_at: Option<Timestamp>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub volumes: Vec<VolumeId>,
 }
 
@@ -40,7 +42,8 @@ pub struct Group {
 pub struct GroupSnapshot {
     pub id: GroupSnapshotId,
     pub group_id: GroupId,
-    pub name: Option<String>,
+    #[serde(default, deserialize_with = "or_default")]
+    pub name: String,
     pub status: GroupState,
     #[serde(default, deserialize_with = "time")]
     pub created_at: Option<Timestamp>,
@@ -94,11 +97,6 @@ struct MadeSnapshot {
 }
 
 #[derive(Deserialize)]
-struct Id<T> {
-    id: T,
-}
-
-#[derive(Deserialize)]
 struct OneVolume {
     volume: Membership,
 }
@@ -121,8 +119,14 @@ impl Cinder {
             .query("list_volume", true)
             .version(MEMBERS);
         let mut groups: Vec<Group> = self.all(request).await?;
-        groups.retain(|group| group.name.as_deref() == Some(name));
+        groups.retain(|group| group.name == name);
         Ok(groups)
+    }
+
+    /// GET /groups/detail?list_volume=true, all pages.
+    pub async fn list_groups(&self) -> Result<Vec<Group>> {
+        let request = get("list the groups", &["groups", "detail"]).query("list_volume", true);
+        self.all(request.version(MEMBERS)).await
     }
 
     /// POST /groups
@@ -140,23 +144,24 @@ impl Cinder {
         Ok(self.call(request).await?.json::<OneGroup>()?.group.id)
     }
 
-    /// PUT /groups/ID: the group is `updating` until they are members, and until they are none.
-    pub async fn update_group_members(
-        &self,
-        id: GroupId,
-        add: &[VolumeId],
-        remove: &[VolumeId],
-    ) -> Result<()> {
-        let joined = |ids: &[VolumeId]| ids.iter().map(VolumeId::to_string).collect::<Vec<_>>().join(",");
-        let mut group = json!({});
-        if !add.is_empty() {
-            group["add_volumes"] = json!(joined(add));
-        }
-        if !remove.is_empty() {
-            group["remove_volumes"] = json!(joined(remove));
-        }
+    /// PUT /groups/ID: the group is `updating` until these volumes are in it.
+    pub async fn add_to_group(&self, id: GroupId, volumes: &[VolumeId]) -> Result<()> {
+        self.update_group(id, json!({ "add_volumes": joined(volumes) })).await
+    }
+
+    /// PUT /groups/ID: the group is `updating` until these volumes are out of it.
+    pub async fn remove_from_group(&self, id: GroupId, volumes: &[VolumeId]) -> Result<()> {
+        self.update_group(id, json!({ "remove_volumes": joined(volumes) })).await
+    }
+
+    /// PUT /groups/ID
+    pub async fn describe_group(&self, id: GroupId, description: &str) -> Result<()> {
+        self.update_group(id, json!({ "description": description })).await
+    }
+
+    async fn update_group(&self, id: GroupId, group: serde_json::Value) -> Result<()> {
         let path = ["groups", &id.to_string()];
-        let request = Request::new(Service::Cinder, "change the group's members", Method::PUT, &path);
+        let request = Request::new(Service::Cinder, "change the group", Method::PUT, &path);
         self.call(request.json(&json!({ "group": group })).version(GROUPS)).await?;
         Ok(())
     }
@@ -186,7 +191,7 @@ impl Cinder {
             .query("name", name)
             .version(GROUP_SNAPSHOTS);
         let mut snapshots: Vec<GroupSnapshot> = self.all(request).await?;
-        snapshots.retain(|snapshot| snapshot.name.as_deref() == Some(name));
+        snapshots.retain(|snapshot| snapshot.name == name);
         Ok(snapshots)
     }
 
@@ -221,6 +226,10 @@ impl Cinder {
         self.call(request.version(GROUP_SNAPSHOTS)).await?;
         Ok(())
     }
+}
+
+fn joined(volumes: &[VolumeId]) -> String {
+    volumes.iter().map(VolumeId::to_string).collect::<Vec<_>>().join(",")
 }
 
 impl GroupType {
