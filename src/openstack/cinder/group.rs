@@ -44,6 +44,8 @@ pub struct GroupSnapshot {
     pub group_id: GroupId,
     #[serde(default, deserialize_with = "or_default")]
     pub name: String,
+    #[serde(default, deserialize_with = "or_default")]
+    pub description: String,
     pub status: GroupState,
     #[serde(default, deserialize_with = "time")]
     pub created_at: Option<Timestamp>,
