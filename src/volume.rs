@@ -3,6 +3,7 @@
 //! A lost reply, a crashed controller and a second controller are then all the same case: the next look tells.
 
 mod attach;
+mod backup;
 mod create;
 mod delete;
 mod detach;
@@ -11,14 +12,18 @@ mod expand;
 mod list;
 mod metadata;
 mod namesakes;
+mod removal;
 #[cfg(test)]
 mod sample;
+mod snapshot;
 mod watch;
 
 pub use attach::Published;
+pub use backup::WantedBackup;
 pub use create::{Wanted, ZoneChoice};
 pub use error::{Condition, Error, Result};
 pub use list::{Listed, Page};
+pub use snapshot::{Place, Saved, SavedPage, WantedSnapshot};
 
 pub use crate::openstack::ledger::{Record, recorded};
 pub use crate::openstack::{BackupId, GroupId, GroupSnapshotId, ServerId, SnapshotId, Volume, VolumeId};

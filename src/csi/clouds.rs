@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use tonic::Status;
 
 use super::{request, status};
-use crate::volume::{VolumeId, Volumes};
+use crate::volume::{SnapshotId, VolumeId, Volumes};
 
 /// The clouds by name; the unnamed one is `""`.
 #[derive(Clone, Debug)]
@@ -35,6 +35,15 @@ impl Clouds {
         &self,
         secrets: &HashMap<String, String>,
         _: VolumeId,
+    ) -> Result<&Volumes, Status> {
+        self.of_new(secrets)
+    }
+
+    /// The one that has this snapshot or backup.
+    pub async fn of_snapshot(
+        &self,
+        secrets: &HashMap<String, String>,
+        _: SnapshotId,
     ) -> Result<&Volumes, Status> {
         self.of_new(secrets)
     }

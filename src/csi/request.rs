@@ -4,6 +4,7 @@ pub mod access;
 pub mod create;
 pub mod node;
 pub mod size;
+pub mod snapshot;
 
 use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};

@@ -73,7 +73,7 @@ impl Order for Wanted {
         Interest::Named(self.name.clone(), followed)
     }
 
-    fn glance(seen: Seen) -> Glance<Volume> {
+    fn glance(&self, seen: Seen) -> Glance<Volume> {
         match seen {
             Seen::Named(volumes) => Glance::All(volumes),
             Seen::Volume(volume) => Glance::One(*volume),

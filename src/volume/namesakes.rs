@@ -72,7 +72,7 @@ pub trait Order: Sync {
     /// All of the name, and of them this one where it is known.
     fn interest(&self, followed: Option<Id<Self>>) -> Interest;
 
-    fn glance(seen: Seen) -> Glance<Self::Made>;
+    fn glance(&self, seen: Seen) -> Glance<Self::Made>;
 
     fn find(&self, volumes: &Volumes) -> impl Future<Output = openstack::Result<Vec<Self::Made>>> + Send;
 
@@ -150,7 +150,7 @@ impl Volumes {
 
     /// All of the name, once the followed one may have come to rest.
     async fn look<O: Order>(&self, looks: &mut Looks, order: &O) -> Result<Vec<O::Made>> {
-        match O::glance(looks.next_seen().await?) {
+        match order.glance(looks.next_seen().await?) {
             Glance::All(seen) => Ok(seen),
             Glance::One(one) if plan::is_being_made(&one) => Ok(vec![one]),
             Glance::One(_) | Glance::Gone => self.named(order).await,
@@ -211,7 +211,7 @@ async fn broken<O: Order>(volumes: &Volumes, id: Id<O>) -> Error {
     Error::new(
         Condition::Precondition,
         format!(
-            "{what} {id} of that name is in status error; {reason}; an administrator can reset it, or delete it"
+            "{what} {id} of that name is in status error; {reason}; delete it, or let an administrator reset it"
         ),
     )
 }
