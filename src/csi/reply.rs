@@ -2,9 +2,11 @@
 
 use std::collections::HashMap;
 
+use jiff::Timestamp;
+
 use super::proto;
 use super::topology::Topology;
-use crate::volume::{GIB, Listed, Saved, Volume};
+use crate::volume::{CutGroup, GIB, Listed, Saved, Volume};
 
 /// A volume that CreateVolume answers.
 pub fn created(
@@ -16,12 +18,21 @@ pub fn created(
     proto::Volume {
         volume_context: context,
         accessible_topology: topology.of_volume(volume.availability_zone.as_deref(), required),
-        ..shown(volume)
+        ..shown(&Listed::from(volume))
+    }
+}
+
+/// Only nodes with this label are in the volume's cloud.
+pub fn in_cloud(volume: &mut proto::Volume, (key, name): (&str, &str)) {
+    let terms = &mut volume.accessible_topology;
+    terms.retain(|term| term.segments.get(key).is_none_or(|value| value == name));
+    for term in terms {
+        term.segments.insert(key.to_owned(), name.to_owned());
     }
 }
 
 /// A volume that somebody asks about: its context was the creator's to know.
-pub fn shown(volume: &Volume) -> proto::Volume {
+pub fn shown(volume: &Listed) -> proto::Volume {
     proto::Volume {
         volume_id: volume.id.to_string(),
         capacity_bytes: bytes(volume.size),
@@ -31,7 +42,7 @@ pub fn shown(volume: &Volume) -> proto::Volume {
 
 pub fn entry(listed: &Listed) -> proto::list_volumes_response::Entry {
     proto::list_volumes_response::Entry {
-        volume: Some(shown(&listed.volume)),
+        volume: Some(shown(listed)),
         status: Some(proto::list_volumes_response::VolumeStatus {
             published_node_ids: listed.published.iter().map(ToString::to_string).collect(),
         }),
@@ -39,19 +50,29 @@ pub fn entry(listed: &Listed) -> proto::list_volumes_response::Entry {
 }
 
 pub fn snapshot(saved: &Saved) -> proto::Snapshot {
-    let taken = saved.taken_at();
     proto::Snapshot {
         snapshot_id: saved.id().to_string(),
         source_volume_id: saved.source().to_string(),
         size_bytes: bytes(saved.size()),
-        creation_time: Some(prost_types::Timestamp {
-            seconds: taken.as_second(),
-            nanos: taken.subsec_nanosecond(),
-        }),
+        creation_time: Some(time(saved.taken_at())),
         ready_to_use: saved.is_ready(),
         group_snapshot_id: saved.group().map(|group| group.to_string()).unwrap_or_default(),
         accessible_topology: Vec::new(),
     }
+}
+
+/// A snapshot of several volumes: its members were cut when it was.
+pub fn group(group: &CutGroup) -> proto::VolumeGroupSnapshot {
+    proto::VolumeGroupSnapshot {
+        group_snapshot_id: group.cut.id.to_string(),
+        snapshots: group.members.iter().map(snapshot).collect(),
+        creation_time: Some(time(group.cut.created_at.unwrap_or_default())),
+        ready_to_use: group.is_ready(),
+    }
+}
+
+fn time(time: Timestamp) -> prost_types::Timestamp {
+    prost_types::Timestamp { seconds: time.as_second(), nanos: time.subsec_nanosecond() }
 }
 
 /// Cinder's sizes have 31 bits, so the product fits.

@@ -44,7 +44,8 @@ impl CutGroup {
             return Ok(());
         }
         let (own, named) = (listed(&own), listed(members));
-        let why = format!("group snapshot {} has the members {own}, and the request names {named}", self.cut.id);
+        let why =
+            format!("group snapshot {} has the members {own}, and the request names {named}", self.cut.id);
         Err(Error::new(Condition::Invalid, why))
     }
 
@@ -63,7 +64,12 @@ impl Volumes {
     /// The group snapshot now, or `NotFound`.
     pub async fn group_snapshot(&self, id: GroupSnapshotId) -> Result<CutGroup> {
         let found = self.cinder.find_group_snapshot(id).await.map_err(|error| Error::reading(&error))?;
-        let unknown = || Error::new(Condition::NotFound, format!("group snapshot {id} is unknown to Cinder in this project"));
+        let unknown = || {
+            Error::new(
+                Condition::NotFound,
+                format!("group snapshot {id} is unknown to Cinder in this project"),
+            )
+        };
         self.with_members(found.ok_or_else(unknown)?).await
     }
 
@@ -76,7 +82,8 @@ impl Volumes {
             match plan(&wanted.volumes, &sent, &seen, self.cinder.clock()) {
                 Step::MakeGroup => {
                     let group = self.transient_group(wanted).await?;
-                    sent.group = Some(begun(self.cinder.create_group(&group).await).map_err(|error| refused(&error))?);
+                    sent.group =
+                        Some(begun(self.cinder.create_group(&group).await).map_err(|error| refused(&error))?);
                 }
                 Step::Fill(group, volumes) => {
                     if let Err(error) = self.cinder.add_to_group(group, &volumes).await
@@ -129,7 +136,8 @@ impl Volumes {
     }
 
     async fn with_members(&self, cut: GroupSnapshot) -> Result<CutGroup> {
-        let mut named = self.cinder.list_snapshots_named(&cut.name).await.map_err(|error| Error::unsettled(&error))?;
+        let mut named =
+            self.cinder.list_snapshots_named(&cut.name).await.map_err(|error| Error::unsettled(&error))?;
         named.retain(|snapshot| snapshot.group_snapshot_id == Some(cut.id));
         let members = named.into_iter().map(Saved::Snapshot).collect();
         Ok(CutGroup { cut, members })
@@ -151,7 +159,9 @@ fn begun<I>(answer: openstack::Result<I>) -> openstack::Result<Option<I>> {
 
 fn refused(error: &openstack::Error) -> Error {
     match error.kind {
-        openstack::Kind::NotFound | openstack::Kind::Refused => Error::new(Condition::Precondition, error.to_string()),
+        openstack::Kind::NotFound | openstack::Kind::Refused => {
+            Error::new(Condition::Precondition, error.to_string())
+        }
         _ => Error::reading(error),
     }
 }

@@ -17,7 +17,8 @@ pub fn wanted(request: &CreateVolumeGroupSnapshotRequest) -> Result<WantedGroup,
     if request.source_volume_ids.is_empty() {
         return Err(invalid("source_volume_ids", "at least one is required"));
     }
-    let volumes: BTreeSet<VolumeId> = request.source_volume_ids.iter().map(|id| volume(id)).collect::<Result<_, _>>()?;
+    let volumes: BTreeSet<VolumeId> =
+        request.source_volume_ids.iter().map(|id| volume(id)).collect::<Result<_, _>>()?;
     let group_type = request.parameters.get(GROUP_TYPE).filter(|name| !name.is_empty()).cloned();
     Ok(WantedGroup { name: name.to_owned(), volumes, group_type })
 }
@@ -25,7 +26,8 @@ pub fn wanted(request: &CreateVolumeGroupSnapshotRequest) -> Result<WantedGroup,
 /// Of whom the caller thinks as members.
 pub fn members(ids: &[String]) -> Result<BTreeSet<SnapshotId>, Status> {
     let member = |one: &String| {
-        id::<SnapshotId>("snapshot_ids", one)?.ok_or_else(|| invalid("snapshot_ids", format!("{one:?} is no snapshot's id")))
+        id::<SnapshotId>("snapshot_ids", one)?
+            .ok_or_else(|| invalid("snapshot_ids", format!("{one:?} is no snapshot's id")))
     };
     ids.iter().map(member).collect()
 }

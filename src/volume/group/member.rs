@@ -7,19 +7,27 @@ use crate::volume::{Condition, Error, Result, VolumeId, Volumes, not_found};
 
 impl Volumes {
     /// Cinder refused the volumes: is that for good? Passing states are looked at again.
-    pub(super) async fn can_join(&self, volumes: &[VolumeId], group: GroupId, error: &openstack::Error) -> Result<()> {
+    pub(super) async fn can_join(
+        &self,
+        volumes: &[VolumeId],
+        group: GroupId,
+        error: &openstack::Error,
+    ) -> Result<()> {
         if error.kind != Kind::Refused {
             return Err(Error::unsettled(error));
         }
         for id in volumes {
             let volume = self.observe(*id).await?.ok_or_else(|| not_found(*id))?;
             if !matches!(volume.status, Status::Available | Status::InUse) {
-                let why = format!("volume {id} is in status {}, in which it can't join a group", volume.status);
+                let why =
+                    format!("volume {id} is in status {}, in which it can't join a group", volume.status);
                 return Err(Error::new(Condition::Unsettled, why));
             }
             let other = self.cinder.find_group_of(*id).await.map_err(|error| Error::unsettled(&error))?;
             if let Some(other) = other.filter(|other| *other != group) {
-                let why = format!("volume {id} is in group {other} already, and a volume is in one group at a time");
+                let why = format!(
+                    "volume {id} is in group {other} already, and a volume is in one group at a time"
+                );
                 return Err(Error::new(Condition::Unsettled, why));
             }
         }
@@ -84,7 +92,8 @@ enum Leaving {
 }
 
 fn leaving(seen: &Sight, group: GroupId, volume: VolumeId) -> Leaving {
-    let group = seen.groups.iter().find(|one| one.id == group).filter(|group| group.volumes.contains(&volume));
+    let group =
+        seen.groups.iter().find(|one| one.id == group).filter(|group| group.volumes.contains(&volume));
     match group {
         None => Leaving::Done,
         Some(group) if group.status == GroupState::Updating => Leaving::Yet,

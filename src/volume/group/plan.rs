@@ -86,9 +86,14 @@ fn second_cut(sent: &Sent, cut: &GroupSnapshot, losers: &[&GroupSnapshot], now: 
     if !losers.iter().all(|loser| loser.description.starts_with(MARK)) {
         return Some(Step::Refuse(ambiguous(cut, losers)));
     }
-    let removable = |loser: &&&GroupSnapshot| sent.cut == Some(Some(loser.id)) || is_dead(loser.created_at, now);
+    let removable =
+        |loser: &&&GroupSnapshot| sent.cut == Some(Some(loser.id)) || is_dead(loser.created_at, now);
     let loser = losers.iter().find(removable).unwrap_or(first);
-    Some(if removable(&loser) && loser.status != GroupState::Creating { Step::Drop(loser.id) } else { Step::Wait })
+    Some(if removable(&loser) && loser.status != GroupState::Creating {
+        Step::Drop(loser.id)
+    } else {
+        Step::Wait
+    })
 }
 
 fn uncut(wanted: &BTreeSet<VolumeId>, sent: &Sent, groups: &[&Group], now: SystemTime) -> Step {
@@ -141,7 +146,10 @@ fn of_cut(sent: &Sent, cut: &GroupSnapshot, groups: &[&Group], now: SystemTime) 
         _ if sent.cut == Some(Some(cut.id)) => Step::Undo(cut.id),
         status => Step::Refuse(Error::new(
             Condition::Precondition,
-            format!("group snapshot {} of that name is in status {status}; delete it (openstack volume group snapshot delete)", cut.id),
+            format!(
+                "group snapshot {} of that name is in status {status}; delete it (openstack volume group snapshot delete)",
+                cut.id
+            ),
         )),
     }
 }
@@ -166,7 +174,10 @@ fn ambiguous(cut: &GroupSnapshot, losers: &[&GroupSnapshot]) -> Error {
     let ids: Vec<_> = [&cut].into_iter().chain(losers).map(|cut| cut.id.to_string()).collect();
     Error::new(
         Condition::AlreadyExists,
-        format!("there are several group snapshots of that name: {}; delete or rename the others", ids.join(", ")),
+        format!(
+            "there are several group snapshots of that name: {}; delete or rename the others",
+            ids.join(", ")
+        ),
     )
 }
 

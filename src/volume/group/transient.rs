@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::plan::MARK;
 use super::WantedGroup;
+use super::plan::MARK;
 use crate::openstack::{GroupType, Kind, NewGroup, Volume};
 use crate::volume::{Condition, Error, Result, VolumeId, Volumes, not_found};
 
@@ -20,7 +20,8 @@ impl Volumes {
         let volumes = self.members(&wanted.volumes).await?;
         let group_type = self.group_type(wanted.group_type.as_deref()).await?;
         let types: BTreeSet<_> = volumes.iter().filter_map(|volume| volume.volume_type.clone()).collect();
-        let zones: BTreeSet<_> = volumes.iter().filter_map(|volume| volume.availability_zone.clone()).collect();
+        let zones: BTreeSet<_> =
+            volumes.iter().filter_map(|volume| volume.availability_zone.clone()).collect();
         if zones.len() > 1 {
             let zones = Vec::from_iter(zones).join(", ");
             return Err(Error::new(
@@ -68,7 +69,9 @@ fn choose(mut types: Vec<GroupType>, named: Option<&str>) -> Result<GroupType> {
         (None, _, Some(name)) if !known.is_empty() => {
             refuse(format!("the cloud has no group type {name:?} for this project, but {}", known.join(", ")))
         }
-        (None, ..) => refuse(format!("the cloud offers this project no group type for consistent snapshots: {ADVICE}")),
+        (None, ..) => {
+            refuse(format!("the cloud offers this project no group type for consistent snapshots: {ADVICE}"))
+        }
         (Some(_), false, _) => refuse(format!(
             "the cloud has several group types ({}): name one in the VolumeGroupSnapshotClass (group-type)",
             known.join(", ")

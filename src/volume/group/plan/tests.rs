@@ -69,7 +69,12 @@ fn a_group_is_made_filled_cut_emptied_signed_and_answered() {
         (made.clone(), vec![group(1, OURS, &[1])], vec![], Step::Fill(group_id(1), vec![id(2)])),
         (made.clone(), vec![group(1, OURS, &[1, 2])], vec![], Step::Cut(group_id(1))),
         (made, vec![group(1, OURS, &[1, 2])], vec![cut(9, 1, GroupState::Creating)], Step::Wait),
-        (nothing.clone(), vec![group(1, OURS, &[1, 2])], vec![done.clone()], Step::Empty(group_id(1), vec![id(1), id(2)])),
+        (
+            nothing.clone(),
+            vec![group(1, OURS, &[1, 2])],
+            vec![done.clone()],
+            Step::Empty(group_id(1), vec![id(1), id(2)]),
+        ),
         (nothing.clone(), vec![group(1, OURS, &[])], vec![done.clone()], Step::Sign(group_id(1), cut_id(9))),
         (nothing, vec![signed(group(1, OURS, &[]), 9)], vec![done.clone()], Step::Answer(done)),
     ];
@@ -87,7 +92,10 @@ fn a_cut_that_was_sent_is_never_sent_again() {
 #[test]
 fn a_group_of_ours_that_failed_is_emptied_and_removed() {
     let sent = Sent::default();
-    assert_eq!(decided(&sent, &[group(1, GroupState::Error, &[1])], &[]), Step::Empty(group_id(1), vec![id(1)]));
+    assert_eq!(
+        decided(&sent, &[group(1, GroupState::Error, &[1])], &[]),
+        Step::Empty(group_id(1), vec![id(1)])
+    );
     assert_eq!(decided(&sent, &[group(1, GroupState::Error, &[])], &[]), Step::Discard(group_id(1)));
 }
 
@@ -119,7 +127,10 @@ fn of_two_groups_the_older_is_used_and_the_other_goes() {
 
 #[test]
 fn a_group_for_other_volumes_or_of_another_owner_is_not_taken() {
-    assert_eq!(refusal(&decided(&Sent::default(), &[group(1, OURS, &[3])], &[])), Some(Condition::AlreadyExists));
+    assert_eq!(
+        refusal(&decided(&Sent::default(), &[group(1, OURS, &[3])], &[])),
+        Some(Condition::AlreadyExists)
+    );
     let foreign = Group { description: "the shop's".to_owned(), ..group(1, OURS, &[1, 2]) };
     assert_eq!(decided(&Sent::default(), &[foreign], &[]), Step::MakeGroup);
     let theirs = GroupSnapshot { description: String::new(), ..cut(9, 1, OURS) };
