@@ -2,9 +2,11 @@
 
 use std::collections::HashMap;
 
+use jiff::Timestamp;
+
 use super::proto;
 use super::topology::Topology;
-use crate::volume::{GIB, Listed, Saved, Volume};
+use crate::volume::{CutGroup, GIB, Listed, Saved, Volume};
 
 /// A volume that CreateVolume answers.
 pub fn created(
@@ -48,19 +50,29 @@ pub fn entry(listed: &Listed) -> proto::list_volumes_response::Entry {
 }
 
 pub fn snapshot(saved: &Saved) -> proto::Snapshot {
-    let taken = saved.taken_at();
     proto::Snapshot {
         snapshot_id: saved.id().to_string(),
         source_volume_id: saved.source().to_string(),
         size_bytes: bytes(saved.size()),
-        creation_time: Some(prost_types::Timestamp {
-            seconds: taken.as_second(),
-            nanos: taken.subsec_nanosecond(),
-        }),
+        creation_time: Some(time(saved.taken_at())),
         ready_to_use: saved.is_ready(),
         group_snapshot_id: saved.group().map(|group| group.to_string()).unwrap_or_default(),
         accessible_topology: Vec::new(),
     }
+}
+
+/// A snapshot of several volumes: its members were cut when it was.
+pub fn group(group: &CutGroup) -> proto::VolumeGroupSnapshot {
+    proto::VolumeGroupSnapshot {
+        group_snapshot_id: group.cut.id.to_string(),
+        snapshots: group.members.iter().map(snapshot).collect(),
+        creation_time: Some(time(group.cut.created_at.unwrap_or_default())),
+        ready_to_use: group.is_ready(),
+    }
+}
+
+fn time(time: Timestamp) -> prost_types::Timestamp {
+    prost_types::Timestamp { seconds: time.as_second(), nanos: time.subsec_nanosecond() }
 }
 
 /// Cinder's sizes have 31 bits, so the product fits.

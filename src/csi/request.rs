@@ -3,6 +3,7 @@
 pub mod access;
 pub mod cloud;
 pub mod create;
+pub mod group;
 pub mod node;
 pub mod size;
 pub mod snapshot;

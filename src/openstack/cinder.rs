@@ -4,6 +4,7 @@
 
 mod backup;
 mod clock;
+mod group;
 mod list;
 mod snapshot;
 mod volume;
@@ -26,6 +27,7 @@ use super::request::{Microversion, Request, Version};
 use super::{Kind, Result, Service, VolumeId};
 pub use backup::{Backup, BackupStatus, NewBackup};
 use clock::Clock;
+pub use group::{Group, GroupSnapshot, GroupState, GroupType, NewGroup};
 pub use list::{Page, Row, Search};
 pub use snapshot::{NewSnapshot, Part, Portion, Snapshot, SnapshotStatus};
 pub use volume::{Attachment, Changes, NewVolume, Status, Volume};

@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::metadata::CLUSTER;
 use super::namesakes::{Candidate, doubt_of};
-use super::{BackupId, Error, Result, ServerId, SnapshotId, Volume, VolumeId, Volumes};
+use super::{BackupId, Error, GroupSnapshotId, Result, ServerId, SnapshotId, Volume, VolumeId, Volumes};
 pub use crate::openstack::Zones;
 
 /// What is found by its id.
@@ -14,6 +14,7 @@ pub enum Thing {
     /// A snapshot, or a backup: the orchestrator's id doesn't say which.
     Snapshot(SnapshotId),
     Server(ServerId),
+    GroupSnapshot(GroupSnapshotId),
 }
 
 impl Volumes {
@@ -21,6 +22,9 @@ impl Volumes {
         let has = match thing {
             Thing::Volume(id) => self.cinder.find_volume(id).await.map(|found| found.is_some()),
             Thing::Server(id) => self.nova.find_server(id).await.map(|found| found.is_some()),
+            Thing::GroupSnapshot(id) => {
+                self.cinder.find_group_snapshot(id).await.map(|found| found.is_some())
+            }
             Thing::Snapshot(id) => match self.cinder.has_snapshot(id).await {
                 Ok(false) => self.cinder.has_backup(BackupId::from(Uuid::from(id))).await,
                 found => found,
