@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod create;
+mod names;
 pub mod node;
 pub mod size;
 pub mod snapshot;
