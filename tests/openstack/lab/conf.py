@@ -82,7 +82,7 @@ def cinder(place):
             'default_volume_type': 'lab', 'default_availability_zone': first,
             'storage_availability_zone': first, 'allow_availability_zone_fallback': False,
             'enabled_backends': ','.join('loop-' + z for z in ZONES),
-            'quota_volumes': 1000, 'quota_snapshots': 1000, 'quota_gigabytes': 20000,
+            'quota_volumes': 1000, 'quota_snapshots': 3000, 'quota_gigabytes': 20000,
             'scheduler_default_filters': 'AvailabilityZoneFilter,CapacityFilter,CapabilitiesFilter',
             'service_down_time': 120, 'report_interval': 5},
         'database': {'connection': database(place, 'cinder'), 'max_pool_size': 5},
