@@ -22,7 +22,7 @@ mod stack;
 
 pub use cinder::{
     Attachment, Backup, BackupStatus, Changes, Cinder, NewBackup, NewSnapshot, NewVolume, Page, Part,
-    Portion, Snapshot, SnapshotStatus, Status, Volume,
+    Portion, Row, Search, Snapshot, SnapshotStatus, Status, Volume, Zones,
 };
 pub use error::{Effect, Error, Kind, Result, Service};
 pub use id::{BackupId, GroupId, GroupSnapshotId, NotAnId, ServerId, SnapshotId, VolumeId};
@@ -62,8 +62,9 @@ impl Cloud {
     }
 
     /// Goes on with other credentials or another connection: the token, the catalog and what is known of
-    /// microversions are dropped. Calls under way end with the old ones. The limits stay.
+    /// microversions and zones are dropped. Calls under way end with the old ones. The limits stay.
     pub fn replace(&self, http: Http, options: Options) {
         self.cinder.client().replace(http, options);
+        self.cinder.forget_zones();
     }
 }

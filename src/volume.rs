@@ -17,13 +17,16 @@ mod removal;
 mod sample;
 mod snapshot;
 mod watch;
+mod whereabouts;
 
 pub use attach::Published;
 pub use backup::WantedBackup;
 pub use create::{Wanted, ZoneChoice};
 pub use error::{Condition, Error, Result};
-pub use list::{Listed, Page};
+pub use list::{Listed, Page, Position};
+pub use metadata::CLUSTER;
 pub use snapshot::{Place, Saved, SavedPage, WantedSnapshot};
+pub use whereabouts::{Thing, Zones};
 
 pub use crate::openstack::ledger::{Record, recorded};
 pub use crate::openstack::{BackupId, GroupId, GroupSnapshotId, ServerId, SnapshotId, Volume, VolumeId};
@@ -66,8 +69,7 @@ impl Volumes {
 
     /// The volume now, and where it is attached.
     pub async fn show(&self, id: VolumeId) -> Result<Listed> {
-        let volume = self.get(id).await?;
-        Ok(Listed { published: list::published(&volume), volume })
+        Ok(Listed::from(&self.get(id).await?))
     }
 
     /// Cinder's latest user message about a volume, a snapshot or a backup, as a clause to end a sentence with.

@@ -16,12 +16,21 @@ pub fn created(
     proto::Volume {
         volume_context: context,
         accessible_topology: topology.of_volume(volume.availability_zone.as_deref(), required),
-        ..shown(volume)
+        ..shown(&Listed::from(volume))
+    }
+}
+
+/// Only nodes with this label are in the volume's cloud.
+pub fn in_cloud(volume: &mut proto::Volume, (key, name): (&str, &str)) {
+    let terms = &mut volume.accessible_topology;
+    terms.retain(|term| term.segments.get(key).is_none_or(|value| value == name));
+    for term in terms {
+        term.segments.insert(key.to_owned(), name.to_owned());
     }
 }
 
 /// A volume that somebody asks about: its context was the creator's to know.
-pub fn shown(volume: &Volume) -> proto::Volume {
+pub fn shown(volume: &Listed) -> proto::Volume {
     proto::Volume {
         volume_id: volume.id.to_string(),
         capacity_bytes: bytes(volume.size),
@@ -31,7 +40,7 @@ pub fn shown(volume: &Volume) -> proto::Volume {
 
 pub fn entry(listed: &Listed) -> proto::list_volumes_response::Entry {
     proto::list_volumes_response::Entry {
-        volume: Some(shown(&listed.volume)),
+        volume: Some(shown(listed)),
         status: Some(proto::list_volumes_response::VolumeStatus {
             published_node_ids: listed.published.iter().map(ToString::to_string).collect(),
         }),

@@ -3,6 +3,7 @@
 use tonic::Status;
 
 use super::Controller;
+use crate::csi::pages::Pages;
 use crate::csi::proto::list_snapshots_response::Entry;
 use crate::csi::proto::*;
 use crate::csi::request::snapshot::{Search, Wanted, create, list};
@@ -55,10 +56,16 @@ impl Controller {
                     next_token: String::new(),
                 })
             }
-            Search::All { source, limit, place } => {
-                let page = self.clouds.of_new(&request.secrets)?.page_saved(source, limit, place).await?;
-                let next_token = page.next.map(|place| place.to_string()).unwrap_or_default();
-                Ok(ListSnapshotsResponse { entries: page.items.iter().map(entry).collect(), next_token })
+            Search::All { source, limit } => {
+                let mut pages = Pages::start(&self.clouds, "snapshots", &request.starting_token, limit)?;
+                let mut entries = Vec::new();
+                while let Some(turn) = pages.turn() {
+                    let page = turn.cloud.page_saved(source, Some(turn.limit), turn.after).await;
+                    let page = page.map_err(|error| self.clouds.told(turn.cloud, error))?;
+                    entries.extend(page.items.iter().map(entry));
+                    pages.took(page.items.len(), page.next);
+                }
+                Ok(ListSnapshotsResponse { entries, next_token: pages.next_token() })
             }
         }
     }

@@ -95,14 +95,6 @@ pub struct Changes {
     pub date: Option<SystemTime>,
 }
 
-/// One page of a list.
-#[derive(Clone, Debug)]
-pub struct Page {
-    pub volumes: Vec<Volume>,
-    /// There is more, to be asked for with this marker.
-    pub next: Option<VolumeId>,
-}
-
 impl From<String> for Status {
     fn from(text: String) -> Self {
         match text.as_str() {
