@@ -4,6 +4,7 @@ pub mod access;
 pub mod cloud;
 pub mod create;
 pub mod group;
+mod names;
 pub mod node;
 pub mod size;
 pub mod snapshot;

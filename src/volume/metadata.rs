@@ -8,11 +8,14 @@ pub const CLUSTER: &str = "cinder.csi.openstack.org/cluster";
 pub const ATTEMPT: &str = "cinder.csi.openstack.org/attempt";
 /// The call has answered with it, or is about to: somebody may rely on it.
 pub const SETTLED: &str = "cinder.csi.openstack.org/settled";
+/// The same of a snapshot: the call that changes its metadata takes no key with a slash, as the one that makes it does
+/// (<https://opendev.org/openstack/cinder/src/branch/master/cinder/api/schemas/snapshot_metadata.py>).
+pub const SNAPSHOT_SETTLED: &str = "cinder.csi.openstack.org:settled";
 /// A snapshot that is there only for a backup of this name to be made from.
 pub const BACKUP: &str = "cinder.csi.openstack.org/backup";
 
 pub fn is_settled(metadata: &BTreeMap<String, String>) -> bool {
-    metadata.contains_key(SETTLED)
+    metadata.contains_key(SETTLED) || metadata.contains_key(SNAPSHOT_SETTLED)
 }
 
 /// An attempt of this driver made it and no caller was ever told of it.

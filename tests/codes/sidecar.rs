@@ -20,9 +20,9 @@ impl Sidecar {
     /// - `checkError`, <https://github.com/kubernetes-csi/external-provisioner/blob/master/pkg/controller/controller.go>
     /// - `isFinalError`, <https://github.com/kubernetes-csi/external-attacher/blob/master/pkg/attacher/attacher.go>
     /// - `IsFinalError`, <https://github.com/kubernetes-csi/external-resizer/blob/master/pkg/util/util.go>
-    /// - `isFinalError`, <https://github.com/kubernetes-csi/external-snapshotter/blob/master/pkg/snapshotter/snapshotter.go>
+    /// - `isCSIFinalError`, <https://github.com/kubernetes-csi/external-snapshotter/blob/master/pkg/sidecar-controller/snapshot_controller.go>
     ///
-    /// DeleteVolume and ControllerUnpublishVolume are called again after every error; judged all the same, because a
+    /// DeleteVolume, DeleteSnapshot and ControllerUnpublishVolume are called again after every error; judged all the same, because a
     /// person reads their codes, too.
     pub fn is_final(self, code: Code) -> bool {
         match (self, code) {

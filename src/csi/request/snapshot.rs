@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use tonic::Status;
 
-use super::{id, max_entries, text};
+use super::{id, max_entries, names, text};
 use crate::csi::proto::{CreateSnapshotRequest, ListSnapshotsRequest};
 use crate::csi::status::invalid;
 use crate::volume::{SnapshotId, VolumeId, WantedBackup, WantedSnapshot};
@@ -15,7 +15,7 @@ const FORCE: &str = "force-create";
 const AVAILABILITY: &str = "availability";
 const PATIENCE: &str = "backup-max-duration-seconds-per-gb";
 /// All of them, and ours that names the cloud.
-pub const KNOWN: [&str; 5] = [TYPE, FORCE, AVAILABILITY, PATIENCE, "cloud"];
+const KNOWN: [&str; 5] = [TYPE, FORCE, AVAILABILITY, PATIENCE, "cloud"];
 /// What the external-snapshotter adds (`--extra-create-metadata`), kept as metadata.
 const SNAPSHOTTERS: [&str; 3] = [
     "csi.storage.k8s.io/volumesnapshot/name",
@@ -60,6 +60,7 @@ pub fn create(request: &CreateSnapshotRequest, cluster: &str) -> Result<Option<W
     let source = id::<VolumeId>("source_volume_id", &request.source_volume_id)?;
     let cluster = cluster.to_owned();
     let metadata = metadata(&request.parameters);
+    names::check("VolumeSnapshotClass", &request.parameters, &KNOWN, false)?;
     let parameters = Parameters(&request.parameters);
     parameters.checked()?;
     let Some(source) = source else { return Ok(None) };
