@@ -23,7 +23,9 @@ pub use metadata::CLUSTER;
 pub use whereabouts::{Thing, Zones};
 
 pub use crate::openstack::ledger::{Record, recorded};
-pub use crate::openstack::{BackupId, GroupId, GroupSnapshotId, ServerId, SnapshotId, Volume, VolumeId};
+pub use crate::openstack::{
+    BackupId, GroupId, GroupSnapshotId, Hints, Origin, ServerId, SnapshotId, Volume, VolumeId,
+};
 
 use crate::openstack::{Cinder, Cloud, Nova};
 use create::Doubts;

@@ -1,21 +1,16 @@
 //! Volumes as CSI shows them.
 
-use std::collections::HashMap;
-
 use super::proto;
-use super::topology::Topology;
+use super::request::create::Create;
 use crate::volume::{GIB, Listed, Volume};
 
-/// A volume that CreateVolume answers.
-pub fn created(
-    volume: &Volume,
-    context: HashMap<String, String>,
-    topology: &Topology,
-    required: Option<&proto::TopologyRequirement>,
-) -> proto::Volume {
+/// A volume that CreateVolume answers, to a request that was for it.
+pub fn created(volume: &Volume, create: Create, request: &proto::CreateVolumeRequest) -> proto::Volume {
+    let required = request.accessibility_requirements.as_ref();
     proto::Volume {
-        volume_context: context,
-        accessible_topology: topology.of_volume(volume.availability_zone.as_deref(), required),
+        volume_context: create.context,
+        content_source: request.volume_content_source.clone(),
+        accessible_topology: create.topology.of_volume(volume.availability_zone.as_deref(), required),
         ..shown(&Listed::from(volume))
     }
 }

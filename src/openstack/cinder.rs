@@ -4,7 +4,9 @@
 
 mod backup;
 mod clock;
+mod kind;
 mod list;
+mod new_volume;
 mod snapshot;
 mod volume;
 mod whereabouts;
@@ -26,9 +28,11 @@ use super::request::{Microversion, Request, Version};
 use super::{Kind, Result, Service, VolumeId};
 pub use backup::{Backup, BackupStatus, NewBackup};
 use clock::Clock;
+pub use kind::VolumeType;
 pub use list::{Page, Row, Search};
+pub use new_volume::{Hints, NewVolume, Origin};
 pub use snapshot::{NewSnapshot, Part, Portion, Snapshot, SnapshotStatus};
-pub use volume::{Attachment, Changes, NewVolume, Status, Volume};
+pub use volume::{Attachment, Changes, Status, Volume};
 pub use whereabouts::Zones;
 
 /// `updated_at=gte:` is understood from here on.
@@ -111,24 +115,6 @@ impl Cinder {
         let request = get("list the volumes being deleted", &["volumes"]).query("status", "deleting");
         let volumes: Vec<Id<VolumeId>> = self.all(request).await?;
         Ok(volumes.into_iter().map(|volume| volume.id).collect())
-    }
-
-    /// POST /volumes
-    pub async fn create_volume(&self, new: &NewVolume) -> Result<Volume> {
-        let mut volume = json!({
-            "name": new.name,
-            "description": new.description,
-            "size": new.size,
-            "metadata": new.metadata,
-        });
-        if let Some(volume_type) = &new.volume_type {
-            volume["volume_type"] = json!(volume_type);
-        }
-        if let Some(zone) = &new.availability_zone {
-            volume["availability_zone"] = json!(zone);
-        }
-        let request = post("create a volume", &["volumes"]).json(&json!({ "volume": volume }));
-        Ok(self.call(request).await?.json::<One>()?.volume)
     }
 
     /// DELETE /volumes/ID

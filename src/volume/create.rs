@@ -5,7 +5,9 @@
 //! the one that is answered is marked settled first. An attempt removes its own volume once another one has won.
 
 mod doubts;
+mod origin;
 mod plan;
+mod post;
 mod wanted;
 
 pub use doubts::Doubts;
@@ -13,13 +15,10 @@ pub use wanted::{Wanted, ZoneChoice};
 
 use std::collections::BTreeMap;
 
-use uuid::Uuid;
-
 use super::metadata::SETTLED;
 use super::watch::{Interest, Looks, Seen};
 use super::{Condition, Error, Result, Volume, VolumeId, Volumes};
-use crate::openstack::{self, Effect, Kind};
-use plan::{Attempt, Posted, Step, plan};
+use plan::{Attempt, Step, plan};
 
 impl Volumes {
     /// Returns the volume of this name once it can be used.
@@ -32,13 +31,13 @@ impl Volumes {
     }
 
     async fn create(&self, wanted: &Wanted) -> Result<Volume> {
-        let mut attempt = Attempt { id: Uuid::new_v4().to_string(), posted: Posted::No };
+        let mut attempt = Attempt::default();
         // An earlier call of this name may have left a volume: until that is known, nothing is final.
         let mut seen = self.named(wanted).await?;
         let mut looks = None;
         loop {
             match plan(wanted, &attempt, &seen, self.cinder.clock()) {
-                Step::Create => attempt.posted = self.post(wanted, &attempt).await?,
+                Step::Create => self.post(wanted, &mut attempt).await?,
                 Step::Wait => {}
                 Step::Answer(volume) => return Ok(volume),
                 Step::Settle(volume) => return self.settle(volume).await,
@@ -47,7 +46,14 @@ impl Volumes {
                     seen = self.named(wanted).await?;
                     continue;
                 }
-                Step::Remove(id, why) => return Err(self.remove(id, why).await),
+                Step::Remove(id, why) => {
+                    let error = self.remove(id, why).await;
+                    let zone = seen.iter().find(|volume| volume.id == id);
+                    let zone = zone.and_then(|volume| volume.availability_zone.as_deref());
+                    attempt.turn_elsewhere(&wanted.zone, zone, error)?;
+                    seen = self.named(wanted).await?;
+                    continue;
+                }
                 Step::Refuse(error) => return Err(error),
             }
             let interest = Interest::Named(wanted.name.clone(), attempt.followed(&seen));
@@ -68,19 +74,6 @@ impl Volumes {
             Seen::Named(volumes) => Ok(volumes),
             Seen::Volume(volume) if plan::is_being_made(&volume) => Ok(vec![*volume]),
             Seen::Volume(_) | Seen::Gone => self.named(wanted).await,
-        }
-    }
-
-    async fn post(&self, wanted: &Wanted, attempt: &Attempt) -> Result<Posted> {
-        match self.cinder.create_volume(&wanted.order(&attempt.id)).await {
-            Ok(volume) => Ok(Posted::As(volume.id)),
-            Err(error) if error.effect == Effect::Unknown => {
-                self.doubts.raise(&wanted.name);
-                Ok(Posted::Unclear)
-            }
-            // A final error would let the provisioner forget a volume that an earlier POST may still make.
-            Err(error) if self.doubts.are_there(&wanted.name) => Err(Error::unsettled(&error)),
-            Err(error) => Err(refused(&error)),
         }
     }
 
@@ -118,14 +111,6 @@ fn not_made(reason: &str) -> Error {
     let condition =
         if reason.contains("schedule allocate") { Condition::Exhausted } else { Condition::Failed };
     Error::new(condition, format!("Cinder couldn't make it; {reason}"))
-}
-
-fn refused(error: &openstack::Error) -> Error {
-    match error.kind {
-        // 404: the type; 400: the zone, the type or the size.
-        Kind::NotFound | Kind::Refused => Error::new(Condition::Invalid, error.to_string()),
-        _ => Error::reading(error),
-    }
 }
 
 /// While a volume is left to be removed, the orchestrator must call again.

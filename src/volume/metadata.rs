@@ -8,6 +8,11 @@ pub const CLUSTER: &str = "cinder.csi.openstack.org/cluster";
 pub const ATTEMPT: &str = "cinder.csi.openstack.org/attempt";
 /// CreateVolume has answered with this volume, or is about to: somebody may rely on it.
 pub const SETTLED: &str = "cinder.csi.openstack.org/settled";
+/// Which backup the volume was made from: Cinder shows the sources of other copies, and of these it keeps none.
+pub const BACKUP: &str = "cinder.csi.openstack.org/backup";
+/// What Cinder's backup service writes once the data is there (`restore_backup` in cinder/backup/manager.py), so that the
+/// existing driver's volumes have it, too.
+const RESTORED_FROM: &str = "src_backup_id";
 
 pub fn is_settled(volume: &Volume) -> bool {
     volume.metadata.contains_key(SETTLED)
@@ -16,4 +21,10 @@ pub fn is_settled(volume: &Volume) -> bool {
 /// An attempt of this driver made it and no caller was ever told of it.
 pub fn is_unpromised(volume: &Volume) -> bool {
     volume.metadata.contains_key(ATTEMPT) && !is_settled(volume)
+}
+
+/// The backup that the volume was made from, as far as its metadata tells.
+pub fn backup(volume: &Volume) -> Option<&str> {
+    let told = volume.metadata.get(BACKUP).or_else(|| volume.metadata.get(RESTORED_FROM))?;
+    Some(told.as_str())
 }

@@ -3,7 +3,9 @@
 use std::cmp::Reverse;
 use std::time::{Duration, SystemTime};
 
-use super::Wanted;
+use uuid::Uuid;
+
+use super::{Wanted, ZoneChoice};
 use crate::openstack::{Status, Volume, VolumeId};
 use crate::volume::metadata::{ATTEMPT, is_settled, is_unpromised};
 use crate::volume::{Condition, Error};
@@ -16,6 +18,8 @@ const DEAD_AFTER: Duration = Duration::from_secs(600);
 pub struct Attempt {
     pub id: String,
     pub posted: Posted,
+    /// The zones that had no room for it.
+    tried: Vec<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,7 +44,36 @@ pub enum Step {
     Refuse(Error),
 }
 
+impl Default for Attempt {
+    fn default() -> Self {
+        Self { id: Uuid::new_v4().to_string(), posted: Posted::No, tried: Vec::new() }
+    }
+}
+
 impl Attempt {
+    /// The zone to ask for next.
+    pub fn zone<'a>(&self, choice: &'a ZoneChoice) -> Option<&'a str> {
+        choice.zones().iter().find(|zone| !self.tried.contains(zone)).map(String::as_str)
+    }
+
+    /// Goes on in the next zone where this one had no room, and nothing is left of it there.
+    pub fn turn_elsewhere(
+        &mut self,
+        choice: &ZoneChoice,
+        zone: Option<&str>,
+        error: Error,
+    ) -> Result<(), Error> {
+        let Some(zone) = zone.filter(|_| error.condition == Condition::Exhausted) else { return Err(error) };
+        let before = std::mem::take(&mut self.tried);
+        let tried = before.iter().cloned().chain([zone.to_owned()]).collect();
+        *self = Self { tried, ..Self::default() };
+        match self.zone(choice) {
+            Some(_) => Ok(()),
+            None if before.is_empty() => Err(error),
+            None => Err(error.context(format!("in zone {zone}, after {} was tried", before.join(", ")))),
+        }
+    }
+
     fn made(&self, volume: &Volume) -> bool {
         self.posted == Posted::As(volume.id) || volume.metadata.get(ATTEMPT) == Some(&self.id)
     }
@@ -57,7 +90,12 @@ impl Attempt {
 }
 
 pub fn is_being_made(volume: &Volume) -> bool {
-    matches!(volume.status, Status::Creating | Status::Downloading)
+    matches!(volume.status, Status::Creating | Status::Downloading | Status::RestoringBackup)
+}
+
+/// Where a restore fails Cinder leaves a new volume in `error_restoring`.
+fn is_broken(volume: &Volume) -> bool {
+    matches!(volume.status, Status::Error | Status::ErrorRestoring)
 }
 
 pub fn plan(wanted: &Wanted, attempt: &Attempt, seen: &[Volume], now: SystemTime) -> Step {
@@ -67,8 +105,7 @@ pub fn plan(wanted: &Wanted, attempt: &Attempt, seen: &[Volume], now: SystemTime
         .filter(|volume| volume.name == wanted.name && !is_going(volume))
         .collect();
     there.sort_by_key(|volume| (Reverse(is_settled(volume)), volume.created_at, volume.id));
-    if let Some(broken) = there.iter().find(|volume| volume.status == Status::Error && is_unpromised(volume))
-    {
+    if let Some(broken) = there.iter().find(|volume| is_broken(volume) && is_unpromised(volume)) {
         // Beside another of the name the error would be final for that one, too.
         return if there.len() == 1 { Step::Remove(broken.id, None) } else { Step::Discard(broken.id) };
     }
@@ -121,11 +158,11 @@ fn alone(wanted: &Wanted, attempt: &Attempt, volume: &Volume) -> Step {
         return Step::Remove(volume.id, Some(Error::new(Condition::Invalid, why)));
     }
     match volume.status {
-        Status::Error => Step::Refuse(Error::new(
+        Status::Error | Status::ErrorRestoring => Step::Refuse(Error::new(
             Condition::Precondition,
             format!(
-                "volume {} of that name is in status error; an administrator can reset it, or delete it",
-                volume.id
+                "volume {} of that name is in status {}; an administrator can reset it, or delete it",
+                volume.id, volume.status
             ),
         )),
         _ if is_settled(volume) => Step::Answer(volume.clone()),
@@ -193,6 +230,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::openstack::{Hints, Origin};
     use crate::volume::sample::{id, volume};
     use crate::volume::{ZoneChoice, metadata};
 
@@ -200,17 +238,32 @@ mod tests {
         Wanted {
             name: "pvc-1".to_owned(),
             size: 1,
+            size_is_free: false,
             size_limit: None,
             volume_type: None,
             zone: ZoneChoice::Any,
+            origin: None,
+            hints: Hints::default(),
             multiattach: false,
             cluster: "kubernetes".to_owned(),
             metadata: BTreeMap::new(),
         }
     }
 
+    fn copy(origin: Origin) -> Wanted {
+        Wanted { origin: Some(origin), ..wanted() }
+    }
+
+    fn uuid(n: u128) -> uuid::Uuid {
+        uuid::Uuid::from_u128(n)
+    }
+
+    fn cloned(source: u128) -> Volume {
+        Volume { source_volid: Some(uuid(source).to_string()), ..volume(Status::Available).settled() }
+    }
+
     fn ours(posted: Posted) -> Attempt {
-        Attempt { id: "ours".to_owned(), posted }
+        Attempt { id: "ours".to_owned(), posted, tried: Vec::new() }
     }
 
     /// Shortly after the volumes of `sample` were created.
@@ -292,7 +345,7 @@ mod tests {
         assert_eq!(decided(&ours(Posted::As(id(1))), &[older.clone(), newer.clone()]), Step::Wait);
         // Both are of the same second: the ids decide, for both alike.
         let twin = newer.created("2026-01-01T00:00:00Z");
-        let theirs = Attempt { id: "theirs".to_owned(), posted: Posted::As(id(2)) };
+        let theirs = Attempt { id: "theirs".to_owned(), ..ours(Posted::As(id(2))) };
         assert_eq!(decided(&theirs, &[twin, older]), Step::Discard(id(2)));
     }
 
@@ -370,6 +423,9 @@ mod tests {
             (zoned, settled(), "zone is az1"),
             (wanted(), Volume { snapshot_id: Some("s".to_owned()), ..settled() }, "snapshot s"),
             (wanted(), Volume { source_volid: Some("v".to_owned()), ..settled() }, "clone of volume v"),
+            (copy(Origin::Snapshot(uuid(1).into())), settled(), "isn't a copy"),
+            (copy(Origin::Volume(uuid(1).into())), cloned(2), "clone of volume"),
+            (copy(Origin::Snapshot(uuid(1).into())), cloned(1), "clone of volume"),
             (wanted(), Volume { metadata: BTreeMap::new(), ..settled() }, metadata::CLUSTER),
         ];
         for (wanted, volume, named) in table {
