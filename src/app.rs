@@ -154,7 +154,7 @@ fn controller(options: &Serve, source: Arc<dyn Source>, topology: Topology) -> R
     }
     let clouds = Clouds::connect(source, request)?;
     let volumes = clouds.volumes();
-    tokio::spawn(clouds.keep_current());
+    tokio::spawn(clouds.keep_current(volumes.clone()));
     Ok(Controller::new(
         volumes,
         ControllerSettings {

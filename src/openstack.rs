@@ -62,8 +62,9 @@ impl Cloud {
     }
 
     /// Goes on with other credentials or another connection: the token, the catalog and what is known of
-    /// microversions are dropped. Calls under way end with the old ones. The limits stay.
+    /// microversions and zones are dropped. Calls under way end with the old ones. The limits stay.
     pub fn replace(&self, http: Http, options: Options) {
         self.cinder.client().replace(http, options);
+        self.cinder.forget_zones();
     }
 }

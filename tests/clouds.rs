@@ -16,12 +16,15 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use bed::printed;
+use cinder_csi::csi::Clouds;
 use cinder_csi::csi::proto::volume_capability::access_mode::Mode;
 use cinder_csi::csi::proto::volume_capability::{AccessMode, AccessType, BlockVolume};
 use cinder_csi::csi::proto::*;
 use cinder_csi::pace;
-use cinder_csi::sandbox::Call;
+use cinder_csi::sandbox::{Call, Fault, Trouble};
+use cinder_csi::volume::Condition;
 use driver::Driver;
+use http::Method;
 use site::{Line, Site, driver_of};
 use tokio::time::Instant;
 use tonic::{Code, Request, Status};
@@ -96,7 +99,7 @@ async fn delete(driver: &Driver, volume: &str, secrets: HashMap<String, String>)
 }
 
 fn mutations(calls: &[Call]) -> Vec<&Call> {
-    calls.iter().filter(|call| call.method != http::Method::GET).collect()
+    calls.iter().filter(|call| call.method != Method::GET).collect()
 }
 
 #[tokio::test(start_paused = true)]
@@ -197,6 +200,47 @@ async fn where_nothing_decides_the_unnamed_cloud_is_used_or_the_caller_is_told()
     let status = create(&driver_of(&[&east, &west]), wanted("pvc-1", &["n"])).await.unwrap_err();
     assert_eq!(status.code(), Code::InvalidArgument, "{status}");
     assert!(status.message().contains("zone n is in cloud \"east\", cloud \"west\""), "{status}");
+}
+
+/// Nodes of each cloud have a label with its name (`--additional-topology`), as the existing driver's manual has it.
+#[tokio::test(start_paused = true)]
+async fn a_label_of_the_nodes_names_the_cloud_where_the_zones_are_called_alike() {
+    const LABEL: &str = "topology.kubernetes.io/zone";
+    let (east, west) = (Site::of_zone("east", 1, "nova"), Site::of_zone("west", 2, "nova"));
+    let driver = driver_of(&[&east, &west]);
+    let labelled = |name: &str, labels: &[&str]| {
+        let mut request = wanted(name, &vec!["nova"; labels.len()]);
+        let required = request.accessibility_requirements.as_mut().unwrap();
+        for (n, label) in labels.iter().enumerate() {
+            for terms in [&mut required.requisite, &mut required.preferred] {
+                terms[n].segments.insert(LABEL.to_owned(), (*label).to_owned());
+            }
+        }
+        request
+    };
+    for (label, site) in [("west", &west), ("east", &east)] {
+        let volume = create(&driver, labelled(label, &[label])).await.unwrap();
+        let [term] = volume.accessible_topology.as_slice() else {
+            panic!("{:?}", volume.accessible_topology)
+        };
+        assert_eq!((term.segments[ZONE].as_str(), term.segments[LABEL].as_str()), ("nova", label));
+        assert_eq!(site.all().await[0].id.to_string(), volume.volume_id);
+    }
+    let first = create(&driver, labelled("both", &["west", "east"])).await.unwrap();
+    let second = create(&driver, labelled("both", &["east", "west"])).await.unwrap();
+    assert_eq!(
+        (&first.volume_id, &first.accessible_topology),
+        (&second.volume_id, &second.accessible_topology)
+    );
+    assert_eq!(first.accessible_topology[0].segments[LABEL], "west");
+    let status = create(&driver, labelled("none", &["north"])).await.unwrap_err();
+    assert_eq!(status.code(), Code::InvalidArgument, "{status}");
+    let calls = east.calls();
+    assert!(
+        calls.iter().filter(|call| call.path == "/os-availability-zone").count() <= 1,
+        "{}",
+        printed(&calls)
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -305,6 +349,41 @@ async fn a_zone_that_was_added_is_found_without_a_restart() {
     assert_eq!(east.calls().len(), 1, "its zones are asked for again");
     create(&driver, wanted("pvc-3", &["b"])).await.unwrap();
     assert_eq!(east.calls().len(), 0, "and kept");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cloud_that_refuses_to_tell_may_have_it() {
+    let (driver, _east, west) = two();
+    for code in [401, 403, 500] {
+        west.cloud.fault(Fault::on(Method::GET, "/volumes/{id}", Trouble::Refused(code)).times(2));
+        let status = delete(&driver, NOBODY, HashMap::new()).await.unwrap_err();
+        assert_eq!(status.code(), Code::Unavailable, "{code}: {status}");
+        assert!(status.message().contains("\"west\""), "{status}");
+        west.cloud.clear_faults();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_snapshot_is_found_in_its_cloud_by_its_id() {
+    let (east, west) = (Site::of_zone("east", 1, "a"), Site::of_zone("west", 2, "b"));
+    let named = |site: &Site| (site.name.to_owned(), site.volumes());
+    let clouds = Clouds::new([named(&east), named(&west)].into());
+    let volume = west.bed().volumes.ensure_created(&bed::wanted("pvc-1")).await.unwrap().id;
+    let order = serde_json::json!({"snapshot": {"volume_id": volume.to_string(), "name": "s"}});
+    let made = west.bed().post_to_cinder("/snapshots", order).await;
+    let id = made["snapshot"]["id"].as_str().unwrap().parse().unwrap();
+    let holder = clouds.of_snapshot(&HashMap::new(), id).await.unwrap();
+    assert_eq!(holder.get(volume).await.unwrap().id, volume);
+    let other = clouds.of_snapshot(&naming("east"), id).await.unwrap();
+    assert_eq!(other.get(volume).await.unwrap_err().condition, Condition::NotFound);
+    west.set(Line::Cut);
+    let elsewhere = NOBODY.parse().unwrap();
+    let status = clouds.of_snapshot(&HashMap::new(), elsewhere).await.unwrap_err();
+    assert_eq!(status.code(), Code::Unavailable, "{status}");
+    // Found once, it is known.
+    clouds.of_snapshot(&HashMap::new(), id).await.unwrap();
+    clouds.forget();
+    assert_eq!(clouds.of_snapshot(&HashMap::new(), id).await.unwrap_err().code(), Code::Unavailable);
 }
 
 #[tokio::test(start_paused = true)]

@@ -57,6 +57,11 @@ impl Clouds {
         }
     }
 
+    /// The settings have changed, and a name may stand for another cloud now.
+    pub fn forget(&self) {
+        self.memory.forget();
+    }
+
     /// Each cloud with its name, in the order of the names.
     pub fn all(&self) -> impl Iterator<Item = (&str, &Volumes)> {
         self.by_name.iter().map(|(name, cloud)| (name.as_str(), cloud))

@@ -1,4 +1,5 @@
-//! What was found in which cloud. Ids are unique and nothing moves between clouds, so that it stays true.
+//! What was found in which cloud. Ids are unique and nothing moves between clouds: it stays true as long as a name
+//! stands for the same cloud.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,6 +24,10 @@ struct State {
 impl Memory {
     pub fn recall(&self, thing: Thing) -> Option<usize> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clouds.get(&thing).copied()
+    }
+
+    pub fn forget(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = State::default();
     }
 
     pub fn keep(&self, thing: Thing, cloud: usize) {

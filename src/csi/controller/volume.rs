@@ -26,7 +26,10 @@ impl Controller {
         let volume =
             cloud.ensure_created(&create.wanted).await.map_err(|error| self.clouds.told(cloud, error))?;
         self.clouds.remember(Thing::Volume(volume.id), cloud);
-        let volume = reply::created(&volume, create, &request);
+        let mut volume = reply::created(&volume, create, &request);
+        if let Some(label) = self.clouds.label(&wish, cloud) {
+            reply::in_cloud(&mut volume, label);
+        }
         Ok(CreateVolumeResponse { volume: Some(volume) })
     }
 

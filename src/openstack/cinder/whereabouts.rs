@@ -60,6 +60,10 @@ impl Cinder {
         self.zones.get(age, || self.clone().asked()).await
     }
 
+    pub(in crate::openstack) fn forget_zones(&self) {
+        self.zones.forget(|_| true);
+    }
+
     async fn asked(self) -> Result<Zones> {
         pace::within(Deadline::after(PATIENCE), self.list_zones()).await
     }
