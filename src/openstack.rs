@@ -21,8 +21,8 @@ mod request;
 mod stack;
 
 pub use cinder::{
-    Attachment, Backup, BackupStatus, Changes, Cinder, Hints, NewBackup, NewSnapshot, NewVolume, Origin,
-    Page, Part, Portion, Row, Search, Snapshot, SnapshotStatus, Status, Volume, VolumeType, Zones,
+    Attachment, Backup, BackupStatus, Changes, Cinder, Hints, Migration, NewBackup, NewSnapshot, NewVolume,
+    Origin, Page, Part, Portion, Row, Search, Snapshot, SnapshotStatus, Status, Volume, VolumeType, Zones,
 };
 pub use error::{Effect, Error, Kind, Result, Service};
 pub use id::{BackupId, GroupId, GroupSnapshotId, NotAnId, ServerId, SnapshotId, VolumeId};

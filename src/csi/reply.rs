@@ -2,7 +2,7 @@
 
 use super::proto;
 use super::request::create::Create;
-use crate::volume::{GIB, Listed, Volume};
+use crate::volume::{GIB, Listed, Saved, Volume};
 
 /// A volume that CreateVolume answers, to a request that was for it.
 pub fn created(volume: &Volume, create: Create, request: &proto::CreateVolumeRequest) -> proto::Volume {
@@ -39,6 +39,22 @@ pub fn entry(listed: &Listed) -> proto::list_volumes_response::Entry {
         status: Some(proto::list_volumes_response::VolumeStatus {
             published_node_ids: listed.published.iter().map(ToString::to_string).collect(),
         }),
+    }
+}
+
+pub fn snapshot(saved: &Saved) -> proto::Snapshot {
+    let taken = saved.taken_at();
+    proto::Snapshot {
+        snapshot_id: saved.id().to_string(),
+        source_volume_id: saved.source().to_string(),
+        size_bytes: bytes(saved.size()),
+        creation_time: Some(prost_types::Timestamp {
+            seconds: taken.as_second(),
+            nanos: taken.subsec_nanosecond(),
+        }),
+        ready_to_use: saved.is_ready(),
+        group_snapshot_id: saved.group().map(|group| group.to_string()).unwrap_or_default(),
+        accessible_topology: Vec::new(),
     }
 }
 

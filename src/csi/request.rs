@@ -6,6 +6,7 @@ pub mod create;
 pub mod node;
 pub mod parameters;
 pub mod size;
+pub mod snapshot;
 
 use std::path::{Component, Path, PathBuf};
 use std::str::FromStr;

@@ -28,7 +28,7 @@ use super::request::{Microversion, Request, Version};
 use super::{Kind, Result, Service, VolumeId};
 pub use backup::{Backup, BackupStatus, NewBackup};
 use clock::Clock;
-pub use kind::VolumeType;
+pub use kind::{Migration, VolumeType};
 pub use list::{Page, Row, Search};
 pub use new_volume::{Hints, NewVolume, Origin};
 pub use snapshot::{NewSnapshot, Part, Portion, Snapshot, SnapshotStatus};

@@ -110,7 +110,7 @@ impl Volumes {
                 .map_or(String::new(), |action| format!("Nova says {:?}, ", action.message));
             why = format!("{why}: {said}and nova-compute's log has the reason under request {request}");
         }
-        let reason = self.reason(id).await;
+        let reason = self.reason("volume", id).await;
         Error::new(Condition::Failed, format!("{why}; {reason}. The volume is available again"))
     }
 

@@ -221,5 +221,5 @@ fn made_from(volume: &Volume) -> Option<(MadeFrom, &str)> {
     let snapshot = volume.snapshot_id.as_deref().map(|id| (MadeFrom::Snapshot, id));
     let clone = volume.source_volid.as_deref().map(|id| (MadeFrom::Volume, id));
     // A volume may be restored into later, so that what Cinder itself says of its making goes first.
-    snapshot.or(clone).or_else(|| Some((MadeFrom::Backup, metadata::backup(volume)?)))
+    snapshot.or(clone).or_else(|| Some((MadeFrom::Backup, metadata::restored_from(&volume.metadata)?)))
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::origin;
 use crate::openstack::{Hints, NewVolume, Origin, Volume};
-use crate::volume::metadata::{ATTEMPT, BACKUP, CLUSTER};
+use crate::volume::metadata::{ATTEMPT, CLUSTER, RESTORED_FROM};
 
 /// A volume as asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,20 +47,20 @@ impl ZoneChoice {
 }
 
 impl Wanted {
-    /// What to ask Cinder for, in this zone or, without one, where Cinder likes.
-    pub(super) fn order(&self, attempt: &str, zone: Option<&str>) -> NewVolume {
+    /// What to ask Cinder for.
+    pub(super) fn order(&self, attempt: &str) -> NewVolume {
         let mut metadata = self.metadata.clone();
         metadata.insert(CLUSTER.to_owned(), self.cluster.clone());
         metadata.insert(ATTEMPT.to_owned(), attempt.to_owned());
         if let Some(Origin::Backup(id)) = self.origin {
-            metadata.insert(BACKUP.to_owned(), id.to_string());
+            metadata.insert(RESTORED_FROM.to_owned(), id.to_string());
         }
         NewVolume {
             name: self.name.clone(),
             description: "Created by OpenStack Cinder CSI driver".to_owned(),
             size: self.size,
             volume_type: self.volume_type.clone(),
-            availability_zone: zone.map(str::to_owned),
+            availability_zone: self.zone.zones().first().cloned(),
             origin: self.origin,
             hints: self.hints.clone(),
             metadata,
