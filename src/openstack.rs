@@ -20,7 +20,10 @@ mod recorded;
 mod request;
 mod stack;
 
-pub use cinder::{Attachment, Changes, Cinder, NewVolume, Page, Row, Search, Status, Volume, Zones};
+pub use cinder::{
+    Attachment, Backup, BackupStatus, Changes, Cinder, Hints, Migration, NewBackup, NewSnapshot, NewVolume,
+    Origin, Page, Part, Portion, Row, Search, Snapshot, SnapshotStatus, Status, Volume, VolumeType, Zones,
+};
 pub use error::{Effect, Error, Kind, Result, Service};
 pub use id::{BackupId, GroupId, GroupSnapshotId, NotAnId, ServerId, SnapshotId, VolumeId};
 pub use layer::Limits;

@@ -21,6 +21,7 @@ pub struct Latency {
     /// From Cinder's `in-use` to the moment when the server's disk has the new size.
     pub grow: Span,
     pub snapshot: Span,
+    pub delete_snapshot: Span,
 }
 
 impl Span {
@@ -56,6 +57,7 @@ impl Latency {
             extend: span,
             grow: span,
             snapshot: span,
+            delete_snapshot: span,
         }
     }
 
@@ -75,6 +77,7 @@ impl Latency {
             extend: Span::of_millis(150, 40),
             grow: Span::of_millis(120, 60),
             snapshot: Span::of_millis(200, 50),
+            delete_snapshot: Span::of_millis(70, 20),
         }
     }
 
@@ -89,6 +92,7 @@ impl Latency {
             extend: Span::of_millis(1000, 300),
             grow: Span::of_millis(500, 300),
             snapshot: Span::of_millis(2000, 500),
+            delete_snapshot: Span::of_millis(1000, 300),
         }
     }
 }

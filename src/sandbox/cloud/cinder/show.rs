@@ -35,34 +35,41 @@ pub(super) fn volume(request: &Request<'_>, world: &World, volume: &Volume, call
 }
 
 /// A volume in the short list.
-pub(super) fn summary(request: &Request<'_>, volume: &Volume, caller: &Caller) -> Value {
+pub(super) fn volume_summary(request: &Request<'_>, volume: &Volume, caller: &Caller) -> Value {
     json!({ "id": volume.id, "name": volume.name, "links": links(request, caller, &volume.id) })
 }
 
-pub(super) fn snapshot(snapshot: &Snapshot, caller: &Caller) -> Value {
-    let progress = if snapshot.status == "available" { "100%" } else { "0%" };
+/// The short list of snapshots has all but what the extension adds to a detailed one.
+pub(super) fn snapshot(snapshot: &Snapshot, caller: &Caller, detail: bool) -> Value {
     let mut shown = json!({
         "id": snapshot.id, "created_at": timestamp(snapshot.created),
-        "updated_at": snapshot.updated.map(timestamp), "name": snapshot.name, "description": null,
-        "volume_id": snapshot.volume, "status": snapshot.status, "size": snapshot.size, "metadata": {},
-        "os-extended-snapshot-attributes:project_id": snapshot.project,
-        "os-extended-snapshot-attributes:progress": progress,
+        "updated_at": snapshot.updated.map(timestamp), "name": snapshot.name,
+        "description": snapshot.description, "volume_id": snapshot.volume, "status": snapshot.status,
+        "size": snapshot.size, "metadata": snapshot.metadata,
     });
+    if detail {
+        shown["os-extended-snapshot-attributes:project_id"] = json!(snapshot.project);
+        shown["os-extended-snapshot-attributes:progress"] = json!(snapshot.progress());
+    }
     if caller.version >= (3, 14) {
-        shown["group_snapshot_id"] = Value::Null;
+        shown["group_snapshot_id"] = json!(snapshot.group_snapshot);
     }
     if caller.version >= (3, 41) {
         shown["user_id"] = json!(snapshot.user);
+    }
+    if caller.version >= (3, 65) {
+        shown["consumes_quota"] = json!(true);
     }
     shown
 }
 
 pub(super) fn message(message: &Message) -> Value {
     json!({
-        "id": message.id, "event_id": message.event, "user_message": message.text, "message_level": "ERROR",
+        "id": message.id, "event_id": message.event_id(), "user_message": message.text(), "message_level": "ERROR",
         "created_at": timestamp(message.created),
         "guaranteed_until": timestamp(message.created + std::time::Duration::from_secs(30 * 86_400)),
-        "request_id": message.request, "resource_type": "VOLUME", "resource_uuid": message.volume,
+        "request_id": message.request, "resource_type": message.resource.name(),
+        "resource_uuid": message.object,
     })
 }
 
