@@ -20,7 +20,7 @@ mod recorded;
 mod request;
 mod stack;
 
-pub use cinder::{Attachment, Changes, Cinder, NewVolume, Page, Status, Volume};
+pub use cinder::{Attachment, Changes, Cinder, Migration, NewVolume, Page, Status, Volume, VolumeType};
 pub use error::{Effect, Error, Kind, Result, Service};
 pub use id::{BackupId, GroupId, GroupSnapshotId, NotAnId, ServerId, SnapshotId, VolumeId};
 pub use layer::Limits;

@@ -10,6 +10,7 @@ mod error;
 mod expand;
 mod list;
 mod metadata;
+mod modify;
 #[cfg(test)]
 mod sample;
 mod watch;
@@ -18,9 +19,12 @@ pub use attach::Published;
 pub use create::{Wanted, ZoneChoice};
 pub use error::{Condition, Error, Result};
 pub use list::{Listed, Page};
+pub use modify::Change;
 
 pub use crate::openstack::ledger::{Record, recorded};
-pub use crate::openstack::{BackupId, GroupId, GroupSnapshotId, ServerId, SnapshotId, Volume, VolumeId};
+pub use crate::openstack::{
+    BackupId, GroupId, GroupSnapshotId, Migration, ServerId, SnapshotId, Volume, VolumeId, VolumeType,
+};
 
 use crate::openstack::{Cinder, Cloud, Nova};
 use create::Doubts;

@@ -2,6 +2,8 @@
 
 pub mod access;
 pub mod create;
+pub mod known;
+pub mod mutable;
 pub mod node;
 pub mod size;
 

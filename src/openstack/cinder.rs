@@ -3,6 +3,7 @@
 //! <https://docs.openstack.org/api-ref/block-storage/v3/>
 
 mod clock;
+mod kind;
 mod volume;
 
 use std::collections::BTreeMap;
@@ -19,6 +20,7 @@ use super::page;
 use super::request::{Microversion, Request, Version};
 use super::{Kind, Result, Service, VolumeId};
 use clock::Clock;
+pub use kind::{Migration, VolumeType};
 pub use volume::{Attachment, Changes, NewVolume, Page, Status, Volume};
 
 /// `updated_at=gte:` is understood from here on.
