@@ -141,10 +141,25 @@ fn controller(options: &Serve, source: Arc<dyn Source>, topology: Topology) -> R
         cloud: options.cloud.clone(),
         user_agent: options.user_agent.clone(),
     };
+    if options.list_only_cluster {
+        warn!(
+            "--list-only-cluster: ListVolumes omits volumes without the metadata {}={:?}. The external-attacher takes what is \
+             omitted for detached and attaches it again and again: use it only where every PV was made with this --cluster",
+            crate::volume::CLUSTER,
+            options.cluster
+        );
+    }
     let clouds = Clouds::connect(source, request)?;
     let volumes = clouds.volumes();
-    tokio::spawn(clouds.keep_current());
-    Ok(Controller::new(volumes, ControllerSettings { cluster: options.cluster.clone(), topology }))
+    tokio::spawn(clouds.keep_current(volumes.clone()));
+    Ok(Controller::new(
+        volumes,
+        ControllerSettings {
+            cluster: options.cluster.clone(),
+            topology,
+            list_only_cluster: options.list_only_cluster,
+        },
+    ))
 }
 
 fn disks(options: &Serve, settings: &config::NodeSettings) -> node::Settings {

@@ -6,10 +6,12 @@ mod controller;
 mod identity;
 mod locks;
 mod node;
+mod pages;
 mod reply;
 mod request;
 mod server;
 mod status;
+mod token;
 mod topology;
 
 pub use clouds::Clouds;

@@ -20,7 +20,10 @@ mod recorded;
 mod request;
 mod stack;
 
-pub use cinder::{Attachment, Changes, Cinder, Migration, NewVolume, Page, Status, Volume, VolumeType};
+pub use cinder::{
+    Attachment, Changes, Cinder, Migration, NewVolume, Page, Quota, Quotas, Row, Search, Status, Supply,
+    Volume, VolumeType, Zones,
+};
 pub use error::{Effect, Error, Kind, Result, Service};
 pub use id::{BackupId, GroupId, GroupSnapshotId, NotAnId, ServerId, SnapshotId, VolumeId};
 pub use layer::Limits;
@@ -59,8 +62,10 @@ impl Cloud {
     }
 
     /// Goes on with other credentials or another connection: the token, the catalog and what is known of
-    /// microversions are dropped. Calls under way end with the old ones. The limits stay.
+    /// microversions and zones are dropped. Calls under way end with the old ones. The limits stay.
     pub fn replace(&self, http: Http, options: Options) {
         self.cinder.client().replace(http, options);
+        self.cinder.forget_zones();
+        self.cinder.forget_supply();
     }
 }

@@ -3,6 +3,7 @@
 //! A lost reply, a crashed controller and a second controller are then all the same case: the next look tells.
 
 mod attach;
+mod capacity;
 mod create;
 mod delete;
 mod detach;
@@ -14,12 +15,16 @@ mod modify;
 #[cfg(test)]
 mod sample;
 mod watch;
+mod whereabouts;
 
 pub use attach::Published;
+pub use capacity::{Demand, Room};
 pub use create::{Wanted, ZoneChoice};
 pub use error::{Condition, Error, Result};
-pub use list::{Listed, Page};
+pub use list::{Listed, Page, Position};
+pub use metadata::CLUSTER;
 pub use modify::Change;
+pub use whereabouts::{Thing, Zones};
 
 pub use crate::openstack::ledger::{Record, recorded};
 pub use crate::openstack::{
@@ -62,8 +67,7 @@ impl Volumes {
 
     /// The volume now, and where it is attached.
     pub async fn show(&self, id: VolumeId) -> Result<Listed> {
-        let volume = self.get(id).await?;
-        Ok(Listed { published: list::published(&volume), volume })
+        Ok(Listed::from(&self.get(id).await?))
     }
 
     /// Cinder's latest user message about a volume, as a clause to end a sentence with.

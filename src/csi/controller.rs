@@ -3,6 +3,7 @@
 mod attachment;
 mod capacity;
 mod health;
+mod listing;
 mod modification;
 mod snapshot;
 mod volume;
@@ -21,6 +22,8 @@ pub struct ControllerSettings {
     /// `--cluster`: a mark on every volume.
     pub cluster: String,
     pub topology: Topology,
+    /// `--list-only-cluster`: ListVolumes shows the volumes with this cluster's mark only.
+    pub list_only_cluster: bool,
 }
 
 #[derive(Clone, Debug)]

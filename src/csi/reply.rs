@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::proto;
 use super::topology::Topology;
-use crate::volume::{GIB, Listed, Volume};
+use crate::volume::{GIB, Listed, Room, Volume};
 
 /// A volume that CreateVolume answers.
 pub fn created(
@@ -16,12 +16,12 @@ pub fn created(
     proto::Volume {
         volume_context: context,
         accessible_topology: topology.of_volume(volume.availability_zone.as_deref(), required),
-        ..shown(volume)
+        ..shown(&Listed::from(volume))
     }
 }
 
 /// A volume that somebody asks about: its context was the creator's to know.
-pub fn shown(volume: &Volume) -> proto::Volume {
+pub fn shown(volume: &Listed) -> proto::Volume {
     proto::Volume {
         volume_id: volume.id.to_string(),
         capacity_bytes: bytes(volume.size),
@@ -31,10 +31,19 @@ pub fn shown(volume: &Volume) -> proto::Volume {
 
 pub fn entry(listed: &Listed) -> proto::list_volumes_response::Entry {
     proto::list_volumes_response::Entry {
-        volume: Some(shown(&listed.volume)),
+        volume: Some(shown(listed)),
         status: Some(proto::list_volumes_response::VolumeStatus {
             published_node_ids: listed.published.iter().map(ToString::to_string).collect(),
         }),
+    }
+}
+
+/// Cinder has whole GiB, so that one is the smallest volume.
+pub fn capacity(room: Room) -> proto::GetCapacityResponse {
+    proto::GetCapacityResponse {
+        available_capacity: bytes(room.available),
+        maximum_volume_size: Some(bytes(room.largest)),
+        minimum_volume_size: Some(bytes(1)),
     }
 }
 

@@ -1,13 +1,14 @@
 //! Requests become types: the only source of INVALID_ARGUMENT and OUT_OF_RANGE for what a caller wrote.
 
 pub mod access;
+pub mod capacity;
+pub mod cloud;
 pub mod create;
 pub mod known;
 pub mod mutable;
 pub mod node;
 pub mod size;
 
-use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
 use std::str::FromStr;
 
@@ -79,11 +80,6 @@ fn plain_path(field: &str, value: &str) -> Result<PathBuf, Status> {
         return Err(invalid(field, "must not go through .."));
     }
     Ok(path.components().collect())
-}
-
-/// Which cloud the caller's secrets pick: the unnamed one where they name none.
-pub fn cloud(secrets: &HashMap<String, String>) -> &str {
-    secrets.get("cloud").map_or("", String::as_str)
 }
 
 /// The page size of a list.

@@ -4,7 +4,10 @@
 
 mod clock;
 mod kind;
+mod limits;
+mod list;
 mod volume;
+mod whereabouts;
 
 use std::collections::BTreeMap;
 use std::time::SystemTime;
@@ -16,12 +19,16 @@ use serde_json::json;
 
 use super::answer::Answer;
 use super::client::Client;
+use super::flight::Flight;
 use super::page;
 use super::request::{Microversion, Request, Version};
 use super::{Kind, Result, Service, VolumeId};
 use clock::Clock;
 pub use kind::{Migration, VolumeType};
-pub use volume::{Attachment, Changes, NewVolume, Page, Status, Volume};
+pub use limits::{Quota, Quotas, Supply};
+pub use list::{Page, Row, Search};
+pub use volume::{Attachment, Changes, NewVolume, Status, Volume};
+pub use whereabouts::Zones;
 
 /// `updated_at=gte:` is understood from here on.
 const TIME_COMPARISON: Version = Version::Needed(Microversion(3, 60));
@@ -35,6 +42,8 @@ const MESSAGES: Version = Version::Needed(Microversion(3, 5));
 pub struct Cinder {
     client: Client,
     clock: Clock,
+    zones: Flight<Zones>,
+    supply: Flight<Supply>,
 }
 
 #[derive(Deserialize)]
@@ -56,7 +65,7 @@ struct Message {
 
 impl Cinder {
     pub(super) fn new(client: Client) -> Self {
-        Self { client, clock: Clock::default() }
+        Self { client, clock: Clock::default(), zones: Flight::default(), supply: Flight::default() }
     }
 
     pub(super) fn client(&self) -> &Client {
@@ -90,7 +99,7 @@ impl Cinder {
     /// GET /volumes/detail?updated_at=gte:TIME, all pages. Kind::Unsupported below 3.60.
     pub async fn list_volumes_changed_since(&self, since: SystemTime) -> Result<Changes> {
         let request = get("list the volumes that changed", &["volumes", "detail"])
-            .query("updated_at", format!("gte:{}", seconds(since)))
+            .query("updated_at", format!("gte:{}", seconds(timestamp(since))))
             .version(TIME_COMPARISON);
         let part = page::all(&self.client, request).await?;
         self.clock.set(part.date);
@@ -102,23 +111,6 @@ impl Cinder {
         let request = get("list the volumes being deleted", &["volumes"]).query("status", "deleting");
         let volumes: Vec<Id<VolumeId>> = self.all(request).await?;
         Ok(volumes.into_iter().map(|volume| volume.id).collect())
-    }
-
-    /// GET /volumes/detail?limit=&marker=: one page. Kind::NotFound: the marker is unknown.
-    pub async fn list_volumes(&self, limit: Option<u32>, marker: Option<VolumeId>) -> Result<Page> {
-        let mut request = get("list volumes", &["volumes", "detail"]);
-        if let Some(limit) = limit {
-            request = request.query("limit", limit);
-        }
-        if let Some(marker) = marker {
-            request = request.query("marker", marker);
-        }
-        let part = page::one(&self.client, request.clone()).await?;
-        self.clock.set(part.date);
-        let next = part.next.map(|marker| marker.parse()).transpose();
-        let next =
-            next.map_err(|_| request.error(Kind::Malformed, "the marker of the next page is no id"))?;
-        Ok(Page { volumes: part.items, next })
     }
 
     /// POST /volumes
@@ -214,9 +206,12 @@ fn post(operation: &'static str, path: &[&str]) -> Request {
 }
 
 /// Cinder keeps whole seconds and reads no zone: <https://opendev.org/openstack/cinder/src/branch/master/cinder/api/v3/volumes.py>.
-fn seconds(time: SystemTime) -> String {
-    let time = Timestamp::try_from(time).unwrap_or(Timestamp::UNIX_EPOCH);
+fn seconds(time: Timestamp) -> String {
     time.strftime("%Y-%m-%dT%H:%M:%S").to_string()
+}
+
+fn timestamp(time: SystemTime) -> Timestamp {
+    Timestamp::try_from(time).unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
 #[cfg(test)]

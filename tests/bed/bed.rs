@@ -64,8 +64,11 @@ impl Bed {
 
     /// Every volume that the project has, as the cloud knows it.
     pub async fn all(&self) -> Vec<cinder_csi::volume::Volume> {
-        let page = controller(&self.cloud).page(None, None).await.unwrap();
-        page.volumes.into_iter().map(|listed| listed.volume).collect()
+        let view = controller(&self.cloud);
+        let page = view.page(None, None, None).await.unwrap();
+        assert!(page.next.is_none(), "more than one page");
+        let volumes = page.volumes.iter().map(|listed| view.get(listed.id));
+        futures_util::future::try_join_all(volumes).await.unwrap()
     }
 }
 

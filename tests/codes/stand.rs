@@ -9,7 +9,8 @@ use cinder_csi::csi::proto::volume_capability::{AccessMode, AccessType, BlockVol
 use cinder_csi::csi::proto::*;
 use cinder_csi::openstack::{Cloud, Http};
 use cinder_csi::sandbox::{Latency, Operation, Settings, SimulatedCloud};
-use cinder_csi::volume::{Listed, ServerId, VolumeId, Volumes};
+use cinder_csi::volume::{ServerId, Volume, VolumeId, Volumes};
+use futures_util::future::try_join_all;
 use http::Method;
 use http_body_util::BodyExt;
 use tonic::{Code, Request};
@@ -138,14 +139,14 @@ impl Stand {
     /// What the cloud holds, in words where the RPC has begun something there that hasn't come to its end.
     pub async fn unfinished(&self) -> Option<String> {
         let all = self.all().await;
-        let status = |listed: &Listed| listed.volume.status.to_string();
+        let status = |volume: &Volume| volume.status.to_string();
         let found = all.iter().find(|listed| match self.rpc {
             // Nobody but the caller that gets an error knows of them.
             Rpc::Create => !["deleting", "error_deleting"].contains(&status(listed).as_str()),
             Rpc::Delete => status(listed) == "deleting",
             Rpc::Publish => status(listed) != "available",
             Rpc::Unpublish => status(listed) == "detaching",
-            Rpc::Expand => status(listed) == "extending" || listed.volume.size >= 2,
+            Rpc::Expand => status(listed) == "extending" || listed.size >= 2,
         });
         found.map(words)
     }
@@ -157,27 +158,27 @@ impl Stand {
         let shown = if shown.is_empty() { "no volume".to_owned() } else { shown.join("; ") };
         let as_asked = match (self.rpc, all.as_slice()) {
             (Rpc::Delete, all) => all.is_empty(),
-            (Rpc::Create, [only]) => only.volume.status.to_string() == "available",
-            (Rpc::Publish, [only]) => {
-                only.volume.status.to_string() == "in-use" && only.published == [self.server]
-            }
-            (Rpc::Unpublish, [only]) => {
-                only.volume.status.to_string() == "available" && only.published.is_empty()
-            }
-            (Rpc::Expand, [only]) => only.volume.size == 2 && only.volume.status.to_string() == "available",
+            (Rpc::Create, [only]) => only.status.to_string() == "available",
+            (Rpc::Publish, [only]) => only.status.to_string() == "in-use" && published(only) == [self.server],
+            (Rpc::Unpublish, [only]) => only.status.to_string() == "available" && published(only).is_empty(),
+            (Rpc::Expand, [only]) => only.size == 2 && only.status.to_string() == "available",
             _ => false,
         };
         (!as_asked).then_some(shown)
     }
 
-    async fn all(&self) -> Vec<Listed> {
-        self.view.page(None, None).await.unwrap().volumes
+    async fn all(&self) -> Vec<Volume> {
+        let page = self.view.page(None, None, None).await.unwrap();
+        try_join_all(page.volumes.iter().map(|listed| self.view.get(listed.id))).await.unwrap()
     }
 }
 
-fn words(listed: &Listed) -> String {
-    let volume = &listed.volume;
-    format!("a volume {}, {} GiB, on {:?}", volume.status, volume.size, listed.published)
+fn published(volume: &Volume) -> Vec<ServerId> {
+    volume.attachments.iter().filter_map(|attachment| attachment.server_id).collect()
+}
+
+fn words(volume: &Volume) -> String {
+    format!("a volume {}, {} GiB, on {:?}", volume.status, volume.size, published(volume))
 }
 
 fn create() -> CreateVolumeRequest {

@@ -81,6 +81,15 @@ impl Lab {
     }
 
     pub async fn driver_of(&self, cloud_conf: &str, node: &str) -> Driver {
+        self.driver_with(&self.path(cloud_conf), node, &["--cluster=openstack-driver-test"]).await
+    }
+
+    /// A file of the lab.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
+    }
+
+    pub async fn driver_with(&self, cloud_conf: &Path, node: &str, flags: &[&str]) -> Driver {
         let directory = tempfile::tempdir().unwrap();
         let socket = directory.path().join("csi.sock");
         let server = self.server(node);
@@ -91,8 +100,9 @@ impl Lab {
         let process = Command::new(env!("CARGO_BIN_EXE_cinder-csi"))
             .arg(format!("--endpoint=unix://{}", socket.display()))
             .arg("--cloud-config")
-            .arg(self.directory.join(cloud_conf))
-            .args(["--cluster", "openstack-driver-test", "--node-id", &server, "--device-dir"])
+            .arg(cloud_conf)
+            .args(flags)
+            .args(["--node-id", &server, "--device-dir"])
             .arg(self.directory.join("state/dev").join(&server))
             .spawn()
             .unwrap();

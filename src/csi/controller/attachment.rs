@@ -22,11 +22,14 @@ impl Controller {
         let cloud = self.clouds.of_volume(&request.secrets, volume).await?;
         let Some(server) = server else {
             // Of the two that don't exist, the specification names the volume first.
-            cloud.get(volume).await?;
+            cloud.get(volume).await.map_err(|error| self.clouds.told(cloud, error))?;
             return Err(status::unknown("server", &request.node_id));
         };
         let _claim = self.locks.claim(format!("volume {volume} on server {server}"))?;
-        let published = cloud.ensure_attached(volume, server).await?;
+        let published = match cloud.ensure_attached(volume, server).await {
+            Ok(published) => published,
+            Err(error) => return Err(self.clouds.explained(cloud, volume, server, error).await),
+        };
         let publish_context = published.context().into_iter().collect();
         Ok(ControllerPublishVolumeResponse { publish_context })
     }
@@ -47,7 +50,7 @@ impl Controller {
         if let (Some(volume), Some(server)) = (volume, server) {
             let cloud = self.clouds.of_volume(&request.secrets, volume).await?;
             let _claim = self.locks.claim(format!("volume {volume} on server {server}"))?;
-            cloud.ensure_detached(volume, server).await?;
+            cloud.ensure_detached(volume, server).await.map_err(|error| self.clouds.told(cloud, error))?;
         }
         Ok(ControllerUnpublishVolumeResponse {})
     }

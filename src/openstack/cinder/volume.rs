@@ -95,14 +95,6 @@ pub struct Changes {
     pub date: Option<SystemTime>,
 }
 
-/// One page of a list.
-#[derive(Clone, Debug)]
-pub struct Page {
-    pub volumes: Vec<Volume>,
-    /// There is more, to be asked for with this marker.
-    pub next: Option<VolumeId>,
-}
-
 impl From<String> for Status {
     fn from(text: String) -> Self {
         match text.as_str() {
@@ -182,7 +174,7 @@ fn flag<'de, D: Deserializer<'de>>(from: D) -> Result<bool, D::Error> {
 }
 
 /// UTC without a zone, with or without microseconds.
-fn time<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Timestamp>, D::Error> {
+pub(super) fn time<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Timestamp>, D::Error> {
     let Some(text) = Option::<String>::deserialize(from)? else { return Ok(None) };
     if let Ok(time) = text.parse::<Timestamp>() {
         return Ok(Some(time));

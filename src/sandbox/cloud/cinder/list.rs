@@ -162,8 +162,7 @@ fn conditions(wanted: &str) -> Result<Vec<(&str, DateTime)>, Answer> {
 /// Newest first; within a second, by id.
 fn sort(request: &Request<'_>, found: &mut [&Volume]) {
     found.sort_by_cached_key(|volume| (timestamp(volume.created), volume.id.clone()));
-    let wanted = request.query("sort").or_else(|| request.query("sort_dir")).unwrap_or_default();
-    if !wanted.ends_with("asc") {
+    if !is_ascending(request) {
         found.reverse();
     }
 }
@@ -177,8 +176,21 @@ fn after_marker(
     let Some(marker) = request.query("marker") else {
         return Ok(request.query("offset").and_then(|offset| offset.parse().ok()).unwrap_or(0));
     };
-    world.volume(&caller.project, marker).map_err(|_| Refusal::not_found("Volume", marker))?;
-    Ok(found.iter().position(|one| one.id == marker).map_or(0, |index| index + 1))
+    let marker = world.volume(&caller.project, marker).map_err(|_| Refusal::not_found("Volume", marker))?;
+    // It needn't be among those found: its place in the order counts.
+    let marker = place(marker);
+    let before =
+        |one: &&&Volume| if is_ascending(request) { place(one) <= marker } else { place(one) >= marker };
+    Ok(found.iter().take_while(before).count())
+}
+
+fn place(volume: &Volume) -> (String, &str) {
+    (timestamp(volume.created), &volume.id)
+}
+
+fn is_ascending(request: &Request<'_>) -> bool {
+    let wanted = request.query("sort").or_else(|| request.query("sort_dir")).unwrap_or_default();
+    wanted.ends_with("asc")
 }
 
 fn next(request: &Request<'_>, caller: &Caller, detail: bool, last: &str) -> String {
