@@ -202,6 +202,47 @@ async fn where_nothing_decides_the_unnamed_cloud_is_used_or_the_caller_is_told()
     assert!(status.message().contains("zone n is in cloud \"east\", cloud \"west\""), "{status}");
 }
 
+/// Nodes of each cloud have a label with its name (`--additional-topology`), as the existing driver's manual has it.
+#[tokio::test(start_paused = true)]
+async fn a_label_of_the_nodes_names_the_cloud_where_the_zones_are_called_alike() {
+    const LABEL: &str = "topology.kubernetes.io/zone";
+    let (east, west) = (Site::of_zone("east", 1, "nova"), Site::of_zone("west", 2, "nova"));
+    let driver = driver_of(&[&east, &west]);
+    let labelled = |name: &str, labels: &[&str]| {
+        let mut request = wanted(name, &vec!["nova"; labels.len()]);
+        let required = request.accessibility_requirements.as_mut().unwrap();
+        for (n, label) in labels.iter().enumerate() {
+            for terms in [&mut required.requisite, &mut required.preferred] {
+                terms[n].segments.insert(LABEL.to_owned(), (*label).to_owned());
+            }
+        }
+        request
+    };
+    for (label, site) in [("west", &west), ("east", &east)] {
+        let volume = create(&driver, labelled(label, &[label])).await.unwrap();
+        let [term] = volume.accessible_topology.as_slice() else {
+            panic!("{:?}", volume.accessible_topology)
+        };
+        assert_eq!((term.segments[ZONE].as_str(), term.segments[LABEL].as_str()), ("nova", label));
+        assert_eq!(site.all().await[0].id.to_string(), volume.volume_id);
+    }
+    let first = create(&driver, labelled("both", &["west", "east"])).await.unwrap();
+    let second = create(&driver, labelled("both", &["east", "west"])).await.unwrap();
+    assert_eq!(
+        (&first.volume_id, &first.accessible_topology),
+        (&second.volume_id, &second.accessible_topology)
+    );
+    assert_eq!(first.accessible_topology[0].segments[LABEL], "west");
+    let status = create(&driver, labelled("none", &["north"])).await.unwrap_err();
+    assert_eq!(status.code(), Code::InvalidArgument, "{status}");
+    let calls = east.calls();
+    assert!(
+        calls.iter().filter(|call| call.path == "/os-availability-zone").count() <= 1,
+        "{}",
+        printed(&calls)
+    );
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_zone_that_no_cloud_has_lets_the_scheduler_look_elsewhere() {
     let (driver, east, west) = two();

@@ -129,7 +129,8 @@ async fn what_comes_and_goes_between_pages_hides_nothing_and_shows_nothing_twice
         assert_eq!(token, "");
         let (mut shown, mut expected) = ([second, third].concat(), [&rest[1..], &new].concat());
         assert_eq!(shown.last(), new.last(), "what is new is at the end");
-        (shown.sort(), expected.sort());
+        shown.sort();
+        expected.sort();
         assert_eq!(shown, expected, "made within {spread:?}");
     }
 }
@@ -155,7 +156,8 @@ async fn pages_go_on_from_one_cloud_to_the_next() {
     for (max, pages) in [(0, 1), (1, 5), (2, 3), (3, 2), (4, 2), (5, 1)] {
         let (mut shown, took) = all(&driver, max).await;
         assert_eq!(took, pages, "pages of {max}");
-        (shown.sort(), ids.sort());
+        shown.sort();
+        ids.sort();
         assert_eq!(shown, ids, "pages of {max}");
     }
     // A token at the border of the clouds, and what it names is gone.
@@ -204,7 +206,8 @@ async fn only_this_clusters_volumes_where_that_is_asked_for() {
     let only = Driver::over([(String::new(), bed.volumes.clone())].into(), true);
     for max in [0, 1, 2] {
         let (mut shown, mut expected) = (all(&only, max).await.0, ours.clone());
-        (shown.sort(), expected.sort());
+        shown.sort();
+        expected.sort();
         assert_eq!(shown, expected, "pages of {max}");
     }
     // The token's volume goes, and the filter stays.

@@ -94,7 +94,8 @@ async fn pages_of_a_real_cinder_survive_that_their_last_volume_is_deleted() {
         all.extend(rest(&driver, max, token).await);
         let (mut shown, mut expected) = (ours.among(&all), ours.ids.clone());
         assert_eq!(shown.len(), all.len(), "another cluster's volume is listed: {all:?}");
-        (shown.sort(), expected.sort());
+        shown.sort();
+        expected.sort();
         assert_eq!(shown, expected, "pages of {max}");
     }
     let (first, token) = list(&driver, 3, "").await.unwrap();
@@ -106,7 +107,8 @@ async fn pages_of_a_real_cinder_survive_that_their_last_volume_is_deleted() {
     let second = ours.among(&rest(&driver, 2, token).await);
     let mut expected: Vec<_> = ours.ids.iter().filter(|id| !first.contains(id)).copied().collect();
     let mut shown = second.clone();
-    (shown.sort(), expected.sort());
+    shown.sort();
+    expected.sort();
     assert_eq!(shown, expected, "each that is left, once, and the new one");
     let status = list(&driver, 1, "none of ours").await.unwrap_err();
     assert_eq!(status.code(), Code::Aborted, "{status}");
@@ -125,7 +127,7 @@ async fn without_the_flag_every_volume_of_the_project_is_listed_with_its_node() 
     let ids: Vec<_> = listed.entries.iter().map(|entry| entry.volume.clone().unwrap().volume_id).collect();
     assert_eq!(ours.among(&ids), ours.ids);
     let entry = listed.entries.iter().find(|entry| entry.volume.as_ref().unwrap().volume_id == volume);
-    assert_eq!(entry.unwrap().status.as_ref().unwrap().published_node_ids, [server.clone()]);
+    assert_eq!(entry.unwrap().status.as_ref().unwrap().published_node_ids, std::slice::from_ref(&server));
     driver.unpublish(&volume, &server).await;
     driver.delete(&volume).await;
     ours.clear().await;

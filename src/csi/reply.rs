@@ -20,6 +20,15 @@ pub fn created(
     }
 }
 
+/// Only nodes with this label are in the volume's cloud.
+pub fn in_cloud(volume: &mut proto::Volume, (key, name): (&str, &str)) {
+    let terms = &mut volume.accessible_topology;
+    terms.retain(|term| term.segments.get(key).is_none_or(|value| value == name));
+    for term in terms {
+        term.segments.insert(key.to_owned(), name.to_owned());
+    }
+}
+
 /// A volume that somebody asks about: its context was the creator's to know.
 pub fn shown(volume: &Listed) -> proto::Volume {
     proto::Volume {

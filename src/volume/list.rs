@@ -11,6 +11,8 @@ use crate::openstack::{Kind, Row, Search};
 
 /// Cinder's `osapi_max_limit`, unless its operator changed it.
 const MOST: u32 = 1000;
+/// So many volumes may be passed by that were created in the second of one that is gone; for more, pages are turned.
+const OF_ONE_SECOND: u32 = 100;
 
 /// A volume of a list: what a list tells of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,8 +80,8 @@ impl Volumes {
 impl Search {
     /// As before, from the second of that position on: what is before it there is to be left out.
     fn by_time(self, position: Position) -> Self {
-        // A page of all that one second may hold, and not of one.
-        Self { after: None, created_from: Some(position.created), limit: Some(MOST), ..self }
+        let limit = self.limit.map(|limit| limit.saturating_add(OF_ONE_SECOND).min(MOST));
+        Self { limit, after: None, created_from: Some(position.created), ..self }
     }
 }
 

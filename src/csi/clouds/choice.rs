@@ -9,7 +9,7 @@ use tonic::Status;
 use super::{Clouds, listed, shown};
 use crate::csi::request::cloud::Wish;
 use crate::csi::status;
-use crate::volume::{Condition, Error, Volumes, Wanted, ZoneChoice};
+use crate::volume::{Condition, Error, Result as Asked, Volumes, Wanted, ZoneChoice};
 
 /// What the zones say.
 #[derive(Debug, PartialEq, Eq)]
@@ -39,14 +39,26 @@ impl Clouds {
                 status::no_source(format!("none of {all} has it"))
             });
         }
-        let ZoneChoice::OneOf(zones) = &wanted.zone else { return self.unnamed() };
-        let (names, known) = self.candidates(zones).await?;
-        let name = self.of_earlier(&names, wanted).await?;
-        let has = |zone: &&String| {
-            known.get(name).is_some_and(|zones| zones.as_ref().is_some_and(|zones| zones.contains(zone)))
+        let by_label = self.labelled(wish);
+        let names = match &wanted.zone {
+            _ if !by_label.is_empty() => by_label,
+            ZoneChoice::OneOf(zones) => self.candidates(zones).await?,
+            ZoneChoice::Any => return self.unnamed(),
         };
-        wanted.zone = ZoneChoice::OneOf(zones.iter().filter(has).cloned().collect());
-        self.by_name.get(name).map_or_else(|| self.unnamed(), Ok)
+        let name = self.of_earlier(&names, wanted).await?;
+        let cloud = self.by_name.get(name).map_or_else(|| self.unnamed(), Ok)?;
+        if let ZoneChoice::OneOf(zones) = &mut wanted.zone
+            && zones.len() > 1
+        {
+            keep_those_of(cloud, zones).await.map_err(|error| self.told(cloud, error))?;
+        }
+        Ok(cloud)
+    }
+
+    /// The topology segment by which nodes say that they are in this cloud: its value is the cloud's name.
+    pub fn label<'w>(&self, wish: &Wish<'w>, cloud: &Volumes) -> Option<(&'w str, &'w str)> {
+        let name = self.name_of(cloud).filter(|_| self.only().is_none())?;
+        wish.segments.iter().find(|(_, value)| *value == name).copied()
     }
 
     /// The one that a volume in these zones, the first one rather, would be made in.
@@ -54,10 +66,10 @@ impl Clouds {
         if let Some(certain) = self.certain(wish)? {
             return Ok(certain);
         }
-        if zones.is_empty() {
-            return self.unnamed();
-        }
-        let (names, _) = self.candidates(zones).await?;
+        let names = match self.labelled(wish) {
+            names if names.is_empty() && !zones.is_empty() => self.candidates(zones).await?,
+            names => names,
+        };
         names.first().and_then(|name| self.by_name.get(*name)).map_or_else(|| self.unnamed(), Ok)
     }
 
@@ -67,6 +79,19 @@ impl Clouds {
             Some(named) => self.named(named).map(Some),
             None => Ok(self.only()),
         }
+    }
+
+    /// The clouds that segments of the topology name, in their order.
+    fn labelled(&self, wish: &Wish<'_>) -> Vec<&str> {
+        let mut names: Vec<&str> = Vec::new();
+        for (_, value) in wish.segments.iter().filter(|(_, value)| !value.is_empty()) {
+            if let Some((name, _)) = self.by_name.get_key_value(*value)
+                && !names.contains(&name.as_str())
+            {
+                names.push(name);
+            }
+        }
+        names
     }
 
     fn unnamed(&self) -> Result<&Volumes, Status> {
@@ -79,14 +104,14 @@ impl Clouds {
         })
     }
 
-    /// The clouds for these zones, the one for the first zone first, and the zones of each cloud.
-    async fn candidates(&self, zones: &[String]) -> Result<(Vec<&str>, Known<'_>), Status> {
+    /// The clouds that have these zones, the one with the first zone first.
+    async fn candidates(&self, zones: &[String]) -> Result<Vec<&str>, Status> {
         let (mut known, failures) = self.zones().await;
         if zones.iter().any(|zone| !known.values().flatten().any(|zones| zones.contains(zone))) {
             self.look_again(&mut known).await;
         }
         match choose(zones, &known) {
-            Choice::Among(names) => Ok((names, known)),
+            Choice::Among(names) => Ok(names),
             choice => Err(refusal(&choice, zones, &known, &failures)),
         }
     }
@@ -125,6 +150,15 @@ impl Clouds {
         });
         join_all(asked).await;
     }
+}
+
+/// Zones of other clouds aren't for this one. Where it has none of them, Cinder says what it thinks of them.
+async fn keep_those_of(cloud: &Volumes, wanted: &mut Vec<String>) -> Asked<()> {
+    let zones = cloud.zones().await?;
+    if wanted.iter().any(|zone| zones.names().contains(zone)) {
+        wanted.retain(|zone| zones.names().contains(zone));
+    }
+    Ok(())
 }
 
 /// Each zone in turn. A cloud whose zones aren't known matters where it may be the one for a zone that is nowhere else.

@@ -28,7 +28,10 @@ impl Controller {
             cloud.ensure_created(&create.wanted).await.map_err(|error| self.clouds.told(cloud, error))?;
         self.clouds.remember(Thing::Volume(volume.id), cloud);
         let required = request.accessibility_requirements.as_ref();
-        let volume = reply::created(&volume, create.context, topology, required);
+        let mut volume = reply::created(&volume, create.context, topology, required);
+        if let Some(label) = self.clouds.label(&wish, cloud) {
+            reply::in_cloud(&mut volume, label);
+        }
         Ok(CreateVolumeResponse { volume: Some(volume) })
     }
 

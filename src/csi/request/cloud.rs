@@ -4,9 +4,10 @@ use std::collections::HashMap;
 
 use tonic::Status;
 
-use crate::csi::proto::CreateVolumeRequest;
 use crate::csi::proto::volume_content_source::Type;
+use crate::csi::proto::{CreateVolumeRequest, TopologyRequirement};
 use crate::csi::status::invalid;
+use crate::csi::topology::ZONE;
 use crate::volume::Thing;
 
 /// Of the secrets, as the existing driver has it, and of a StorageClass.
@@ -20,11 +21,15 @@ pub struct Named<'a> {
 }
 
 /// What CreateVolume says of the cloud.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Wish<'a> {
     pub named: Option<Named<'a>>,
     /// What the volume is made from.
     pub source: Option<Thing>,
+    /// The topology asked for, the preferred terms first, without the zones: a node may tell its cloud by
+    /// `--additional-topology`, as the existing driver's users have it
+    /// (<https://github.com/kubernetes/cloud-provider-openstack/blob/master/docs/cinder-csi-plugin/multi-region-clouds.md>).
+    pub segments: Vec<(&'a str, &'a str)>,
 }
 
 /// The cloud that the caller's secrets pick; an empty name is none.
@@ -50,7 +55,15 @@ pub fn wish(request: &CreateVolumeRequest) -> Result<Wish<'_>, Status> {
         Type::Volume(volume) => volume.volume_id.parse().ok().map(Thing::Volume),
         Type::Snapshot(snapshot) => snapshot.snapshot_id.parse().ok().map(Thing::Snapshot),
     });
-    Ok(Wish { named, source })
+    let segments = segments(request.accessibility_requirements.as_ref());
+    Ok(Wish { named, source, segments })
+}
+
+fn segments(required: Option<&TopologyRequirement>) -> Vec<(&str, &str)> {
+    let terms =
+        required.into_iter().flat_map(|required| required.preferred.iter().chain(&required.requisite));
+    let segments = terms.flat_map(|term| &term.segments);
+    segments.filter(|(key, _)| *key != ZONE).map(|(key, value)| (key.as_str(), value.as_str())).collect()
 }
 
 fn named<'a>(field: &'static str, values: &'a HashMap<String, String>) -> Option<Named<'a>> {
