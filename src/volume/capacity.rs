@@ -85,9 +85,9 @@ mod tests {
     }
 
     fn quotas() -> Quotas {
-        Quotas { volumes: quota(10, 3), gigabytes: quota(100, 40), largest_volume: None, ..Quotas::default() }
-            .with_type("fast", Quota::default(), quota(30, 25))
-            .with_type("full", quota(2, 2), Quota::default())
+        let of_types = [("gigabytes_fast", quota(30, 25)), ("volumes_full", quota(2, 2))];
+        let of_types = of_types.map(|(name, quota)| (name.to_owned(), quota)).into();
+        Quotas { volumes: quota(10, 3), gigabytes: quota(100, 40), largest_volume: None, of_types }
     }
 
     fn supply(quotas: Quotas) -> Supply {

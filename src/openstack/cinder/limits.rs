@@ -38,7 +38,7 @@ pub struct Quotas {
     /// GiB; `None` where there is none, or a tenant may not read it.
     pub largest_volume: Option<u64>,
     /// `volumes_TYPE` and `gigabytes_TYPE`; empty where a tenant may not read them.
-    of_types: BTreeMap<String, Quota>,
+    pub of_types: BTreeMap<String, Quota>,
 }
 
 /// What GetCapacity is answered from. Cheap to clone.
@@ -101,13 +101,6 @@ impl Quotas {
         let of =
             |resource: &str| self.of_types.get(&format!("{resource}_{name}")).copied().unwrap_or_default();
         (of("volumes"), of("gigabytes"))
-    }
-
-    #[cfg(test)]
-    pub fn with_type(mut self, name: &str, volumes: Quota, gigabytes: Quota) -> Self {
-        self.of_types.insert(format!("volumes_{name}"), volumes);
-        self.of_types.insert(format!("gigabytes_{name}"), gigabytes);
-        self
     }
 
     fn of_set(set: BTreeMap<String, Entry>) -> Self {
