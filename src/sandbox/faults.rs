@@ -90,7 +90,9 @@ pub enum Operation {
     Attach,
     Detach,
     Extend,
+    Retype,
     Snapshot,
+    DeleteSnapshot,
 }
 
 /// Trouble inside the cloud, met by the next operation of its kind.
@@ -104,8 +106,8 @@ pub enum Mishap {
     Takes(Operation, Duration),
     /// After the next extend the server's disk grows this late, `None`: never. Cinder says success.
     GrowsLate(Option<Duration>),
-    /// Lists don't show the next new volume for so long; GET by its id does.
-    Unlisted(Duration),
+    /// Lists don't show what the next operation of this kind makes for so long; GET by its id does.
+    Unlisted(Operation, Duration),
 }
 
 /// How an operation ends.

@@ -3,6 +3,11 @@
 mod attach;
 mod extend;
 mod identity;
+mod kind;
+mod message;
+mod metadata;
+mod quota;
+mod retype;
 mod server;
 mod snapshot;
 mod volume;
@@ -16,21 +21,18 @@ use super::faults::{Fate, Mishap, Operation};
 use super::latency::{Latency, Span};
 
 pub(super) use identity::{Identity, Token, User};
+pub(super) use kind::VolumeType;
+pub(super) use message::Message;
+pub(super) use metadata::Change;
 pub(super) use server::{Action, Order, Row, Server};
-pub(super) use snapshot::Snapshot;
-pub(super) use volume::{Message, NewVolume, Volume, VolumeAttachment, VolumeType};
+pub(super) use snapshot::{NewSnapshot, Snapshot};
+pub(super) use volume::{NewVolume, Volume, VolumeAttachment};
+
+pub use quota::Quota;
+pub(super) use quota::Usage;
 
 /// A microversion: major, minor.
 pub type Microversion = (u32, u32);
-
-/// What a project may have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Quota {
-    pub volumes: usize,
-    pub gigabytes: u64,
-    /// The size limit of one volume.
-    pub per_volume_gigabytes: Option<u64>,
-}
 
 /// What kind of cloud to play. The default is the cloud of `tests/openstack`, without its latency.
 #[derive(Clone, Debug)]
@@ -51,6 +53,8 @@ pub struct Settings {
     /// Nova's `max_disk_devices_to_attach`, without the root disk.
     pub max_disks: usize,
     pub cross_az_attach: bool,
+    /// Each volume type has a backend of its own: a retype moves the data, or fails where it may not.
+    pub types_are_apart: bool,
     pub quota: Quota,
 }
 
@@ -69,7 +73,8 @@ impl Default for Settings {
             token_lifetime: Duration::from_secs(4 * 3600),
             max_disks: 26,
             cross_az_attach: true,
-            quota: Quota { volumes: 1000, gigabytes: 20_000, per_volume_gigabytes: None },
+            types_are_apart: false,
+            quota: Quota::default(),
         }
     }
 }
@@ -107,8 +112,9 @@ enum Event {
     RowGone { server: String, volume: String },
     Extended { volume: String, size: u64, fate: Fate },
     Grown { volume: String },
+    Retyped { volume: String, kind: String, fate: Fate },
     SnapshotReady { snapshot: String, fate: Fate },
-    SnapshotGone { snapshot: String },
+    SnapshotGone { snapshot: String, fate: Fate },
     ServerGone { server: String },
 }
 
@@ -123,6 +129,8 @@ pub(super) struct World {
     pub(super) servers: BTreeMap<String, Server>,
     pub(super) types: Vec<VolumeType>,
     pub(super) messages: Vec<Message>,
+    /// What each project has.
+    usages: BTreeMap<String, Usage>,
     mishaps: Vec<Mishap>,
     hypervisor: Option<Box<dyn Hypervisor>>,
     events: BTreeMap<(Instant, u64), Event>,
@@ -139,6 +147,10 @@ impl Refusal {
         Self::new(404, format!("{kind} {id} could not be found."))
     }
 
+    fn invalid_snapshot(reason: impl std::fmt::Display) -> Self {
+        Self::new(400, format!("Invalid snapshot: {reason}"))
+    }
+
     fn invalid_volume(reason: impl std::fmt::Display) -> Self {
         Self::new(400, format!("Invalid volume: {reason}"))
     }
@@ -151,7 +163,7 @@ impl Refusal {
 impl World {
     pub fn new(settings: Settings) -> Self {
         let mut random = fastrand::Rng::with_seed(settings.seed);
-        let identity = Identity::new(&mut random, settings.quota);
+        let identity = Identity::new(&mut random, settings.quota.clone());
         let types = VolumeType::all(&mut random);
         let mut world = Self {
             identity,
@@ -163,6 +175,7 @@ impl World {
             snapshots: BTreeMap::new(),
             servers: BTreeMap::new(),
             messages: Vec::new(),
+            usages: BTreeMap::new(),
             mishaps: Vec::new(),
             hypervisor: None,
             events: BTreeMap::new(),
@@ -243,8 +256,9 @@ impl World {
             Event::RowGone { server, volume } => self.drop_row(&server, &volume),
             Event::Extended { volume, size, fate } => self.finish_extend(&volume, size, fate),
             Event::Grown { volume } => self.grow_disks(&volume),
+            Event::Retyped { volume, kind, fate } => self.finish_retype(&volume, &kind, &fate),
             Event::SnapshotReady { snapshot, fate } => self.finish_snapshot(&snapshot, fate),
-            Event::SnapshotGone { snapshot } => self.forget_snapshot(&snapshot),
+            Event::SnapshotGone { snapshot, fate } => self.finish_delete_snapshot(&snapshot, fate),
             Event::ServerGone { server } => self.bury(&server),
         }
     }
@@ -260,7 +274,7 @@ impl World {
         let mut fate = Fate::Well;
         let found = self.mishaps.iter().position(|mishap| match mishap {
             Mishap::Fails(met, _) | Mishap::Stuck(met) | Mishap::Takes(met, _) => *met == operation,
-            Mishap::GrowsLate(_) | Mishap::Unlisted(_) => false,
+            Mishap::GrowsLate(_) | Mishap::Unlisted(..) => false,
         });
         match found.map(|index| self.mishaps.remove(index)) {
             Some(Mishap::Fails(_, reason)) => fate = Fate::Fails(reason),
