@@ -28,8 +28,8 @@ pub use create::{Wanted, ZoneChoice};
 pub use error::{Condition, Error, Result};
 pub use list::{Listed, Page, Position};
 pub use metadata::CLUSTER;
-pub use snapshot::{Place, Saved, SavedPage, WantedSnapshot};
 pub use modify::Change;
+pub use snapshot::{Place, Saved, SavedPage, WantedSnapshot};
 pub use whereabouts::{Thing, Zones};
 
 pub use crate::openstack::ledger::{Record, recorded};

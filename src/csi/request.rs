@@ -4,7 +4,6 @@ pub mod access;
 pub mod capacity;
 pub mod cloud;
 pub mod create;
-pub mod known;
 pub mod mutable;
 pub mod node;
 pub mod parameters;

@@ -16,7 +16,7 @@ impl Controller {
         request: CreateSnapshotRequest,
     ) -> Result<CreateSnapshotResponse, Status> {
         about(&request.name, "");
-        let wanted = create(&request, &self.settings.cluster)?;
+        let wanted = create(&request, &self.settings)?;
         let wanted = wanted.ok_or_else(|| status::unknown("volume", &request.source_volume_id))?;
         let cloud = self.clouds.of_volume(&request.secrets, wanted.source()).await?;
         let _claim = self.locks.claim(format!("snapshot name {}", request.name))?;
