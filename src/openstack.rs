@@ -22,7 +22,8 @@ mod stack;
 
 pub use cinder::{
     Attachment, Backup, BackupStatus, Changes, Cinder, Hints, Migration, NewBackup, NewSnapshot, NewVolume,
-    Origin, Page, Part, Portion, Row, Search, Snapshot, SnapshotStatus, Status, Volume, VolumeType, Zones,
+    Origin, Page, Part, Portion, Quota, Quotas, Row, Search, Snapshot, SnapshotStatus, Status, Supply,
+    Volume, VolumeType, Zones,
 };
 pub use error::{Effect, Error, Kind, Result, Service};
 pub use id::{BackupId, GroupId, GroupSnapshotId, NotAnId, ServerId, SnapshotId, VolumeId};
@@ -66,5 +67,6 @@ impl Cloud {
     pub fn replace(&self, http: Http, options: Options) {
         self.cinder.client().replace(http, options);
         self.cinder.forget_zones();
+        self.cinder.forget_supply();
     }
 }

@@ -13,6 +13,11 @@ pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
         .map(|(_, name)| name)
 }
 
+/// `; did you mean "x"?`, or nothing where no known name is near.
+pub fn hint<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    nearest(word, known).map(|name| format!("; did you mean {name:?}?")).unwrap_or_default()
+}
+
 /// `a=b, c=d`; `None` where a part is no pair, or a key comes twice with two values.
 pub fn pairs(text: &str) -> Option<Vec<(String, String)>> {
     let mut pairs: Vec<(String, String)> = Vec::new();
@@ -46,6 +51,8 @@ mod tests {
         ] {
             assert_eq!(nearest(word, known), expected, "{word}");
         }
+        assert_eq!(hint("typ", known), "; did you mean \"type\"?");
+        assert_eq!(hint("iops", known), "");
     }
 
     #[test]

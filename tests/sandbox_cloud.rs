@@ -8,6 +8,7 @@ mod sandbox_cloud {
     mod disks;
     mod lists;
     mod requests;
+    mod retypes;
     mod snapshots;
     mod states;
     pub mod table;

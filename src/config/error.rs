@@ -3,8 +3,6 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use crate::text::nearest;
-
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// Where a setting was made.
@@ -78,11 +76,6 @@ impl fmt::Display for Warning {
 }
 
 impl std::error::Error for Error {}
-
-/// `; did you mean "x"?`, or nothing where no known name is near.
-pub(super) fn hint<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
-    nearest(word, known).map(|name| format!("; did you mean \"{name}\"?")).unwrap_or_default()
-}
 
 fn placed(f: &mut fmt::Formatter<'_>, place: Option<&Place>, message: &str) -> fmt::Result {
     match place {

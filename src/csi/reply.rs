@@ -2,7 +2,7 @@
 
 use super::proto;
 use super::request::create::Create;
-use crate::volume::{GIB, Listed, Saved, Volume};
+use crate::volume::{GIB, Listed, Room, Saved, Volume};
 
 /// A volume that CreateVolume answers, to a request that was for it.
 pub fn created(volume: &Volume, create: Create, request: &proto::CreateVolumeRequest) -> proto::Volume {
@@ -55,6 +55,15 @@ pub fn snapshot(saved: &Saved) -> proto::Snapshot {
         ready_to_use: saved.is_ready(),
         group_snapshot_id: saved.group().map(|group| group.to_string()).unwrap_or_default(),
         accessible_topology: Vec::new(),
+    }
+}
+
+/// Cinder has whole GiB, so that one is the smallest volume.
+pub fn capacity(room: Room) -> proto::GetCapacityResponse {
+    proto::GetCapacityResponse {
+        available_capacity: bytes(room.available),
+        maximum_volume_size: Some(bytes(room.largest)),
+        minimum_volume_size: Some(bytes(1)),
     }
 }
 

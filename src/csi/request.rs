@@ -1,8 +1,10 @@
 //! Requests become types: the only source of INVALID_ARGUMENT and OUT_OF_RANGE for what a caller wrote.
 
 pub mod access;
+pub mod capacity;
 pub mod cloud;
 pub mod create;
+pub mod mutable;
 pub mod node;
 pub mod parameters;
 pub mod size;

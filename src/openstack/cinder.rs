@@ -5,6 +5,7 @@
 mod backup;
 mod clock;
 mod kind;
+mod limits;
 mod list;
 mod new_volume;
 mod snapshot;
@@ -29,6 +30,7 @@ use super::{Kind, Result, Service, VolumeId};
 pub use backup::{Backup, BackupStatus, NewBackup};
 use clock::Clock;
 pub use kind::{Migration, VolumeType};
+pub use limits::{Quota, Quotas, Supply};
 pub use list::{Page, Row, Search};
 pub use new_volume::{Hints, NewVolume, Origin};
 pub use snapshot::{NewSnapshot, Part, Portion, Snapshot, SnapshotStatus};
@@ -48,6 +50,7 @@ pub struct Cinder {
     client: Client,
     clock: Clock,
     zones: Flight<Zones>,
+    supply: Flight<Supply>,
 }
 
 #[derive(Deserialize)]
@@ -69,7 +72,7 @@ struct Message {
 
 impl Cinder {
     pub(super) fn new(client: Client) -> Self {
-        Self { client, clock: Clock::default(), zones: Flight::default() }
+        Self { client, clock: Clock::default(), zones: Flight::default(), supply: Flight::default() }
     }
 
     pub(super) fn client(&self) -> &Client {

@@ -90,6 +90,7 @@ pub enum Operation {
     Attach,
     Detach,
     Extend,
+    Retype,
     Snapshot,
     DeleteSnapshot,
 }

@@ -20,6 +20,7 @@ pub struct Latency {
     pub extend: Span,
     /// From Cinder's `in-use` to the moment when the server's disk has the new size.
     pub grow: Span,
+    pub retype: Span,
     pub snapshot: Span,
     pub delete_snapshot: Span,
 }
@@ -56,6 +57,7 @@ impl Latency {
             detach: span,
             extend: span,
             grow: span,
+            retype: span,
             snapshot: span,
             delete_snapshot: span,
         }
@@ -76,6 +78,7 @@ impl Latency {
             detach: Span::of_millis(240, 60),
             extend: Span::of_millis(150, 40),
             grow: Span::of_millis(120, 60),
+            retype: Span::of_millis(200, 50),
             snapshot: Span::of_millis(200, 50),
             delete_snapshot: Span::of_millis(70, 20),
         }
@@ -91,6 +94,7 @@ impl Latency {
             detach: Span::of_millis(2000, 1000),
             extend: Span::of_millis(1000, 300),
             grow: Span::of_millis(500, 300),
+            retype: Span::of_millis(2000, 500),
             snapshot: Span::of_millis(2000, 500),
             delete_snapshot: Span::of_millis(1000, 300),
         }

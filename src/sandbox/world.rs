@@ -3,9 +3,11 @@
 mod attach;
 mod extend;
 mod identity;
+mod kind;
 mod message;
 mod metadata;
 mod quota;
+mod retype;
 mod server;
 mod snapshot;
 mod volume;
@@ -19,11 +21,12 @@ use super::faults::{Fate, Mishap, Operation};
 use super::latency::{Latency, Span};
 
 pub(super) use identity::{Identity, Token, User};
+pub(super) use kind::VolumeType;
 pub(super) use message::Message;
 pub(super) use metadata::Change;
 pub(super) use server::{Action, Order, Row, Server};
 pub(super) use snapshot::{NewSnapshot, Snapshot};
-pub(super) use volume::{NewVolume, Volume, VolumeAttachment, VolumeType};
+pub(super) use volume::{NewVolume, Volume, VolumeAttachment};
 
 pub use quota::Quota;
 pub(super) use quota::Usage;
@@ -50,6 +53,8 @@ pub struct Settings {
     /// Nova's `max_disk_devices_to_attach`, without the root disk.
     pub max_disks: usize,
     pub cross_az_attach: bool,
+    /// Each volume type has a backend of its own: a retype moves the data, or fails where it may not.
+    pub types_are_apart: bool,
     pub quota: Quota,
 }
 
@@ -68,6 +73,7 @@ impl Default for Settings {
             token_lifetime: Duration::from_secs(4 * 3600),
             max_disks: 26,
             cross_az_attach: true,
+            types_are_apart: false,
             quota: Quota::default(),
         }
     }
@@ -106,6 +112,7 @@ enum Event {
     RowGone { server: String, volume: String },
     Extended { volume: String, size: u64, fate: Fate },
     Grown { volume: String },
+    Retyped { volume: String, kind: String, fate: Fate },
     SnapshotReady { snapshot: String, fate: Fate },
     SnapshotGone { snapshot: String, fate: Fate },
     ServerGone { server: String },
@@ -249,6 +256,7 @@ impl World {
             Event::RowGone { server, volume } => self.drop_row(&server, &volume),
             Event::Extended { volume, size, fate } => self.finish_extend(&volume, size, fate),
             Event::Grown { volume } => self.grow_disks(&volume),
+            Event::Retyped { volume, kind, fate } => self.finish_retype(&volume, &kind, &fate),
             Event::SnapshotReady { snapshot, fate } => self.finish_snapshot(&snapshot, fate),
             Event::SnapshotGone { snapshot, fate } => self.finish_delete_snapshot(&snapshot, fate),
             Event::ServerGone { server } => self.bury(&server),

@@ -17,7 +17,7 @@ impl Controller {
         request: CreateSnapshotRequest,
     ) -> Result<CreateSnapshotResponse, Status> {
         about(&request.name, "");
-        let wanted = create(&request, &self.settings.cluster)?;
+        let wanted = create(&request, &self.settings)?;
         let wanted = wanted.ok_or_else(|| status::unknown("volume", &request.source_volume_id))?;
         let named = request::cloud::named(&request.secrets, &request.parameters)?;
         let cloud = self.clouds.of_thing(named, Thing::Volume(wanted.source())).await?;

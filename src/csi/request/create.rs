@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use tonic::Status;
 
 use super::access::{self, Access};
+use super::mutable::mutable;
 use super::parameters::parameters;
 use super::{MADE_FROM_DATA, size, text};
 use crate::csi::ControllerSettings;
@@ -28,10 +29,10 @@ pub fn create(request: &CreateVolumeRequest, settings: &ControllerSettings) -> R
     let name = text("name", &request.name)?;
     let accesses = access::accesses(&request.volume_capabilities)?;
     let size = size::size(request.capacity_range)?;
-    if !request.mutable_parameters.is_empty() {
-        return Err(invalid("mutable_parameters", "aren't served: MODIFY_VOLUME isn't advertised"));
-    }
-    let parameters = parameters(&request.parameters, settings.strict_parameters)?;
+    let mut parameters = parameters(&request.parameters, settings.strict_parameters)?;
+    // What can change goes before what can't, and a migration policy has nothing to say about a new volume.
+    let change = mutable(&request.mutable_parameters)?;
+    parameters.metadata.extend(change.metadata);
     let origin = request.volume_content_source.as_ref().map(origin).transpose()?;
     let topology = settings.topology.mapped(&parameters.zone_map);
     let required = request.accessibility_requirements.as_ref();
@@ -40,7 +41,7 @@ pub fn create(request: &CreateVolumeRequest, settings: &ControllerSettings) -> R
         size: size.required,
         size_is_free: size.is_free,
         size_limit: size.limit,
-        volume_type: parameters.volume_type,
+        volume_type: change.volume_type.or(parameters.volume_type),
         zone: topology.zones(parameters.availability.as_deref(), required),
         origin,
         hints: parameters.hints,
@@ -124,6 +125,21 @@ mod tests {
     }
 
     #[test]
+    fn what_can_change_goes_before_what_cannot() {
+        let owned = |pairs: &[(&str, &str)]| {
+            pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+        };
+        let create = checked(&CreateVolumeRequest {
+            parameters: owned(&[("type", "slow"), ("appendVolumeMetadata", r#"{"tier":"tin","a":"b"}"#)]),
+            mutable_parameters: owned(&[("type", "fast"), ("metadata.tier", "gold")]),
+            ..request()
+        });
+        let wanted = create.unwrap().wanted;
+        assert_eq!(wanted.volume_type.as_deref(), Some("fast"));
+        assert_eq!((wanted.metadata["tier"].as_str(), wanted.metadata["a"].as_str()), ("gold", "b"));
+    }
+
+    #[test]
     fn the_node_hears_that_a_copy_is_one() {
         for (source, origin) in [
             (snapshot(ID), Origin::Snapshot(ID.parse().unwrap())),
@@ -147,7 +163,7 @@ mod tests {
             (from(volume("no-uuid")), Code::NotFound),
             (
                 CreateVolumeRequest {
-                    mutable_parameters: HashMap::from([("type".to_owned(), "x".to_owned())]),
+                    mutable_parameters: HashMap::from([("tpye".to_owned(), "x".to_owned())]),
                     ..request()
                 },
                 Code::InvalidArgument,

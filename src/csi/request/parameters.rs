@@ -59,17 +59,8 @@ pub struct Parameters {
 
 /// `strict`: a parameter that nobody knows is an error.
 pub fn parameters(given: &HashMap<String, String>, strict: bool) -> Result<Parameters, Status> {
-    check_names(given, strict)?;
+    check_names("StorageClass", given, &KNOWN, strict)?;
     let value = |key: &str| given.get(key).map(String::as_str).filter(|value| !value.is_empty());
-    let zone_map = match value(AZ_MAP) {
-        None => ZoneMap::default(),
-        Some(text) => ZoneMap::new(text::pairs(text).ok_or_else(|| {
-            invalid(
-                &field(AZ_MAP),
-                "must be pairs of zones, of servers and of volumes: nova1=cinder1,nova2=cinder1",
-            )
-        })?),
-    };
     let hints = Hints {
         same_host: ids(SAME_HOST, value(SAME_HOST))?,
         different_host: ids(DIFFERENT_HOST, value(DIFFERENT_HOST))?,
@@ -88,26 +79,40 @@ pub fn parameters(given: &HashMap<String, String>, strict: bool) -> Result<Param
     Ok(Parameters {
         volume_type: value(TYPE).map(str::to_owned),
         availability: value(AVAILABILITY).map(str::to_owned),
-        zone_map,
+        zone_map: zone_map(given)?,
         hints,
         metadata: metadata(given)?,
         context,
     })
 }
 
-/// The existing driver ignores what it doesn't know, and its StorageClasses must carry over.
-fn check_names(given: &HashMap<String, String>, strict: bool) -> Result<(), Status> {
-    let mut unknown: Vec<_> =
-        given.keys().filter(|name| !KNOWN.contains(&name.as_str()) && !name.starts_with(SIDECARS)).collect();
+/// A StorageClass's own map of zones.
+pub fn zone_map(given: &HashMap<String, String>) -> Result<ZoneMap, Status> {
+    let text = given.get(AZ_MAP).map(String::as_str).unwrap_or_default();
+    let pairs = text::pairs(text).ok_or_else(|| {
+        let why = "must be pairs of zones, of servers and of volumes: nova1=cinder1,nova2=cinder1";
+        invalid(&field(AZ_MAP), why)
+    })?;
+    Ok(ZoneMap::new(pairs))
+}
+
+/// The existing driver ignores what it doesn't know, and its classes must carry over.
+pub fn check_names(
+    class: &'static str,
+    given: &HashMap<String, String>,
+    known: &[&str],
+    strict: bool,
+) -> Result<(), Status> {
+    let is_known = |name: &str| known.contains(&name) || name.starts_with(SIDECARS);
+    let mut unknown: Vec<_> = given.keys().filter(|name| !is_known(name)).collect();
     unknown.sort();
     for name in unknown {
-        metrics::counter!("cinder_csi_unknown_parameters_total").increment(1);
-        let meant = text::nearest(name, KNOWN);
-        let meant = meant.map(|meant| format!("; did you mean {meant:?}?")).unwrap_or_default();
+        let hint = text::hint(name, known.iter().copied());
         if strict {
-            return Err(invalid(&field(name), format!("is unknown{meant}")));
+            return Err(invalid(&field(name), format!("is unknown{hint}")));
         }
-        warn!("the StorageClass's parameter {name:?} is unknown and ignored{meant}");
+        metrics::counter!("cinder_csi_unknown_parameters_total", "class" => class).increment(1);
+        warn!("the {class}'s parameter {name:?} is unknown and ignored{hint}");
     }
     Ok(())
 }

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::super::{Kind, Result, VolumeId};
+use super::volume::or_default;
 use super::{Cinder, get, post};
 
 /// A volume type that the project may use.
@@ -17,8 +18,9 @@ pub struct VolumeType {
     pub name: String,
     /// The ones that a tenant may read: `multiattach`, `replication_enabled` and `RESKEY:availability_zones`
     /// (`USER_VISIBLE_EXTRA_SPECS` of <https://opendev.org/openstack/cinder/src/branch/master/cinder/policies/type_extra_specs.py>).
-    /// `None`: the cloud hides even those, as clouds before Xena do.
-    pub extra_specs: Option<BTreeMap<String, String>>,
+    /// A cloud may hide even those.
+    #[serde(default, deserialize_with = "or_default")]
+    pub extra_specs: BTreeMap<String, String>,
 }
 
 /// Whether a retype may copy the volume to another backend.
@@ -35,25 +37,16 @@ impl VolumeType {
         self.name == name_or_id || self.id == name_or_id
     }
 
-    /// What it allows can't be seen.
-    pub fn hides_extra_specs(&self) -> bool {
-        self.extra_specs.is_none()
-    }
-
     /// Volumes of it may be attached to several servers.
     pub fn is_multiattach(&self) -> bool {
-        self.extra_spec("multiattach").is_some_and(is_true)
+        self.extra_specs.get("multiattach").is_some_and(|value| is_true(value))
     }
 
     /// The zones that volumes of it must be in; `None` where it says nothing.
     /// <https://docs.openstack.org/cinder/latest/admin/availability-zone-type.html>
     pub fn zones(&self) -> Option<Vec<&str>> {
-        let zones = self.extra_spec("RESKEY:availability_zones")?;
+        let zones = self.extra_specs.get("RESKEY:availability_zones")?;
         Some(zones.split(',').map(str::trim).filter(|zone| !zone.is_empty()).collect())
-    }
-
-    fn extra_spec(&self, key: &str) -> Option<&str> {
-        self.extra_specs.as_ref()?.get(key).map(String::as_str)
     }
 }
 
@@ -139,7 +132,7 @@ mod tests {
         let of = |key: &str, value: &str| VolumeType {
             id: String::new(),
             name: String::new(),
-            extra_specs: Some([(key.to_owned(), value.to_owned())].into()),
+            extra_specs: [(key.to_owned(), value.to_owned())].into(),
         };
         for (value, means) in
             [("<is> True", true), ("<is>true", true), ("<is> False", false), ("True", false), ("", false)]

@@ -52,6 +52,7 @@ fn route(request: &Request<'_>, world: &mut World, caller: &Caller) -> Result<An
         }
         ("GET", ["types", rest @ ..]) => kind::answer(world, rest),
         ("GET", ["limits"]) => Ok(limits::answer(world, caller)),
+        ("GET", ["os-quota-sets", project]) => limits::quota_set(request, world, caller, project),
         ("GET", ["os-availability-zone"]) => Ok(zones(world)),
         _ => Err(unknown_path()),
     }

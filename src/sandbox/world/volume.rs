@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::super::faults::{Fate, Mishap, Operation};
 use super::message::{Failure, NO_BACKEND, Resource};
-use super::{Event, Refusal, World, new_id, quota};
+use super::{Event, Refusal, VolumeType, World, quota};
 
 #[derive(Clone, Debug)]
 pub(in crate::sandbox) struct Volume {
@@ -23,6 +23,8 @@ pub(in crate::sandbox) struct Volume {
     pub metadata: Map<String, Value>,
     pub snapshot: Option<String>,
     pub source: Option<String>,
+    /// The group that it is in.
+    pub group: Option<String>,
     pub user: String,
     pub project: String,
     pub created: SystemTime,
@@ -45,16 +47,6 @@ pub(in crate::sandbox) struct VolumeAttachment {
     pub attached: Option<SystemTime>,
 }
 
-#[derive(Clone, Debug)]
-pub(in crate::sandbox) struct VolumeType {
-    pub id: String,
-    pub name: &'static str,
-    pub description: Option<&'static str>,
-    pub multiattach: bool,
-    /// No backend offers it.
-    pub nowhere: bool,
-}
-
 #[derive(Clone, Debug, Default)]
 pub(in crate::sandbox) struct NewVolume {
     pub name: Option<String>,
@@ -72,23 +64,6 @@ pub(in crate::sandbox) struct NewVolume {
 const UNDELETABLE: &str = "Volume status must be available or error or error_restoring or error_extending or \
     error_managing and must not be migrating, attached, belong to a group, have snapshots, awaiting a transfer, or \
     be disassociated from snapshots after volume transfer.";
-
-impl VolumeType {
-    pub fn all(random: &mut fastrand::Rng) -> Vec<Self> {
-        let mut kind = |name, multiattach, nowhere| Self {
-            id: new_id(random),
-            name,
-            description: None,
-            multiattach,
-            nowhere,
-        };
-        vec![
-            kind("lab", false, false),
-            kind("lab-nowhere", false, true),
-            kind("lab-multiattach", true, false),
-        ]
-    }
-}
 
 impl Volume {
     /// The attachments that the API shows.
@@ -128,7 +103,7 @@ impl World {
         let zone = self.zone_of(&new)?;
         self.check_sources(&new, &zone)?;
         self.check_size(&new.project, new.size)?;
-        self.charge(&new.project, "volumes", new.size, &quota::of_volume(&kind.name, new.size))?;
+        self.charge(&new.project, "volumes", new.size, &quota::of_volume(kind.name, new.size))?;
         let (mut fate, time) = self.fate(Operation::Create, self.settings.latency.create);
         if kind.nowhere && fate == Fate::Well {
             fate = Fate::Fails(NO_BACKEND.to_owned());
@@ -146,6 +121,7 @@ impl World {
             metadata: new.metadata,
             snapshot: new.snapshot,
             source: new.source,
+            group: None,
             user: new.user,
             project: new.project,
             created: self.now(),
@@ -214,9 +190,10 @@ impl World {
     fn kind_of(&self, new: &NewVolume) -> Result<VolumeType, Refusal> {
         let source = new.source.as_ref().and_then(|id| self.volumes.get(id)).map(|volume| &volume.kind);
         let snapshot = new.snapshot.as_ref().and_then(|id| self.snapshots.get(id)).map(|one| &one.kind);
-        let Some(name) = new.kind.as_ref().or(source).or(snapshot) else { return Ok(self.types[0].clone()) };
-        let found = self.types.iter().find(|kind| kind.name == name || kind.id == *name).cloned();
-        found.ok_or_else(|| Refusal::new(404, format!("Volume type with name {name} could not be found.")))
+        match new.kind.as_ref().or(source).or(snapshot) {
+            Some(name) => self.kind_named(name).cloned(),
+            None => Ok(self.types[0].clone()),
+        }
     }
 
     /// The zone asked for, that of the source, or the first.
@@ -231,6 +208,10 @@ impl World {
     }
 
     fn check_sources(&self, new: &NewVolume, zone: &str) -> Result<(), Refusal> {
+        if new.snapshot.is_some() && new.source.is_some() {
+            let reason = "May specify only one of backup, imageRef, snapshot, source volume";
+            return Err(Refusal::invalid_input(reason));
+        }
         if let Some(id) = &new.snapshot {
             self.check_snapshot_source(id, new, zone)?;
         }

@@ -1,5 +1,7 @@
 //! What `POST /volumes/ID/action` can do.
 
+use serde_json::Value;
+
 use super::super::super::world::{Microversion, World};
 use super::super::answer::Answer;
 use super::super::request::{Caller, Request};
@@ -22,6 +24,11 @@ pub(super) fn act(
             world.extend_volume(&caller.project, id, size, caller.version >= EXTEND_ONLINE)?;
             Ok(Answer::empty(202))
         }
+        "os-retype" => {
+            let (kind, migrate) = retyping(arguments)?;
+            world.retype_volume(&caller.project, id, kind, migrate)?;
+            Ok(Answer::empty(202))
+        }
         "os-reset_status" | "os-force_detach" | "os-force_delete" => {
             world.volume(&caller.project, id)?;
             Err(forbidden("volume", action))
@@ -33,6 +40,27 @@ pub(super) fn act(
             Err(is_novas(server.unwrap_or_default()))
         }
         unknown => Err(none_such(unknown)),
+    }
+}
+
+/// The new type, and whether the data may move.
+fn retyping(arguments: &Value) -> Result<(&str, bool), Answer> {
+    let invalid = |field: &str, value: &Value, reason: String| {
+        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let message = format!("Invalid input for field/attribute {field}. Value: {value}. {reason}");
+        Err(Answer::fault(400, &message))
+    };
+    let Some(kind) = arguments["new_type"].as_str() else {
+        return invalid("os-retype", arguments, "'new_type' is a required property".to_owned());
+    };
+    match &arguments["migration_policy"] {
+        Value::Null => Ok((kind, false)),
+        Value::String(policy) if policy == "never" => Ok((kind, false)),
+        Value::String(policy) if policy == "on-demand" => Ok((kind, true)),
+        policy => {
+            let shown = policy.as_str().map_or_else(|| policy.to_string(), |policy| format!("'{policy}'"));
+            invalid("migration_policy", policy, format!("{shown} is not one of ['on-demand', 'never']"))
+        }
     }
 }
 

@@ -25,6 +25,8 @@ pub(super) trait Listed {
     /// What Cinder calls one of them when there is none: `Volume ID could not be found.`
     const KIND: &'static str;
     const FILTERS: &'static [Filter];
+    const SORT_KEYS: &'static [&'static str] =
+        &["id", "created_at", "updated_at", "name", "status", "size", "availability_zone", "volume_id"];
 
     fn id(&self) -> &str;
     fn project(&self) -> &str;
@@ -85,7 +87,7 @@ impl<'a, T: Listed> Page<'a, T> {
         all: &'a BTreeMap<String, T>,
     ) -> Result<Self, Answer> {
         let limit = limit(request)?;
-        let order = Order::of(request)?;
+        let order = Order::of::<T>(request)?;
         let filters = filter::read::<T>(request, world, caller)?;
         let ours = all.values().filter(|one| one.project() == caller.project && one.is_listed());
         let mut items: Vec<_> = ours.filter(|one| filter::meets(*one, &filters)).collect();

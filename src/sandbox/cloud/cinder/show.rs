@@ -1,8 +1,12 @@
 //! Cinder's objects as JSON.
 
+use std::time::SystemTime;
+
 use serde_json::{Value, json};
 
-use super::super::super::world::{Message, Snapshot, Volume, VolumeAttachment, VolumeType, World, timestamp};
+use super::super::super::world::{
+    Message, Snapshot, Volume, VolumeAttachment, World, timestamp, timestamp_with,
+};
 use super::super::request::{Caller, Request};
 
 pub(super) fn volume(request: &Request<'_>, world: &World, volume: &Volume, caller: &Caller) -> Value {
@@ -18,7 +22,7 @@ pub(super) fn volume(request: &Request<'_>, world: &World, volume: &Volume, call
         "os-vol-tenant-attr:tenant_id": volume.project,
     });
     if caller.version >= (3, 13) {
-        shown["group_id"] = Value::Null;
+        shown["group_id"] = json!(volume.group);
     }
     if caller.version >= (3, 48) {
         shown["shared_targets"] = json!(!volume.placed);
@@ -39,18 +43,19 @@ pub(super) fn volume_summary(request: &Request<'_>, volume: &Volume, caller: &Ca
     json!({ "id": volume.id, "name": volume.name, "links": links(request, caller, &volume.id) })
 }
 
-/// The short list of snapshots has all but what the extension adds to a detailed one.
-pub(super) fn snapshot(snapshot: &Snapshot, caller: &Caller, detail: bool) -> Value {
-    let mut shown = json!({
+/// A snapshot in the short list, which is the same at every microversion.
+pub(super) fn snapshot_summary(snapshot: &Snapshot) -> Value {
+    json!({
         "id": snapshot.id, "created_at": timestamp(snapshot.created),
         "updated_at": snapshot.updated.map(timestamp), "name": snapshot.name,
         "description": snapshot.description, "volume_id": snapshot.volume, "status": snapshot.status,
         "size": snapshot.size, "metadata": snapshot.metadata,
-    });
-    if detail {
-        shown["os-extended-snapshot-attributes:project_id"] = json!(snapshot.project);
-        shown["os-extended-snapshot-attributes:progress"] = json!(snapshot.progress());
-    }
+    })
+}
+
+/// What the answers to a create and an update have.
+pub(super) fn snapshot(snapshot: &Snapshot, caller: &Caller) -> Value {
+    let mut shown = snapshot_summary(snapshot);
     if caller.version >= (3, 14) {
         shown["group_snapshot_id"] = json!(snapshot.group_snapshot);
     }
@@ -63,6 +68,18 @@ pub(super) fn snapshot(snapshot: &Snapshot, caller: &Caller, detail: bool) -> Va
     shown
 }
 
+pub(super) fn snapshot_detail(of: &Snapshot, caller: &Caller) -> Value {
+    let mut shown = snapshot(of, caller);
+    shown["os-extended-snapshot-attributes:project_id"] = json!(of.project);
+    shown["os-extended-snapshot-attributes:progress"] = json!(of.progress());
+    shown
+}
+
+/// The time in an answer to a create comes from memory, with microseconds.
+pub(super) fn fresh(time: SystemTime) -> Value {
+    timestamp_with(time, "%Y-%m-%dT%H:%M:%S.%6f").into()
+}
+
 pub(super) fn message(message: &Message) -> Value {
     json!({
         "id": message.id, "event_id": message.event_id(), "user_message": message.text(), "message_level": "ERROR",
@@ -70,14 +87,6 @@ pub(super) fn message(message: &Message) -> Value {
         "guaranteed_until": timestamp(message.created + std::time::Duration::from_secs(30 * 86_400)),
         "request_id": message.request, "resource_type": message.resource.name(),
         "resource_uuid": message.object,
-    })
-}
-
-pub(super) fn volume_type(kind: &VolumeType) -> Value {
-    let specs = if kind.multiattach { json!({ "multiattach": "<is> True" }) } else { json!({}) };
-    json!({
-        "id": kind.id, "name": kind.name, "is_public": true, "description": kind.description, "extra_specs": specs,
-        "os-volume-type-access:is_public": true,
     })
 }
 

@@ -29,7 +29,7 @@ pub(super) fn answer(
         ("POST", []) => create(request, world, caller),
         ("GET", [id]) => {
             let found = world.snapshot(&caller.project, id)?;
-            Ok(Answer::new(200, json!({ "snapshot": show::snapshot(found, caller, true) })))
+            Ok(Answer::new(200, json!({ "snapshot": show::snapshot_detail(found, caller) })))
         }
         ("PUT", [id]) => update(request, world, caller, id),
         ("DELETE", [id]) => {
@@ -51,7 +51,10 @@ pub(super) fn answer(
 
 fn list(request: &Request<'_>, world: &World, caller: &Caller, detail: bool) -> Result<Answer, Answer> {
     let page = Page::of(request, world, caller, &world.snapshots)?;
-    Ok(page.answer(request, caller, detail, |one| show::snapshot(one, caller, detail)))
+    Ok(page.answer(request, caller, detail, |one| match detail {
+        true => show::snapshot_detail(one, caller),
+        false => show::snapshot_summary(one),
+    }))
 }
 
 fn create(request: &Request<'_>, world: &mut World, caller: &Caller) -> Result<Answer, Answer> {
@@ -72,14 +75,16 @@ fn create(request: &Request<'_>, world: &mut World, caller: &Caller) -> Result<A
         project: caller.project.clone(),
     };
     let created = world.create_snapshot(new)?;
-    Ok(Answer::new(202, json!({ "snapshot": show::snapshot(&created, caller, false) })))
+    let mut shown = show::snapshot(&created, caller);
+    shown["created_at"] = show::fresh(created.created);
+    Ok(Answer::new(202, json!({ "snapshot": shown })))
 }
 
 fn update(request: &Request<'_>, world: &mut World, caller: &Caller, id: &str) -> Result<Answer, Answer> {
     let wanted = fields::object(&request.body, "snapshot", &["name", "description"])?;
     let (name, description) = (fields::text(wanted, "name")?, fields::text(wanted, "description")?);
     let changed = world.rename_snapshot(&caller.project, id, name, description)?;
-    Ok(Answer::new(200, json!({ "snapshot": show::snapshot(changed, caller, false) })))
+    Ok(Answer::new(200, json!({ "snapshot": show::snapshot(changed, caller) })))
 }
 
 fn act(request: &Request<'_>, world: &World, caller: &Caller, id: &str) -> Result<Answer, Answer> {

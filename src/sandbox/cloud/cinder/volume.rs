@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::super::super::world::{NewVolume, Volume, World, timestamp_with};
+use super::super::super::world::{NewVolume, Volume, World};
 use super::super::answer::Answer;
 use super::super::request::{Caller, Request, unknown_path};
 use super::list::{Column, Filter, Listed, Page};
@@ -83,7 +83,7 @@ fn create(request: &Request<'_>, world: &mut World, caller: &Caller) -> Result<A
     let created = world.create_volume(new)?;
     let mut shown = show::volume(request, world, &created, caller);
     // The create answer comes from memory: microseconds, and no tenant.
-    shown["created_at"] = timestamp_with(created.created, "%Y-%m-%dT%H:%M:%S.%6f").into();
+    shown["created_at"] = show::fresh(created.created);
     if let Some(shown) = shown.as_object_mut() {
         shown.remove("os-vol-tenant-attr:tenant_id");
     }

@@ -14,7 +14,7 @@ const SORT_TWICE: &str = "The 'sort_key' and 'sort_dir' parameters are deprecate
 pub(super) struct Order<'a>(Vec<(&'a str, bool)>);
 
 impl<'a> Order<'a> {
-    pub fn of(request: &'a Request<'_>) -> Result<Self, Answer> {
+    pub fn of<T: Listed>(request: &'a Request<'_>) -> Result<Self, Answer> {
         let (sort, key, direction) =
             (request.query("sort"), request.query("sort_key"), request.query("sort_dir"));
         let wanted: Vec<_> = match sort {
@@ -34,6 +34,9 @@ impl<'a> Order<'a> {
                     return Err(Refusal::invalid_input(reason).into());
                 }
             }
+        }
+        if keys.iter().any(|(key, _)| !T::SORT_KEYS.contains(key)) {
+            return Err(Refusal::invalid_input("Invalid sort key").into());
         }
         let first = keys[0].1;
         for key in ["created_at", "id"] {
