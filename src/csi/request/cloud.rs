@@ -37,12 +37,17 @@ pub fn secret(secrets: &HashMap<String, String>) -> Option<Named<'_>> {
     of("secrets.cloud", secrets)
 }
 
+/// The cloud that a class's parameters pick.
+pub fn parameter(parameters: &HashMap<String, String>) -> Option<Named<'_>> {
+    of("parameters.cloud", parameters)
+}
+
 /// The cloud that the caller's secrets pick, or a class's parameters, which must agree.
 pub fn named<'a>(
     secrets: &'a HashMap<String, String>,
     parameters: &'a HashMap<String, String>,
 ) -> Result<Option<Named<'a>>, Status> {
-    match (secret(secrets), of("parameters.cloud", parameters)) {
+    match (secret(secrets), parameter(parameters)) {
         (Some(secret), Some(parameter)) if secret.cloud != parameter.cloud => {
             let why = format!("says {:?} and {} says {:?}", parameter.cloud, secret.field, secret.cloud);
             Err(invalid(parameter.field, why))
