@@ -5,6 +5,7 @@ pub mod capacity;
 pub mod cloud;
 pub mod create;
 pub mod mutable;
+mod names;
 pub mod node;
 pub mod parameters;
 pub mod size;
