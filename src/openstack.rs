@@ -21,9 +21,9 @@ mod request;
 mod stack;
 
 pub use cinder::{
-    Attachment, Backup, BackupStatus, Changes, Cinder, Group, GroupSnapshot, GroupState, GroupType,
-    NewBackup, NewGroup, NewSnapshot, NewVolume, Page, Part, Portion, Row, Search, Snapshot, SnapshotStatus,
-    Status, Volume, Zones,
+    Attachment, Backup, BackupStatus, Changes, Cinder, Group, GroupSnapshot, GroupState, GroupType, Hints,
+    Migration, NewBackup, NewGroup, NewSnapshot, NewVolume, Origin, Page, Part, Portion, Quota, Quotas, Row,
+    Search, Snapshot, SnapshotStatus, Status, Supply, Volume, VolumeType, Zones,
 };
 pub use error::{Effect, Error, Kind, Result, Service};
 pub use id::{BackupId, GroupId, GroupSnapshotId, NotAnId, ServerId, SnapshotId, VolumeId};
@@ -67,5 +67,6 @@ impl Cloud {
     pub fn replace(&self, http: Http, options: Options) {
         self.cinder.client().replace(http, options);
         self.cinder.forget_zones();
+        self.cinder.forget_supply();
     }
 }

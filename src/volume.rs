@@ -4,6 +4,7 @@
 
 mod attach;
 mod backup;
+mod capacity;
 mod create;
 mod delete;
 mod detach;
@@ -12,6 +13,7 @@ mod expand;
 mod group;
 mod list;
 mod metadata;
+mod modify;
 mod namesakes;
 mod removal;
 #[cfg(test)]
@@ -22,16 +24,21 @@ mod whereabouts;
 
 pub use attach::Published;
 pub use backup::WantedBackup;
+pub use capacity::{Demand, Room};
 pub use create::{Wanted, ZoneChoice};
 pub use error::{Condition, Error, Result};
 pub use group::{CutGroup, WantedGroup};
 pub use list::{Listed, Page, Position};
 pub use metadata::CLUSTER;
+pub use modify::Change;
 pub use snapshot::{Place, Saved, SavedPage, WantedSnapshot};
 pub use whereabouts::{Thing, Zones};
 
 pub use crate::openstack::ledger::{Record, recorded};
-pub use crate::openstack::{BackupId, GroupId, GroupSnapshotId, ServerId, SnapshotId, Volume, VolumeId};
+pub use crate::openstack::{
+    BackupId, GroupId, GroupSnapshotId, Hints, Migration, Origin, ServerId, SnapshotId, Volume, VolumeId,
+    VolumeType,
+};
 
 use std::fmt::Display;
 

@@ -8,7 +8,7 @@ use super::proto::{
     ControllerServiceCapability, GroupControllerServiceCapability, NodeServiceCapability, PluginCapability,
 };
 
-const CONTROLLER: [rpc::Type; 10] = [
+const CONTROLLER: [rpc::Type; 13] = [
     rpc::Type::CreateDeleteVolume,
     rpc::Type::PublishUnpublishVolume,
     rpc::Type::ListVolumes,
@@ -18,6 +18,9 @@ const CONTROLLER: [rpc::Type; 10] = [
     rpc::Type::CreateDeleteSnapshot,
     rpc::Type::ListSnapshots,
     rpc::Type::GetSnapshot,
+    rpc::Type::ModifyVolume,
+    rpc::Type::GetCapacity,
+    rpc::Type::CloneVolume,
     rpc::Type::SingleNodeMultiWriter,
 ];
 

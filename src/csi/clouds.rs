@@ -35,7 +35,7 @@ impl Clouds {
         secrets: &HashMap<String, String>,
         id: VolumeId,
     ) -> Result<&Volumes, Status> {
-        self.of_thing(secrets, Thing::Volume(id)).await
+        self.of_thing(request::cloud::secret(secrets), Thing::Volume(id)).await
     }
 
     /// As [`Self::of_volume`], for a snapshot or backup.
@@ -44,7 +44,7 @@ impl Clouds {
         secrets: &HashMap<String, String>,
         id: SnapshotId,
     ) -> Result<&Volumes, Status> {
-        self.of_thing(secrets, Thing::Snapshot(id)).await
+        self.of_thing(request::cloud::secret(secrets), Thing::Snapshot(id)).await
     }
 
     /// As [`Self::of_volume`], for a snapshot of a group.
@@ -53,7 +53,7 @@ impl Clouds {
         secrets: &HashMap<String, String>,
         id: GroupSnapshotId,
     ) -> Result<&Volumes, Status> {
-        self.of_thing(secrets, Thing::GroupSnapshot(id)).await
+        self.of_thing(request::cloud::secret(secrets), Thing::GroupSnapshot(id)).await
     }
 
     /// The one that has these volumes. Those of several clouds can't be cut together: the first one's doesn't know the
@@ -69,8 +69,9 @@ impl Clouds {
         }
     }
 
-    async fn of_thing(&self, secrets: &HashMap<String, String>, thing: Thing) -> Result<&Volumes, Status> {
-        if let Some(named) = request::cloud::secret(secrets) {
+    /// The one that somebody names, or else the one that has this thing.
+    pub async fn of_thing(&self, named: Option<Named<'_>>, thing: Thing) -> Result<&Volumes, Status> {
+        if let Some(named) = named {
             return self.named(&named);
         }
         match self.only() {
@@ -87,6 +88,13 @@ impl Clouds {
     /// Each cloud with its name, in the order of the names.
     pub fn all(&self) -> impl Iterator<Item = (&str, &Volumes)> {
         self.by_name.iter().map(|(name, cloud)| (name.as_str(), cloud))
+    }
+
+    /// Those of a list: the one that the caller's secrets name, or all.
+    pub fn to_list(&self, secrets: &HashMap<String, String>) -> Result<Vec<(&str, &Volumes)>, Status> {
+        let Some(named) = request::cloud::secret(secrets) else { return Ok(self.all().collect()) };
+        let cloud = self.named(&named)?;
+        Ok(self.all().filter(|(_, known)| std::ptr::eq(*known, cloud)).collect())
     }
 
     /// An error of that cloud, which is named where there are several.

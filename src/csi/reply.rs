@@ -1,23 +1,18 @@
 //! Volumes as CSI shows them.
 
-use std::collections::HashMap;
-
 use jiff::Timestamp;
 
 use super::proto;
-use super::topology::Topology;
-use crate::volume::{CutGroup, GIB, Listed, Saved, Volume};
+use super::request::create::Create;
+use crate::volume::{CutGroup, GIB, Listed, Room, Saved, Volume};
 
-/// A volume that CreateVolume answers.
-pub fn created(
-    volume: &Volume,
-    context: HashMap<String, String>,
-    topology: &Topology,
-    required: Option<&proto::TopologyRequirement>,
-) -> proto::Volume {
+/// A volume that CreateVolume answers, to a request that was for it.
+pub fn created(volume: &Volume, create: Create, request: &proto::CreateVolumeRequest) -> proto::Volume {
+    let required = request.accessibility_requirements.as_ref();
     proto::Volume {
-        volume_context: context,
-        accessible_topology: topology.of_volume(volume.availability_zone.as_deref(), required),
+        volume_context: create.context,
+        content_source: request.volume_content_source.clone(),
+        accessible_topology: create.topology.of_volume(volume.availability_zone.as_deref(), required),
         ..shown(&Listed::from(volume))
     }
 }
@@ -73,6 +68,15 @@ pub fn group(group: &CutGroup) -> proto::VolumeGroupSnapshot {
 
 fn time(time: Timestamp) -> prost_types::Timestamp {
     prost_types::Timestamp { seconds: time.as_second(), nanos: time.subsec_nanosecond() }
+}
+
+/// Cinder has whole GiB, so that one is the smallest volume.
+pub fn capacity(room: Room) -> proto::GetCapacityResponse {
+    proto::GetCapacityResponse {
+        available_capacity: bytes(room.available),
+        maximum_volume_size: Some(bytes(room.largest)),
+        minimum_volume_size: Some(bytes(1)),
+    }
 }
 
 /// Cinder's sizes have 31 bits, so the product fits.

@@ -5,7 +5,10 @@
 mod backup;
 mod clock;
 mod group;
+mod kind;
+mod limits;
 mod list;
+mod new_volume;
 mod snapshot;
 mod volume;
 mod whereabouts;
@@ -28,9 +31,12 @@ use super::{Kind, Result, Service, VolumeId};
 pub use backup::{Backup, BackupStatus, NewBackup};
 use clock::Clock;
 pub use group::{Group, GroupSnapshot, GroupState, GroupType, NewGroup};
+pub use kind::{Migration, VolumeType};
+pub use limits::{Quota, Quotas, Supply};
 pub use list::{Page, Row, Search};
+pub use new_volume::{Hints, NewVolume, Origin};
 pub use snapshot::{NewSnapshot, Part, Portion, Snapshot, SnapshotStatus};
-pub use volume::{Attachment, Changes, NewVolume, Status, Volume};
+pub use volume::{Attachment, Changes, Status, Volume};
 pub use whereabouts::Zones;
 
 /// `updated_at=gte:` is understood from here on.
@@ -46,6 +52,7 @@ pub struct Cinder {
     client: Client,
     clock: Clock,
     zones: Flight<Zones>,
+    supply: Flight<Supply>,
 }
 
 #[derive(Deserialize)]
@@ -67,7 +74,7 @@ struct Message {
 
 impl Cinder {
     pub(super) fn new(client: Client) -> Self {
-        Self { client, clock: Clock::default(), zones: Flight::default() }
+        Self { client, clock: Clock::default(), zones: Flight::default(), supply: Flight::default() }
     }
 
     pub(super) fn client(&self) -> &Client {
@@ -113,24 +120,6 @@ impl Cinder {
         let request = get("list the volumes being deleted", &["volumes"]).query("status", "deleting");
         let volumes: Vec<Id<VolumeId>> = self.all(request).await?;
         Ok(volumes.into_iter().map(|volume| volume.id).collect())
-    }
-
-    /// POST /volumes
-    pub async fn create_volume(&self, new: &NewVolume) -> Result<Volume> {
-        let mut volume = json!({
-            "name": new.name,
-            "description": new.description,
-            "size": new.size,
-            "metadata": new.metadata,
-        });
-        if let Some(volume_type) = &new.volume_type {
-            volume["volume_type"] = json!(volume_type);
-        }
-        if let Some(zone) = &new.availability_zone {
-            volume["availability_zone"] = json!(zone);
-        }
-        let request = post("create a volume", &["volumes"]).json(&json!({ "volume": volume }));
-        Ok(self.call(request).await?.json::<One>()?.volume)
     }
 
     /// DELETE /volumes/ID

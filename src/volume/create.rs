@@ -1,5 +1,7 @@
 //! One volume for one name: see `namesakes.rs`.
 
+mod origin;
+mod post;
 mod wanted;
 
 pub use wanted::{Wanted, ZoneChoice};
@@ -16,9 +18,42 @@ use crate::openstack::{self, Kind, Status};
 
 impl Volumes {
     /// Returns the volume of this name once it can be used.
+    ///
+    /// CSI has the zones tried in their order. The next one gets its turn once nothing is left in the one before.
     pub async fn ensure_created(&self, wanted: &Wanted) -> Result<Volume> {
-        let created = self.make_one(wanted).await;
+        let mut wanted = wanted.clone();
+        let mut tried = Vec::new();
+        let created = loop {
+            match self.make_one(&wanted).await {
+                Err(error) if error.condition == Condition::NotHere => {
+                    tried.extend(wanted.zone.zones().first().cloned());
+                    match self.elsewhere(&wanted, tried.len()).await {
+                        Some(next) => wanted = next,
+                        None => break Err(after(error, &tried)),
+                    }
+                }
+                created => break created,
+            }
+        };
         created.map_err(|error| error.context(format!("create volume {}", wanted.name)))
+    }
+
+    /// As wanted, with the next of the zones first, if there is one.
+    async fn elsewhere(&self, wanted: &Wanted, tried: usize) -> Option<Wanted> {
+        let fitted = self.fit_to_origin(wanted).await.ok()?;
+        let mut zones = fitted.wanted.zone.zones().to_vec();
+        if fitted.zone_elsewhere.is_some() || tried >= zones.len() {
+            return None;
+        }
+        zones.rotate_left(1);
+        Some(Wanted { zone: ZoneChoice::OneOf(zones), ..wanted.clone() })
+    }
+}
+
+fn after(error: Error, tried: &[String]) -> Error {
+    match tried {
+        [] | [_] => error,
+        several => error.context(format!("no zone of {} would do; the last one", several.join(", "))),
     }
 }
 
@@ -45,8 +80,9 @@ impl Candidate for Volume {
 
     fn stage(&self) -> Stage {
         match self.status {
-            Status::Creating | Status::Downloading => Stage::Making,
-            Status::Error => Stage::Broken,
+            Status::Creating | Status::Downloading | Status::RestoringBackup => Stage::Making,
+            // A restore that failed leaves a new volume in the latter (`restore_backup` in cinder/backup/manager.py).
+            Status::Error | Status::ErrorRestoring => Stage::Broken,
             Status::Deleting => Stage::Going,
             Status::ErrorDeleting => Stage::Stuck,
             _ => Stage::Made,
@@ -86,13 +122,12 @@ impl Order for Wanted {
     }
 
     async fn post(&self, volumes: &Volumes, attempt: &str) -> Result<Posted<VolumeId>> {
-        let made = volumes.cinder.create_volume(&self.order(attempt)).await;
-        volumes.posted(self, made.map(|volume| volume.id))
+        volumes.post_volume(self, attempt).await
     }
 
     fn refused(error: &openstack::Error) -> Error {
         match error.kind {
-            // 404: the type; 400: the zone, the type or the size.
+            // 404: the type; 400: the type or the size.
             Kind::NotFound | Kind::Refused => Error::new(Condition::Invalid, error.to_string()),
             _ => Error::reading(error),
         }
@@ -118,7 +153,7 @@ impl Order for Wanted {
     /// have one, and RESOURCE_EXHAUSTED lets the scheduler look there.
     fn not_made(reason: &str) -> Error {
         let exhausted = reason.contains("schedule allocate");
-        let condition = if exhausted { Condition::Exhausted } else { Condition::Failed };
+        let condition = if exhausted { Condition::NotHere } else { Condition::Failed };
         Error::new(condition, format!("Cinder couldn't make it; {reason}"))
     }
 }

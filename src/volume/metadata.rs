@@ -13,6 +13,11 @@ pub const SETTLED: &str = "cinder.csi.openstack.org/settled";
 pub const SNAPSHOT_SETTLED: &str = "cinder.csi.openstack.org:settled";
 /// A snapshot that is there only for a backup of this name to be made from.
 pub const BACKUP: &str = "cinder.csi.openstack.org/backup";
+/// Which backup the volume was made from: Cinder shows the sources of other copies, and of these it keeps none.
+pub const RESTORED_FROM: &str = "cinder.csi.openstack.org/restored-from";
+/// What Cinder's backup service writes once the data is there (`restore_backup` in cinder/backup/manager.py), so that the
+/// existing driver's volumes have it, too.
+const SOURCE_BACKUP: &str = "src_backup_id";
 
 pub fn is_settled(metadata: &BTreeMap<String, String>) -> bool {
     metadata.contains_key(SETTLED) || metadata.contains_key(SNAPSHOT_SETTLED)
@@ -21,4 +26,9 @@ pub fn is_settled(metadata: &BTreeMap<String, String>) -> bool {
 /// An attempt of this driver made it and no caller was ever told of it.
 pub fn is_unpromised(metadata: &BTreeMap<String, String>) -> bool {
     metadata.contains_key(ATTEMPT) && !is_settled(metadata)
+}
+
+/// The backup that a volume was made from, as far as its metadata tells.
+pub fn restored_from(metadata: &BTreeMap<String, String>) -> Option<&str> {
+    metadata.get(RESTORED_FROM).or_else(|| metadata.get(SOURCE_BACKUP)).map(String::as_str)
 }

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 
 use tonic::Status;
 
+use super::parameters::check_names;
 use super::{id, max_entries, names, text};
+use crate::csi::ControllerSettings;
 use crate::csi::proto::{CreateSnapshotRequest, ListSnapshotsRequest};
 use crate::csi::status::invalid;
 use crate::volume::{SnapshotId, VolumeId, WantedBackup, WantedSnapshot};
@@ -55,8 +57,13 @@ impl Wanted {
 }
 
 /// `None` where the volume's id has no form that a cloud gives.
-pub fn create(request: &CreateSnapshotRequest, cluster: &str) -> Result<Option<Wanted>, Status> {
+pub fn create(
+    request: &CreateSnapshotRequest,
+    settings: &ControllerSettings,
+) -> Result<Option<Wanted>, Status> {
+    let cluster = settings.cluster.as_str();
     let name = text("name", &request.name)?.to_owned();
+    check_names("VolumeSnapshotClass", &request.parameters, &KNOWN, settings.strict_parameters)?;
     let source = id::<VolumeId>("source_volume_id", &request.source_volume_id)?;
     let cluster = cluster.to_owned();
     let metadata = metadata(&request.parameters);
@@ -141,7 +148,10 @@ mod tests {
     }
 
     fn checked(parameters: &[(&str, &str)]) -> Result<Option<Wanted>, Status> {
-        create(&with(parameters), "kubernetes")
+        create(
+            &with(parameters),
+            &ControllerSettings { cluster: "kubernetes".to_owned(), ..ControllerSettings::default() },
+        )
     }
 
     #[test]
@@ -172,10 +182,13 @@ mod tests {
         let unnamed = CreateSnapshotRequest { name: String::new(), ..with(&[]) };
         let sourceless = CreateSnapshotRequest { source_volume_id: String::new(), ..with(&[]) };
         for request in [unnamed, sourceless] {
-            assert_eq!(create(&request, "k").unwrap_err().code(), Code::InvalidArgument);
+            assert_eq!(
+                create(&request, &ControllerSettings::default()).unwrap_err().code(),
+                Code::InvalidArgument
+            );
         }
         let foreign = CreateSnapshotRequest { source_volume_id: "vol-1".to_owned(), ..with(&[]) };
-        assert_eq!(create(&foreign, "k").unwrap(), None);
+        assert_eq!(create(&foreign, &ControllerSettings::default()).unwrap(), None);
     }
 
     #[test]

@@ -200,7 +200,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::openstack::{Status, Volume, VolumeId};
+    use crate::openstack::{Hints, Origin, Status, Volume, VolumeId};
     use crate::volume::sample::{id, volume};
     use crate::volume::{Wanted, ZoneChoice, metadata};
 
@@ -208,13 +208,35 @@ mod tests {
         Wanted {
             name: "pvc-1".to_owned(),
             size: 1,
+            size_is_free: false,
             size_limit: None,
             volume_type: None,
             zone: ZoneChoice::Any,
+            origin: None,
+            hints: Hints::default(),
             multiattach: false,
             cluster: "kubernetes".to_owned(),
             metadata: BTreeMap::new(),
         }
+    }
+
+    fn copy(origin: Origin) -> Wanted {
+        Wanted { origin: Some(origin), ..wanted() }
+    }
+
+    fn uuid(n: u128) -> uuid::Uuid {
+        uuid::Uuid::from_u128(n)
+    }
+
+    fn cloned(source: u128) -> Volume {
+        Volume { source_volid: Some(uuid(source).to_string()), ..volume(Status::Available).settled() }
+    }
+
+    /// As Cinder marks it, and with it the existing driver.
+    fn restored(backup: u128) -> Volume {
+        let mut volume = volume(Status::Available).settled();
+        volume.metadata.insert("src_backup_id".to_owned(), uuid(backup).to_string());
+        volume
     }
 
     fn ours(posted: Posted<VolumeId>) -> Attempt<VolumeId> {
@@ -375,6 +397,11 @@ mod tests {
             (zoned, settled(), "zone is az1"),
             (wanted(), Volume { snapshot_id: Some("s".to_owned()), ..settled() }, "snapshot s"),
             (wanted(), Volume { source_volid: Some("v".to_owned()), ..settled() }, "clone of volume v"),
+            (copy(Origin::Snapshot(uuid(1).into())), settled(), "isn't a copy"),
+            (copy(Origin::Volume(uuid(1).into())), cloned(2), "clone of volume"),
+            (copy(Origin::Snapshot(uuid(1).into())), cloned(1), "clone of volume"),
+            (wanted(), restored(1), "made from backup"),
+            (copy(Origin::Backup(uuid(2).into())), restored(1), "made from backup"),
             (wanted(), Volume { metadata: BTreeMap::new(), ..settled() }, metadata::CLUSTER),
         ];
         for (wanted, volume, named) in table {
@@ -382,6 +409,21 @@ mod tests {
             assert_eq!(refusal(&step), Some(Condition::AlreadyExists), "{step:?}");
             let Step::Refuse(error) = step else { unreachable!() };
             assert!(error.message.contains(named), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_copy_of_the_wanted_source_is_the_one_whatever_kind_of_snapshot_it_is() {
+        let from_snapshot =
+            Volume { snapshot_id: Some(uuid(1).to_string()), ..volume(Status::Available).settled() };
+        for (origin, volume) in [
+            (Origin::Snapshot(uuid(1).into()), from_snapshot),
+            (Origin::Snapshot(uuid(1).into()), restored(1)),
+            (Origin::Backup(uuid(1).into()), restored(1)),
+            (Origin::Volume(uuid(1).into()), cloned(1)),
+        ] {
+            let step = plan(&copy(origin), &ours(Posted::No), std::slice::from_ref(&volume), soon());
+            assert_eq!(step, Step::Answer(volume), "{origin}");
         }
     }
 
