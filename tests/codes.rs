@@ -148,6 +148,11 @@ async fn controller_expand_volume_is_honest_in_every_trouble() {
     judge_all(Rpc::Expand).await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn controller_modify_volume_is_honest_in_every_trouble() {
+    judge_all(Rpc::Modify).await;
+}
+
 /// A clear no is told at once, in the vocabulary of the CSI error tables.
 #[tokio::test(start_paused = true)]
 async fn a_refusal_has_the_code_that_says_what_to_do() {
@@ -169,6 +174,14 @@ async fn a_refusal_has_the_code_that_says_what_to_do() {
         (Rpc::Expand, 401, Unauthenticated),
         (Rpc::Expand, 403, PermissionDenied),
         (Rpc::Expand, 413, ResourceExhausted),
+        // What Cinder doesn't do is infeasible to the resizer, so that another class can be chosen.
+        (Rpc::Modify, 400, InvalidArgument),
+        (Rpc::Modify, 401, Unauthenticated),
+        (Rpc::Modify, 403, PermissionDenied),
+        (Rpc::Modify, 404, InvalidArgument),
+        (Rpc::Modify, 409, FailedPrecondition),
+        // RESOURCE_EXHAUSTED would hold the resizer to this class for ever.
+        (Rpc::Modify, 413, FailedPrecondition),
         (Rpc::Delete, 400, FailedPrecondition),
         (Rpc::Delete, 403, PermissionDenied),
         (Rpc::Unpublish, 400, FailedPrecondition),
@@ -192,6 +205,7 @@ async fn what_the_cloud_gave_up_is_final_and_told_soon() {
         (Rpc::Publish, Code::Internal),
         (Rpc::Unpublish, Code::Internal),
         (Rpc::Expand, Code::Internal),
+        (Rpc::Modify, Code::InvalidArgument),
     ] {
         let stand = Stand::new(rpc).await;
         stand.cloud.mishap(Mishap::Fails(rpc.operation(), "no room".to_owned()));

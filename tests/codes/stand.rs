@@ -30,6 +30,7 @@ pub enum Rpc {
     Publish,
     Unpublish,
     Expand,
+    Modify,
 }
 
 /// What an RPC answered: its code and its words.
@@ -55,6 +56,7 @@ impl Rpc {
             Rpc::Create | Rpc::Delete => Sidecar::Provisioner,
             Rpc::Publish | Rpc::Unpublish => Sidecar::Attacher,
             Rpc::Expand => Sidecar::Resizer,
+            Rpc::Modify => Sidecar::Modifier,
         }
     }
 
@@ -65,7 +67,7 @@ impl Rpc {
             Rpc::Delete => (Method::DELETE, "/volumes/{id}"),
             Rpc::Publish => (Method::POST, "/servers/{id}/os-volume_attachments"),
             Rpc::Unpublish => (Method::DELETE, "/servers/{id}/os-volume_attachments/{id}"),
-            Rpc::Expand => (Method::POST, "/volumes/{id}/action"),
+            Rpc::Expand | Rpc::Modify => (Method::POST, "/volumes/{id}/action"),
         }
     }
 
@@ -76,6 +78,7 @@ impl Rpc {
             Rpc::Publish => Operation::Attach,
             Rpc::Unpublish => Operation::Detach,
             Rpc::Expand => Operation::Extend,
+            Rpc::Modify => Operation::Retype,
         }
     }
 }
@@ -129,6 +132,11 @@ impl Stand {
                     ControllerExpandVolumeRequest { volume_id, capacity_range, ..Default::default() };
                 controller.controller_expand_volume(within(patience, request)).await.map(drop)
             }
+            Rpc::Modify => {
+                let mutable_parameters = [("type".to_owned(), "lab-fast".to_owned())].into();
+                let request = ControllerModifyVolumeRequest { volume_id, secrets, mutable_parameters };
+                controller.controller_modify_volume(within(patience, request)).await.map(drop)
+            }
         };
         match answer {
             Ok(()) => Outcome { code: Code::Ok, message: String::new() },
@@ -147,6 +155,7 @@ impl Stand {
             Rpc::Publish => status(listed) != "available",
             Rpc::Unpublish => status(listed) == "detaching",
             Rpc::Expand => status(listed) == "extending" || listed.size >= 2,
+            Rpc::Modify => status(listed) == "retyping" || is_fast(listed),
         });
         found.map(words)
     }
@@ -161,6 +170,7 @@ impl Stand {
             (Rpc::Create, [only]) => only.status.to_string() == "available",
             (Rpc::Publish, [only]) => only.status.to_string() == "in-use" && published(only) == [self.server],
             (Rpc::Unpublish, [only]) => only.status.to_string() == "available" && published(only).is_empty(),
+            (Rpc::Modify, [only]) => is_fast(only) && only.status.to_string() == "available",
             (Rpc::Expand, [only]) => only.size == 2 && only.status.to_string() == "available",
             _ => false,
         };
@@ -175,6 +185,10 @@ impl Stand {
 
 fn published(volume: &Volume) -> Vec<ServerId> {
     volume.attachments.iter().filter_map(|attachment| attachment.server_id).collect()
+}
+
+fn is_fast(volume: &Volume) -> bool {
+    volume.volume_type.as_deref() == Some("lab-fast")
 }
 
 fn words(volume: &Volume) -> String {

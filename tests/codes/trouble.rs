@@ -32,8 +32,13 @@ pub enum End {
 }
 
 const SECOND: Duration = Duration::from_secs(1);
-const READS: [&str; 4] =
-    ["/volumes/detail", "/volumes/{id}", "/servers/{id}/os-volume_attachments/{id}", "/servers/{id}"];
+const READS: [&str; 5] = [
+    "/volumes/detail",
+    "/volumes/{id}",
+    "/servers/{id}/os-volume_attachments/{id}",
+    "/servers/{id}",
+    "/types",
+];
 
 impl Case {
     fn new(name: impl Into<String>, faults: Vec<Fault>) -> Self {
