@@ -117,7 +117,7 @@ async fn an_attached_volume_changes_its_type_and_its_metadata() {
     stand.bed.calls();
     stand.modify(&[("type", "lab-fast"), ("metadata.iops-tier", "gold")]).await.unwrap();
     let calls = stand.bed.calls();
-    assert!(calls.len() <= 7, "{}", printed(&calls));
+    assert!(calls.len() <= 8, "{}", printed(&calls));
     let after = stand.shown().await;
     assert_eq!(stand.state().await, of("lab-fast", "in-use"));
     assert_eq!((after.id, after.attachments), (before.id, before.attachments));
