@@ -15,6 +15,7 @@ use crate::cli::Serve;
 use crate::config::{self, Source};
 use crate::csi::{
     Controller, ControllerSettings, Endpoint, Identity, NodeService, NodeSettings, Services, Topology,
+    ZoneMap,
 };
 use crate::node::{self, Linux, Node, Whoami};
 use crate::pace::Deadline;
@@ -64,6 +65,8 @@ impl Driver {
             enabled: options.with_topology,
             additional: options.additional_topology.clone(),
             ignore_volume_zone: settings.block_storage.ignore_volume_az,
+            zone_map: ZoneMap::new(settings.block_storage.zone_map.clone()),
+            several_clouds: options.cloud_names.len() > 1,
         };
         let controller =
             if options.controller { Some(controller(options, source, topology.clone())?) } else { None };
@@ -158,6 +161,7 @@ fn controller(options: &Serve, source: Arc<dyn Source>, topology: Topology) -> R
             cluster: options.cluster.clone(),
             topology,
             list_only_cluster: options.list_only_cluster,
+            strict_parameters: options.strict_parameters,
         },
     ))
 }

@@ -21,7 +21,8 @@ mod request;
 mod stack;
 
 pub use cinder::{
-    Attachment, Changes, Cinder, Migration, NewVolume, Page, Quota, Quotas, Row, Search, Status, Supply,
+    Attachment, Backup, BackupStatus, Changes, Cinder, Hints, Migration, NewBackup, NewSnapshot, NewVolume,
+    Origin, Page, Part, Portion, Quota, Quotas, Row, Search, Snapshot, SnapshotStatus, Status, Supply,
     Volume, VolumeType, Zones,
 };
 pub use error::{Effect, Error, Kind, Result, Service};

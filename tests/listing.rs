@@ -255,6 +255,7 @@ async fn crowd(bed: &Bed, count: usize) {
             volume_type: None,
             availability_zone: None,
             metadata: Default::default(),
+            ..NewVolume::default()
         };
         cinder.create_volume(&new).await.unwrap();
     }

@@ -40,6 +40,7 @@ impl<'a> Ours<'a> {
             volume_type: None,
             availability_zone: None,
             metadata: [(CLUSTER.to_owned(), cluster.to_owned())].into(),
+            ..NewVolume::default()
         };
         self.ids.push(self.lab.view().cinder.create_volume(&new).await.unwrap().id);
     }

@@ -5,15 +5,19 @@ use super::proto::node_service_capability::{self, Rpc as NodeRpc, rpc as node_rp
 use super::proto::plugin_capability::{self, Service, VolumeExpansion, service, volume_expansion};
 use super::proto::{ControllerServiceCapability, NodeServiceCapability, PluginCapability};
 
-const CONTROLLER: [rpc::Type; 9] = [
+const CONTROLLER: [rpc::Type; 13] = [
     rpc::Type::CreateDeleteVolume,
     rpc::Type::PublishUnpublishVolume,
     rpc::Type::ListVolumes,
     rpc::Type::ListVolumesPublishedNodes,
     rpc::Type::ExpandVolume,
     rpc::Type::GetVolume,
+    rpc::Type::CreateDeleteSnapshot,
+    rpc::Type::ListSnapshots,
+    rpc::Type::GetSnapshot,
     rpc::Type::ModifyVolume,
     rpc::Type::GetCapacity,
+    rpc::Type::CloneVolume,
     rpc::Type::SingleNodeMultiWriter,
 ];
 

@@ -97,6 +97,11 @@ impl Clouds {
     fn first(&self) -> Result<&Volumes, Status> {
         self.by_name.values().next().ok_or_else(|| status::invalid("secrets.cloud", "no cloud is configured"))
     }
+
+    /// The one to list, where a list is of one cloud.
+    pub fn of_list(&self, secrets: &HashMap<String, String>) -> Result<&Volumes, Status> {
+        request::cloud::secret(secrets).map_or_else(|| self.first(), |named| self.named(&named))
+    }
 }
 
 fn shown(name: &str) -> String {

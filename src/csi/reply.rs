@@ -1,21 +1,16 @@
 //! Volumes as CSI shows them.
 
-use std::collections::HashMap;
-
 use super::proto;
-use super::topology::Topology;
-use crate::volume::{GIB, Listed, Room, Volume};
+use super::request::create::Create;
+use crate::volume::{GIB, Listed, Room, Saved, Volume};
 
-/// A volume that CreateVolume answers.
-pub fn created(
-    volume: &Volume,
-    context: HashMap<String, String>,
-    topology: &Topology,
-    required: Option<&proto::TopologyRequirement>,
-) -> proto::Volume {
+/// A volume that CreateVolume answers, to a request that was for it.
+pub fn created(volume: &Volume, create: Create, request: &proto::CreateVolumeRequest) -> proto::Volume {
+    let required = request.accessibility_requirements.as_ref();
     proto::Volume {
-        volume_context: context,
-        accessible_topology: topology.of_volume(volume.availability_zone.as_deref(), required),
+        volume_context: create.context,
+        content_source: request.volume_content_source.clone(),
+        accessible_topology: create.topology.of_volume(volume.availability_zone.as_deref(), required),
         ..shown(&Listed::from(volume))
     }
 }
@@ -44,6 +39,22 @@ pub fn entry(listed: &Listed) -> proto::list_volumes_response::Entry {
         status: Some(proto::list_volumes_response::VolumeStatus {
             published_node_ids: listed.published.iter().map(ToString::to_string).collect(),
         }),
+    }
+}
+
+pub fn snapshot(saved: &Saved) -> proto::Snapshot {
+    let taken = saved.taken_at();
+    proto::Snapshot {
+        snapshot_id: saved.id().to_string(),
+        source_volume_id: saved.source().to_string(),
+        size_bytes: bytes(saved.size()),
+        creation_time: Some(prost_types::Timestamp {
+            seconds: taken.as_second(),
+            nanos: taken.subsec_nanosecond(),
+        }),
+        ready_to_use: saved.is_ready(),
+        group_snapshot_id: saved.group().map(|group| group.to_string()).unwrap_or_default(),
+        accessible_topology: Vec::new(),
     }
 }
 

@@ -4,10 +4,11 @@ pub mod access;
 pub mod capacity;
 pub mod cloud;
 pub mod create;
-pub mod known;
 pub mod mutable;
 pub mod node;
+pub mod parameters;
 pub mod size;
+pub mod snapshot;
 
 use std::path::{Component, Path, PathBuf};
 use std::str::FromStr;
@@ -24,6 +25,9 @@ const LONGEST_TEXT: usize = 128;
 const LONGEST_PATH: usize = 4096;
 /// A StorageClass parameter of the existing driver's, which reaches the node in the volume's context under the same name.
 const MKFS_OPTIONS: &str = "mkfs-options";
+/// The existing driver's mark on volumes that were made from data, in their context: nobody formats them, and a file system
+/// smaller than its volume is grown.
+const MADE_FROM_DATA: &str = "cinder.csi.openstack.org/resizeRequired";
 
 /// A required text within the specification's limits.
 pub fn text<'a>(field: &str, value: &'a str) -> Result<&'a str, Status> {

@@ -25,7 +25,7 @@ fn of_volume(condition: volume::Condition) -> Code {
         C::NotFound => Code::NotFound,
         C::AlreadyExists => Code::AlreadyExists,
         C::OutOfRange => Code::OutOfRange,
-        C::Exhausted => Code::ResourceExhausted,
+        C::Exhausted | C::NotHere => Code::ResourceExhausted,
         C::Precondition => Code::FailedPrecondition,
         C::Unauthenticated => Code::Unauthenticated,
         C::Denied => Code::PermissionDenied,

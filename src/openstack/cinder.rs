@@ -2,14 +2,18 @@
 //!
 //! <https://docs.openstack.org/api-ref/block-storage/v3/>
 
+mod backup;
 mod clock;
 mod kind;
 mod limits;
 mod list;
+mod new_volume;
+mod snapshot;
 mod volume;
 mod whereabouts;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::SystemTime;
 
 use http::Method;
@@ -23,11 +27,14 @@ use super::flight::Flight;
 use super::page;
 use super::request::{Microversion, Request, Version};
 use super::{Kind, Result, Service, VolumeId};
+pub use backup::{Backup, BackupStatus, NewBackup};
 use clock::Clock;
 pub use kind::{Migration, VolumeType};
 pub use limits::{Quota, Quotas, Supply};
 pub use list::{Page, Row, Search};
-pub use volume::{Attachment, Changes, NewVolume, Status, Volume};
+pub use new_volume::{Hints, NewVolume, Origin};
+pub use snapshot::{NewSnapshot, Part, Portion, Snapshot, SnapshotStatus};
+pub use volume::{Attachment, Changes, Status, Volume};
 pub use whereabouts::Zones;
 
 /// `updated_at=gte:` is understood from here on.
@@ -113,24 +120,6 @@ impl Cinder {
         Ok(volumes.into_iter().map(|volume| volume.id).collect())
     }
 
-    /// POST /volumes
-    pub async fn create_volume(&self, new: &NewVolume) -> Result<Volume> {
-        let mut volume = json!({
-            "name": new.name,
-            "description": new.description,
-            "size": new.size,
-            "metadata": new.metadata,
-        });
-        if let Some(volume_type) = &new.volume_type {
-            volume["volume_type"] = json!(volume_type);
-        }
-        if let Some(zone) = &new.availability_zone {
-            volume["availability_zone"] = json!(zone);
-        }
-        let request = post("create a volume", &["volumes"]).json(&json!({ "volume": volume }));
-        Ok(self.call(request).await?.json::<One>()?.volume)
-    }
-
     /// DELETE /volumes/ID
     pub async fn delete_volume(&self, id: VolumeId) -> Result<()> {
         let path = ["volumes", &id.to_string()];
@@ -167,10 +156,11 @@ impl Cinder {
         Ok(snapshots.into_iter().map(|snapshot| snapshot.id).collect())
     }
 
-    /// GET /messages?resource_uuid=ID: the newest user message about this volume, if the cloud has (3.5+).
-    pub async fn find_message(&self, id: VolumeId) -> Result<Option<String>> {
+    /// GET /messages?resource_uuid=ID: the newest user message about this volume, snapshot or backup, if the cloud has
+    /// (3.5+).
+    pub async fn find_message(&self, id: impl fmt::Display) -> Result<Option<String>> {
         let request =
-            get("list the volume's messages", &["messages"]).query("resource_uuid", id).version(MESSAGES);
+            get("list the messages about it", &["messages"]).query("resource_uuid", id).version(MESSAGES);
         let messages: Vec<Message> = match self.all(request).await {
             Err(error) if error.kind == Kind::Unsupported => return Ok(None),
             messages => messages?,
@@ -194,6 +184,27 @@ impl Cinder {
         let part = page::all(&self.client, request).await?;
         self.clock.set(part.date);
         Ok(part.items)
+    }
+
+    /// One part of a list, oldest first: what is made while somebody turns pages comes at their end.
+    async fn part<T, I>(&self, request: Request, part: Part<I>) -> Result<Portion<T>>
+    where
+        T: serde::de::DeserializeOwned,
+        I: fmt::Display,
+    {
+        let mut request = request.query("sort", "created_at:asc,id:asc");
+        if let Some(volume) = part.volume {
+            request = request.query("volume_id", volume);
+        }
+        if let Some(limit) = part.limit {
+            request = request.query("limit", limit);
+        }
+        if let Some(after) = &part.after {
+            request = request.query("marker", after);
+        }
+        let page = page::one(&self.client, request).await?;
+        self.clock.set(page.date);
+        Ok(Portion { items: page.items, more: page.next.is_some() })
     }
 }
 

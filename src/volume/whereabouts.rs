@@ -30,7 +30,7 @@ impl Volumes {
 
     /// Whether a volume of that name is this cluster's, or may be on its way.
     pub async fn has_named(&self, name: &str, cluster: &str) -> Result<bool> {
-        if self.doubts.are_there(name) {
+        if self.doubts.are_there(&format!("volume {name}")) {
             return Ok(true);
         }
         let named = self.cinder.list_volumes_named(name).await.map_err(|error| Error::reading(&error))?;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use cinder_csi::openstack::{Cloud, Credential, Interface, Options, Scope, ServerId, Tls, User, UserDomain};
 use cinder_csi::pace::{self, Deadline};
 use cinder_csi::sandbox::{Call, Settings, SimulatedCloud};
-use cinder_csi::volume::{Volumes, Wanted, ZoneChoice};
+use cinder_csi::volume::{Hints, Volumes, Wanted, ZoneChoice};
 
 pub struct Bed {
     pub cloud: SimulatedCloud,
@@ -81,9 +81,12 @@ pub fn wanted(name: &str) -> Wanted {
     Wanted {
         name: name.to_owned(),
         size: 1,
+        size_is_free: false,
         size_limit: None,
         volume_type: None,
         zone: ZoneChoice::Any,
+        origin: None,
+        hints: Hints::default(),
         multiattach: false,
         cluster: "kubernetes".to_owned(),
         metadata: BTreeMap::new(),

@@ -93,11 +93,12 @@ fn services(
     list_only_cluster: bool,
     devices: &std::path::Path,
 ) -> Services {
-    let topology = Topology { enabled: true, additional: Default::default(), ignore_volume_zone: false };
+    let topology = Topology { enabled: true, several_clouds: clouds.len() > 1, ..Topology::default() };
     let settings = ControllerSettings {
         cluster: "kubernetes".to_owned(),
         topology: topology.clone(),
         list_only_cluster,
+        ..ControllerSettings::default()
     };
     let clouds = Clouds::new(clouds);
     let node = Node::new(

@@ -19,16 +19,14 @@ impl Controller {
         request: CreateVolumeRequest,
     ) -> Result<CreateVolumeResponse, Status> {
         about(&request.name, "");
-        let topology = &self.settings.topology;
-        let mut create = create(&request, topology, &self.settings.cluster)?;
+        let mut create = create(&request, &self.settings)?;
         let wish = request::cloud::wish(&request)?;
         let cloud = self.clouds.of_new(&wish, &mut create.wanted).await?;
         let _claim = self.locks.claim(format!("volume name {}", create.wanted.name))?;
         let volume =
             cloud.ensure_created(&create.wanted).await.map_err(|error| self.clouds.told(cloud, error))?;
         self.clouds.remember(Thing::Volume(volume.id), cloud);
-        let required = request.accessibility_requirements.as_ref();
-        let mut volume = reply::created(&volume, create.context, topology, required);
+        let mut volume = reply::created(&volume, create, &request);
         if let Some(label) = self.clouds.label(&wish, cloud) {
             reply::in_cloud(&mut volume, label);
         }

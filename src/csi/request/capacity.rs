@@ -3,6 +3,7 @@
 use tonic::Status;
 
 use super::access::{self, Access};
+use super::parameters::zone_map;
 use crate::csi::proto::{GetCapacityRequest, TopologyRequirement};
 use crate::csi::topology::Topology;
 use crate::volume::{Demand, ZoneChoice};
@@ -25,6 +26,7 @@ pub fn capacity(request: &GetCapacityRequest, topology: &Topology) -> Result<Opt
     let segment = request.accessible_topology.clone();
     let segment =
         segment.map(|segment| TopologyRequirement { requisite: vec![segment], preferred: Vec::new() });
+    let topology = topology.mapped(&zone_map(&request.parameters)?);
     let zones = match (parameter(AVAILABILITY), topology.zones(None, segment.as_ref())) {
         (Some(zone), ZoneChoice::OneOf(reached)) if !reached.iter().any(|reached| reached == zone) => {
             return Ok(None);

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use tonic::Status;
 
-use super::known::hint;
 use crate::csi::status::invalid;
+use crate::text::hint;
 use crate::volume::{Change, Migration};
 
 const TYPE: &str = "type";

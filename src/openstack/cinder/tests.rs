@@ -118,6 +118,8 @@ fn new() -> NewVolume {
         size: 3,
         volume_type: Some("fast".into()),
         availability_zone: None,
+        origin: None,
+        hints: Hints::default(),
         metadata: BTreeMap::from([("a".into(), "b".into())]),
     }
 }

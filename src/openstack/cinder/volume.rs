@@ -76,18 +76,6 @@ pub enum Status {
     Other(String),
 }
 
-/// What to create.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NewVolume {
-    pub name: String,
-    pub description: String,
-    /// GiB.
-    pub size: u64,
-    pub volume_type: Option<String>,
-    pub availability_zone: Option<String>,
-    pub metadata: BTreeMap<String, String>,
-}
-
 /// The volumes that changed, and the cloud's own clock when it answered.
 #[derive(Clone, Debug)]
 pub struct Changes {
