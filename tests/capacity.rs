@@ -151,5 +151,11 @@ async fn of_several_clouds_the_one_with_the_zone_is_asked() {
     assert_eq!(room(&driver, &[], Some("b")).await, (7, 7));
     assert_eq!(room(&driver, &[], Some("c")).await, (0, 0));
     assert_eq!(room(&driver, &[("cloud", "west")], None).await, (7, 7));
+    // A label of the nodes that names their cloud, as at creation.
+    let segments = [("topology.kubernetes.io/region".to_owned(), "west".to_owned())].into();
+    let request =
+        GetCapacityRequest { accessible_topology: Some(Topology { segments }), ..Default::default() };
+    let answer = driver.controller().get_capacity(request).await.unwrap().into_inner();
+    assert_eq!(answer.available_capacity, 7 * GIB);
     assert_eq!(ask(&driver, &[("cloud", "north")], None).await.unwrap_err().code(), Code::InvalidArgument);
 }
