@@ -172,6 +172,11 @@ async fn delete_snapshot_of_a_backup_is_honest_in_every_trouble() {
     judge_all(Rpc::DeleteBackup).await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn controller_modify_volume_is_honest_in_every_trouble() {
+    judge_all(Rpc::Modify).await;
+}
+
 /// A clear no is told at once, in the vocabulary of the CSI error tables.
 #[tokio::test(start_paused = true)]
 async fn a_refusal_has_the_code_that_says_what_to_do() {
@@ -193,6 +198,14 @@ async fn a_refusal_has_the_code_that_says_what_to_do() {
         (Rpc::Expand, 401, Unauthenticated),
         (Rpc::Expand, 403, PermissionDenied),
         (Rpc::Expand, 413, ResourceExhausted),
+        // What Cinder doesn't do is infeasible to the resizer, so that another class can be chosen.
+        (Rpc::Modify, 400, InvalidArgument),
+        (Rpc::Modify, 401, Unauthenticated),
+        (Rpc::Modify, 403, PermissionDenied),
+        (Rpc::Modify, 404, InvalidArgument),
+        (Rpc::Modify, 409, FailedPrecondition),
+        // RESOURCE_EXHAUSTED would hold the resizer to this class for ever.
+        (Rpc::Modify, 413, FailedPrecondition),
         (Rpc::Delete, 400, FailedPrecondition),
         (Rpc::Delete, 403, PermissionDenied),
         (Rpc::Unpublish, 400, FailedPrecondition),
@@ -230,6 +243,7 @@ async fn what_the_cloud_gave_up_is_final_and_told_soon() {
         (Rpc::Snapshot, Code::Internal),
         (Rpc::DeleteSnapshot, Code::Internal),
         (Rpc::DeleteBackup, Code::Internal),
+        (Rpc::Modify, Code::InvalidArgument),
     ] {
         let stand = Stand::new(rpc).await;
         stand.cloud.mishap(Mishap::Fails(rpc.operation(), "no room".to_owned()));

@@ -8,6 +8,8 @@ pub enum Sidecar {
     Provisioner,
     Attacher,
     Resizer,
+    /// The external-resizer again, for a VolumeAttributesClass.
+    Modifier,
     Snapshotter,
 }
 
@@ -21,6 +23,8 @@ impl Sidecar {
     /// - `isFinalError`, <https://github.com/kubernetes-csi/external-attacher/blob/master/pkg/attacher/attacher.go>
     /// - `IsFinalError`, <https://github.com/kubernetes-csi/external-resizer/blob/master/pkg/util/util.go>
     /// - `isCSIFinalError`, <https://github.com/kubernetes-csi/external-snapshotter/blob/master/pkg/sidecar-controller/snapshot_controller.go>
+    /// - `controllerModifyVolumeWithTarget`, which goes by `IsFinalError`, too, and takes INVALID_ARGUMENT alone for
+    ///   infeasible: <https://github.com/kubernetes-csi/external-resizer/blob/master/pkg/modifycontroller/modify_volume.go>
     ///
     /// DeleteVolume, DeleteSnapshot and ControllerUnpublishVolume are called again after every error; judged all the same, because a
     /// person reads their codes, too.
@@ -29,7 +33,10 @@ impl Sidecar {
             (_, Code::Ok) => false,
             // A full backend is "not here": the scheduler takes another node, and the name is forgotten.
             (Sidecar::Provisioner, Code::ResourceExhausted) => true,
-            (Sidecar::Attacher | Sidecar::Resizer | Sidecar::Snapshotter, Code::ResourceExhausted) => false,
+            (
+                Sidecar::Attacher | Sidecar::Resizer | Sidecar::Modifier | Sidecar::Snapshotter,
+                Code::ResourceExhausted,
+            ) => false,
             _ => !PENDING.contains(&code),
         }
     }
@@ -38,7 +45,7 @@ impl Sidecar {
 #[test]
 fn only_the_provisioner_takes_an_exhausted_resource_as_final() {
     use Sidecar::*;
-    for sidecar in [Provisioner, Attacher, Resizer, Snapshotter] {
+    for sidecar in [Provisioner, Attacher, Resizer, Modifier, Snapshotter] {
         for pending in PENDING {
             assert!(!sidecar.is_final(pending), "{sidecar:?} {pending:?}");
         }

@@ -35,6 +35,7 @@ pub enum Rpc {
     DeleteSnapshot,
     Backup,
     DeleteBackup,
+    Modify,
 }
 
 /// What an RPC answered: its code and its words.
@@ -73,6 +74,7 @@ impl Rpc {
             Rpc::Publish | Rpc::Unpublish => Sidecar::Attacher,
             Rpc::Expand => Sidecar::Resizer,
             Rpc::Snapshot | Rpc::DeleteSnapshot | Rpc::Backup | Rpc::DeleteBackup => Sidecar::Snapshotter,
+            Rpc::Modify => Sidecar::Modifier,
         }
     }
 
@@ -83,7 +85,7 @@ impl Rpc {
             Rpc::Delete => (Method::DELETE, "/volumes/{id}"),
             Rpc::Publish => (Method::POST, "/servers/{id}/os-volume_attachments"),
             Rpc::Unpublish => (Method::DELETE, "/servers/{id}/os-volume_attachments/{id}"),
-            Rpc::Expand => (Method::POST, "/volumes/{id}/action"),
+            Rpc::Expand | Rpc::Modify => (Method::POST, "/volumes/{id}/action"),
             Rpc::Snapshot => (Method::POST, "/snapshots"),
             Rpc::DeleteSnapshot => (Method::DELETE, "/snapshots/{id}"),
             Rpc::Backup => (Method::POST, "/backups"),
@@ -102,6 +104,7 @@ impl Rpc {
             Rpc::DeleteSnapshot => Operation::DeleteSnapshot,
             Rpc::Backup => Operation::Backup,
             Rpc::DeleteBackup => Operation::DeleteBackup,
+            Rpc::Modify => Operation::Retype,
         }
     }
 }
@@ -169,6 +172,11 @@ impl Stand {
                 let request = DeleteSnapshotRequest { snapshot_id, secrets };
                 controller.delete_snapshot(within(patience, request)).await.map(drop)
             }
+            Rpc::Modify => {
+                let mutable_parameters = [("type".to_owned(), "lab-fast".to_owned())].into();
+                let request = ControllerModifyVolumeRequest { volume_id, secrets, mutable_parameters };
+                controller.controller_modify_volume(within(patience, request)).await.map(drop)
+            }
         };
         match answer {
             Ok(()) => Outcome { code: Code::Ok, message: String::new(), ready: true },
@@ -209,6 +217,7 @@ impl Stand {
             Rpc::Publish => status(listed) != "available",
             Rpc::Unpublish => status(listed) == "detaching",
             Rpc::Expand => status(listed) == "extending" || listed.size >= 2,
+            Rpc::Modify => status(listed) == "retyping" || is_fast(listed),
             _ => false,
         });
         found.map(words)
@@ -227,6 +236,7 @@ impl Stand {
             (Rpc::Create, [only]) => only.status.to_string() == "available",
             (Rpc::Publish, [only]) => only.status.to_string() == "in-use" && published(only) == [self.server],
             (Rpc::Unpublish, [only]) => only.status.to_string() == "available" && published(only).is_empty(),
+            (Rpc::Modify, [only]) => is_fast(only) && only.status.to_string() == "available",
             (Rpc::Expand, [only]) => only.size == 2 && only.status.to_string() == "available",
             _ => false,
         };
@@ -252,6 +262,10 @@ async fn ready_backup(view: &Volumes, volume: VolumeId) -> SnapshotId {
 
 fn published(volume: &Volume) -> Vec<ServerId> {
     volume.attachments.iter().filter_map(|attachment| attachment.server_id).collect()
+}
+
+fn is_fast(volume: &Volume) -> bool {
+    volume.volume_type.as_deref() == Some("lab-fast")
 }
 
 fn words(volume: &Volume) -> String {

@@ -32,7 +32,7 @@ pub enum End {
 }
 
 const SECOND: Duration = Duration::from_secs(1);
-const READS: [&str; 8] = [
+const READS: [&str; 9] = [
     "/volumes/detail",
     "/volumes/{id}",
     "/servers/{id}/os-volume_attachments/{id}",
@@ -41,6 +41,7 @@ const READS: [&str; 8] = [
     "/snapshots/{id}",
     "/backups/detail",
     "/backups/{id}",
+    "/types",
 ];
 
 impl Case {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use tonic::Status;
 
 use crate::csi::proto::volume_content_source::Type;
-use crate::csi::proto::{CreateVolumeRequest, TopologyRequirement};
+use crate::csi::proto::{CreateVolumeRequest, GetCapacityRequest, TopologyRequirement};
 use crate::csi::status::invalid;
 use crate::csi::topology::ZONE;
 use crate::volume::Thing;
@@ -67,10 +67,19 @@ pub fn wish(request: &CreateVolumeRequest) -> Result<Wish<'_>, Status> {
     Ok(Wish { named, source, segments })
 }
 
+/// What GetCapacity says of the cloud. It has no secrets.
+pub fn of_room(request: &GetCapacityRequest) -> Wish<'_> {
+    let segments = request.accessible_topology.iter().flat_map(|term| &term.segments);
+    Wish { named: parameter(&request.parameters), source: None, segments: without_zones(segments) }
+}
+
 fn segments(required: Option<&TopologyRequirement>) -> Vec<(&str, &str)> {
     let terms =
         required.into_iter().flat_map(|required| required.preferred.iter().chain(&required.requisite));
-    let segments = terms.flat_map(|term| &term.segments);
+    without_zones(terms.flat_map(|term| &term.segments))
+}
+
+fn without_zones<'a>(segments: impl Iterator<Item = (&'a String, &'a String)>) -> Vec<(&'a str, &'a str)> {
     segments.filter(|(key, _)| *key != ZONE).map(|(key, value)| (key.as_str(), value.as_str())).collect()
 }
 
