@@ -8,6 +8,7 @@ mod delete;
 mod detach;
 mod error;
 mod expand;
+mod health;
 mod list;
 mod metadata;
 #[cfg(test)]
@@ -17,6 +18,7 @@ mod watch;
 pub use attach::Published;
 pub use create::{Wanted, ZoneChoice};
 pub use error::{Condition, Error, Result};
+pub use health::{Ailment, Checkup, Patient, Reason, Severity};
 pub use list::{Listed, Page};
 
 pub use crate::openstack::ledger::{Record, recorded};

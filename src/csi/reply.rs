@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::proto;
 use super::topology::Topology;
-use crate::volume::{GIB, Listed, Volume};
+use crate::volume::{Ailment, GIB, Listed, Severity, Volume, VolumeId};
 
 /// A volume that CreateVolume answers.
 pub fn created(
@@ -35,6 +35,23 @@ pub fn entry(listed: &Listed) -> proto::list_volumes_response::Entry {
         status: Some(proto::list_volumes_response::VolumeStatus {
             published_node_ids: listed.published.iter().map(ToString::to_string).collect(),
         }),
+    }
+}
+
+/// What is wrong with a volume.
+pub fn health(volume: VolumeId, ailments: Vec<Ailment>) -> proto::VolumeHealth {
+    let entry = |ailment: Ailment| proto::volume_health::VolumeHealthEntry {
+        status: match ailment.reason.severity() {
+            Severity::Degraded => proto::VolumeHealthErrorType::Degraded,
+            Severity::Inaccessible => proto::VolumeHealthErrorType::Inaccessible,
+            Severity::DataLoss => proto::VolumeHealthErrorType::DataLoss,
+        } as i32,
+        reason: ailment.reason.to_string(),
+        message: ailment.message,
+    };
+    proto::VolumeHealth {
+        volume_id: volume.to_string(),
+        health_statuses: ailments.into_iter().map(entry).collect(),
     }
 }
 
