@@ -7,6 +7,7 @@ mod sandbox_cloud {
     pub mod bed;
     pub mod client;
     mod disks;
+    mod groups;
     mod lists;
     mod requests;
     mod retypes;

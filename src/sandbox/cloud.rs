@@ -139,7 +139,7 @@ impl SimulatedCloud {
         drop(self.with_world(World::unplug_all));
     }
 
-    /// What the project has: a line for each volume, snapshot, backup and attachment.
+    /// What the project has: a line for each volume, snapshot, backup, group, group snapshot and attachment.
     pub fn inventory(&self) -> Vec<String> {
         self.with_world(|world| world.inventory())
     }

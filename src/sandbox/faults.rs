@@ -97,6 +97,11 @@ pub enum Operation {
     DeleteBackup,
     /// Of a backup to a volume, after the create of a new one.
     Restore,
+    Group,
+    UpdateGroup,
+    DeleteGroup,
+    GroupSnapshot,
+    DeleteGroupSnapshot,
 }
 
 /// Trouble inside the cloud, met by the next operation of its kind.

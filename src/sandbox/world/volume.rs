@@ -162,6 +162,7 @@ impl World {
         if !deletable.contains(&volume.status.as_str())
             || !volume.attachments.is_empty()
             || volume.snapshots > 0
+            || volume.group.is_some()
         {
             return Err(Refusal::invalid_volume(UNDELETABLE));
         }

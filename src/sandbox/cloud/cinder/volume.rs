@@ -128,6 +128,7 @@ fn size_of(wanted: &Value, world: &World, caller: &Caller) -> Result<u64, Answer
 
 impl Listed for Volume {
     const COLLECTION: &'static str = "volumes";
+    const LINKS: &'static str = "volumes_links";
     const KIND: &'static str = "Volume";
     const FILTERS: &'static [Filter] = &[
         Filter("name", (3, 0), (3, 0)),
