@@ -11,6 +11,7 @@ mod sandbox_cloud {
     mod lists;
     mod requests;
     mod retypes;
+    mod side_by_side;
     mod snapshots;
     mod states;
     pub mod table;

@@ -91,6 +91,19 @@ impl SimulatedCloud {
         self.inner.woken.notify_one();
     }
 
+    /// Gives a volume, snapshot, backup, group or group snapshot this status, whatever it was doing: `maintenance`,
+    /// `error`, `error_extending`. Answers whether there is one with this id.
+    pub fn set_status(&self, id: &str, status: &str) -> bool {
+        self.with_world(|world| world.set_status(id, status))
+    }
+
+    /// The scheduler hints that a volume was asked for with, null without.
+    pub fn hints_of(&self, volume: &str) -> serde_json::Value {
+        self.with_world(|world| {
+            world.volumes.get(volume).map(|volume| volume.hints.clone()).unwrap_or_default()
+        })
+    }
+
     /// What a client may authenticate with.
     pub fn credentials(&self) -> Credentials {
         self.with_world(|world| Credentials::of(&world.identity))

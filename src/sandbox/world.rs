@@ -43,6 +43,7 @@ pub type Microversion = (u32, u32);
 /// What kind of cloud to play. The default is the cloud of `tests/openstack`, without its latency.
 #[derive(Clone, Debug)]
 pub struct Settings {
+    /// The same seed gives the same ids: clouds side by side need different ones.
     pub seed: u64,
     pub latency: Latency,
     pub zones: Vec<String>,
@@ -253,6 +254,26 @@ impl World {
             .collect()
     }
 
+    /// Gives a volume, snapshot, backup, group or group snapshot this status, as only an administrator or a fault can.
+    /// Answers whether there is such an object.
+    pub fn set_status(&mut self, id: &str, status: &str) -> bool {
+        let now = self.now();
+        if let Some(volume) = self.volumes.get_mut(id) {
+            volume.become_(status, now);
+        } else if let Some(snapshot) = self.snapshots.get_mut(id) {
+            snapshot.become_(status, now);
+        } else if let Some(backup) = self.backups.get_mut(id) {
+            backup.become_(status, now);
+        } else if let Some(group) = self.groups.get_mut(id) {
+            group.become_(status, now);
+        } else if let Some(snapshot) = self.group_snapshots.get_mut(id) {
+            status.clone_into(&mut snapshot.status);
+        } else {
+            return false;
+        }
+        true
+    }
+
     pub fn inject(&mut self, mishap: Mishap) {
         self.mishaps.push(mishap);
     }
@@ -336,7 +357,7 @@ impl World {
         let mut fate = Fate::Well;
         let found = self.mishaps.iter().position(|mishap| match mishap {
             Mishap::Fails(met, _) | Mishap::Stuck(met) | Mishap::Takes(met, _) => *met == operation,
-            Mishap::GrowsLate(_) | Mishap::Unlisted(..) => false,
+            Mishap::GrowsLate(_) | Mishap::Unlisted(..) | Mishap::LeavesEntries => false,
         });
         match found.map(|index| self.mishaps.remove(index)) {
             Some(Mishap::Fails(_, reason)) => fate = Fate::Fails(reason),
