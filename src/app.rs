@@ -15,6 +15,7 @@ use crate::cli::Serve;
 use crate::config::{self, Source};
 use crate::csi::{
     Controller, ControllerSettings, Endpoint, Identity, NodeService, NodeSettings, Services, Topology,
+    ZoneMap,
 };
 use crate::node::{self, Linux, Node, Whoami};
 use crate::pace::Deadline;
@@ -64,6 +65,8 @@ impl Driver {
             enabled: options.with_topology,
             additional: options.additional_topology.clone(),
             ignore_volume_zone: settings.block_storage.ignore_volume_az,
+            zone_map: ZoneMap::new(settings.block_storage.zone_map.clone()),
+            several_clouds: options.cloud_names.len() > 1,
         };
         let controller =
             if options.controller { Some(controller(options, source, topology.clone())?) } else { None };
@@ -141,10 +144,26 @@ fn controller(options: &Serve, source: Arc<dyn Source>, topology: Topology) -> R
         cloud: options.cloud.clone(),
         user_agent: options.user_agent.clone(),
     };
+    if options.list_only_cluster {
+        warn!(
+            "--list-only-cluster: ListVolumes omits volumes without the metadata {}={:?}. The external-attacher takes what is \
+             omitted for detached and attaches it again and again: use it only where every PV was made with this --cluster",
+            crate::volume::CLUSTER,
+            options.cluster
+        );
+    }
     let clouds = Clouds::connect(source, request)?;
     let volumes = clouds.volumes();
-    tokio::spawn(clouds.keep_current());
-    Ok(Controller::new(volumes, ControllerSettings { cluster: options.cluster.clone(), topology }))
+    tokio::spawn(clouds.keep_current(volumes.clone()));
+    Ok(Controller::new(
+        volumes,
+        ControllerSettings {
+            cluster: options.cluster.clone(),
+            topology,
+            list_only_cluster: options.list_only_cluster,
+            strict_parameters: options.strict_parameters,
+        },
+    ))
 }
 
 fn disks(options: &Serve, settings: &config::NodeSettings) -> node::Settings {

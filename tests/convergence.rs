@@ -212,7 +212,7 @@ async fn a_detach_while_the_attach_goes_on_ends_detached() {
     rpc(MINUTE, bed.volumes.ensure_detached(volume, node)).await.unwrap();
     let shown = bed.volumes.show(volume).await.unwrap();
     assert!(shown.published.is_empty());
-    assert_eq!(shown.volume.status.to_string(), "available");
+    assert_eq!(bed.volumes.get(shown.id).await.unwrap().status.to_string(), "available");
 }
 
 #[tokio::test(start_paused = true)]

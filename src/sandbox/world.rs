@@ -143,6 +143,8 @@ enum Event {
 pub(super) struct World {
     pub(super) settings: Settings,
     pub(super) identity: Identity,
+    /// Other regions of its Keystone: their names and addresses.
+    pub(super) regions: Vec<(String, String)>,
     pub(super) volumes: BTreeMap<String, Volume>,
     pub(super) snapshots: BTreeMap<String, Snapshot>,
     pub(super) backups: BTreeMap<String, Backup>,
@@ -204,6 +206,7 @@ impl World {
             types,
             random,
             settings,
+            regions: Vec::new(),
             volumes: BTreeMap::new(),
             snapshots: BTreeMap::new(),
             backups: BTreeMap::new(),
