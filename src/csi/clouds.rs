@@ -8,13 +8,13 @@ mod choice;
 mod find;
 mod memory;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use tonic::Status;
 
 use super::request::cloud::Named;
 use super::{request, status};
-use crate::volume::{Error, SnapshotId, Thing, VolumeId, Volumes};
+use crate::volume::{Error, GroupSnapshotId, SnapshotId, Thing, VolumeId, Volumes};
 use memory::Memory;
 
 /// The clouds by name; the unnamed one is `""`. Cheap to clone.
@@ -45,6 +45,28 @@ impl Clouds {
         id: SnapshotId,
     ) -> Result<&Volumes, Status> {
         self.of_thing(request::cloud::secret(secrets), Thing::Snapshot(id)).await
+    }
+
+    /// As [`Self::of_volume`], for a snapshot of a group.
+    pub async fn of_group_snapshot(
+        &self,
+        secrets: &HashMap<String, String>,
+        id: GroupSnapshotId,
+    ) -> Result<&Volumes, Status> {
+        self.of_thing(request::cloud::secret(secrets), Thing::GroupSnapshot(id)).await
+    }
+
+    /// The one that has these volumes. Those of several clouds can't be cut together: the first one's doesn't know the
+    /// others and says so.
+    pub async fn of_volumes(
+        &self,
+        secrets: &HashMap<String, String>,
+        ids: &BTreeSet<VolumeId>,
+    ) -> Result<&Volumes, Status> {
+        match ids.first() {
+            Some(id) => self.of_volume(secrets, *id).await,
+            None => self.first(),
+        }
     }
 
     /// The one that somebody names, or else the one that has this thing.

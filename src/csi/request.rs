@@ -4,6 +4,7 @@ pub mod access;
 pub mod capacity;
 pub mod cloud;
 pub mod create;
+pub mod group;
 pub mod mutable;
 mod names;
 pub mod node;

@@ -28,8 +28,8 @@ struct Listing<T> {
         alias = "volumes_links",
         alias = "snapshots_links",
         alias = "backups_links",
-        alias = "groups_links",
-        alias = "group_snapshots_links",
+        alias = "group_links",
+        alias = "group_snapshot_links",
         alias = "group_type_links",
         alias = "volume_type_links",
         alias = "messages_links"

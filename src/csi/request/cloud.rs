@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use tonic::Status;
 
 use crate::csi::proto::volume_content_source::Type;
-use crate::csi::proto::{CreateVolumeRequest, GetCapacityRequest, Topology, TopologyRequirement};
+use crate::csi::proto::{CreateVolumeRequest, GetCapacityRequest, TopologyRequirement};
 use crate::csi::status::invalid;
 use crate::csi::topology::ZONE;
 use crate::volume::Thing;
@@ -56,12 +56,6 @@ pub fn named<'a>(
     }
 }
 
-/// What GetCapacity says of the cloud.
-pub fn place(request: &GetCapacityRequest) -> Wish<'_> {
-    let segments = request.accessible_topology.iter().flat_map(other_segments).collect();
-    Wish { named: parameter(&request.parameters), source: None, segments }
-}
-
 pub fn wish(request: &CreateVolumeRequest) -> Result<Wish<'_>, Status> {
     let named = named(&request.secrets, &request.parameters)?;
     // An id that no cloud gives is nobody's.
@@ -73,16 +67,20 @@ pub fn wish(request: &CreateVolumeRequest) -> Result<Wish<'_>, Status> {
     Ok(Wish { named, source, segments })
 }
 
+/// What GetCapacity says of the cloud. It has no secrets.
+pub fn of_room(request: &GetCapacityRequest) -> Wish<'_> {
+    let segments = request.accessible_topology.iter().flat_map(|term| &term.segments);
+    Wish { named: parameter(&request.parameters), source: None, segments: without_zones(segments) }
+}
+
 fn segments(required: Option<&TopologyRequirement>) -> Vec<(&str, &str)> {
     let terms =
         required.into_iter().flat_map(|required| required.preferred.iter().chain(&required.requisite));
-    terms.flat_map(other_segments).collect()
+    without_zones(terms.flat_map(|term| &term.segments))
 }
 
-/// Those that aren't the zone.
-fn other_segments(term: &Topology) -> impl Iterator<Item = (&str, &str)> {
-    let segments = term.segments.iter().filter(|(key, _)| *key != ZONE);
-    segments.map(|(key, value)| (key.as_str(), value.as_str()))
+fn without_zones<'a>(segments: impl Iterator<Item = (&'a String, &'a String)>) -> Vec<(&'a str, &'a str)> {
+    segments.filter(|(key, _)| *key != ZONE).map(|(key, value)| (key.as_str(), value.as_str())).collect()
 }
 
 fn of<'a>(field: &'static str, values: &'a HashMap<String, String>) -> Option<Named<'a>> {

@@ -44,8 +44,6 @@ fn route(request: &Request<'_>, world: &mut World, caller: &Caller) -> Result<An
     match (request.method.as_str(), path) {
         ("GET", []) => Ok(Answer::new(200, versions(request, world))),
         (_, ["volumes", rest @ ..]) => volume::answer(request, world, caller, rest),
-        ("GET", ["backups"] | ["backups", "detail"]) => Ok(Answer::new(200, json!({ "backups": [] }))),
-        ("GET", ["backups", id]) => Err(Answer::fault(404, &format!("Backup {id} could not be found."))),
         (_, ["snapshots", rest @ ..]) => snapshot::answer(request, world, caller, rest),
         ("GET", ["messages"]) if caller.version >= MESSAGES => Ok(message::list(request, world, caller)),
         (_, ["messages", ..]) => Err(Answer::fault(404, "The resource could not be found.")),
