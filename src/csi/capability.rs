@@ -8,7 +8,7 @@ use super::proto::{
     ControllerServiceCapability, GroupControllerServiceCapability, NodeServiceCapability, PluginCapability,
 };
 
-const CONTROLLER: [rpc::Type; 13] = [
+const CONTROLLER: [rpc::Type; 15] = [
     rpc::Type::CreateDeleteVolume,
     rpc::Type::PublishUnpublishVolume,
     rpc::Type::ListVolumes,
@@ -21,6 +21,8 @@ const CONTROLLER: [rpc::Type; 13] = [
     rpc::Type::ModifyVolume,
     rpc::Type::GetCapacity,
     rpc::Type::CloneVolume,
+    rpc::Type::GetVolumeHealth,
+    rpc::Type::ListVolumeHealth,
     rpc::Type::SingleNodeMultiWriter,
 ];
 

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::proto;
 use super::request::create::Create;
-use crate::volume::{CutGroup, GIB, Listed, Room, Saved, Volume};
+use crate::volume::{Ailment, CutGroup, GIB, Listed, Room, Saved, Severity, Volume, VolumeId};
 
 /// A volume that CreateVolume answers, to a request that was for it.
 pub fn created(volume: &Volume, create: Create, request: &proto::CreateVolumeRequest) -> proto::Volume {
@@ -76,6 +76,23 @@ pub fn capacity(room: Room) -> proto::GetCapacityResponse {
         available_capacity: bytes(room.available),
         maximum_volume_size: Some(bytes(room.largest)),
         minimum_volume_size: Some(bytes(1)),
+    }
+}
+
+/// What is wrong with a volume.
+pub fn health(volume: VolumeId, ailments: Vec<Ailment>) -> proto::VolumeHealth {
+    let entry = |ailment: Ailment| proto::volume_health::VolumeHealthEntry {
+        status: match ailment.reason.severity() {
+            Severity::Degraded => proto::VolumeHealthErrorType::Degraded,
+            Severity::Inaccessible => proto::VolumeHealthErrorType::Inaccessible,
+            Severity::DataLoss => proto::VolumeHealthErrorType::DataLoss,
+        } as i32,
+        reason: ailment.reason.to_string(),
+        message: ailment.message,
+    };
+    proto::VolumeHealth {
+        volume_id: volume.to_string(),
+        health_statuses: ailments.into_iter().map(entry).collect(),
     }
 }
 
