@@ -11,9 +11,14 @@ use crate::driver::Driver;
 use crate::site::{Line, driver_of};
 
 async fn snapshot(driver: &Driver, volume: &str) -> Result<Snapshot, Status> {
+    saved(driver, volume, "snapshot").await
+}
+
+async fn saved(driver: &Driver, volume: &str, kind: &str) -> Result<Snapshot, Status> {
     let request = CreateSnapshotRequest {
-        name: format!("of-{volume}"),
+        name: format!("{kind}-of-{volume}"),
         source_volume_id: volume.to_owned(),
+        parameters: HashMap::from([("type".to_owned(), kind.to_owned())]),
         ..Default::default()
     };
     Ok(driver.controller().create_snapshot(request).await?.into_inner().snapshot.unwrap())
@@ -58,10 +63,13 @@ async fn a_copy_is_made_in_the_cloud_of_its_source() {
     let (driver, east, west) = two();
     let volume = create(&driver, wanted("pvc-1", &["b"])).await.unwrap().volume_id;
     let cut = snapshot(&driver, &volume).await.unwrap().snapshot_id;
+    let backup = saved(&driver, &volume, "backup").await.unwrap();
+    assert!(saved(&driver, &volume, "backup").await.unwrap().ready_to_use, "it is done by now");
     // Of the driver that made them, and of one that must look for them.
     for (n, driver) in [driver, driver_of(&[&east, &west])].iter().enumerate() {
         for (what, request) in [
             ("snapshot", from_snapshot(&format!("of-snapshot-{n}"), &[], &cut)),
+            ("backup", from_snapshot(&format!("of-backup-{n}"), &[], &backup.snapshot_id)),
             ("volume", from_volume(&format!("of-volume-{n}"), &[], &volume)),
             ("snapshot in its zone", from_snapshot(&format!("in-zone-{n}"), &["b"], &cut)),
         ] {
