@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends where it fails")]
 
 mod sandbox_cloud {
+    mod backups;
     pub mod bed;
     pub mod client;
     mod disks;

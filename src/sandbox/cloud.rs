@@ -148,7 +148,7 @@ impl SimulatedCloud {
         drop(self.with_world(World::unplug_all));
     }
 
-    /// What the project has: a line for each volume, snapshot and attachment.
+    /// What the project has: a line for each volume, snapshot, backup and attachment.
     pub fn inventory(&self) -> Vec<String> {
         self.with_world(|world| world.inventory())
     }

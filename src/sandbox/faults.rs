@@ -93,6 +93,10 @@ pub enum Operation {
     Retype,
     Snapshot,
     DeleteSnapshot,
+    Backup,
+    DeleteBackup,
+    /// Of a backup to a volume, after the create of a new one.
+    Restore,
 }
 
 /// Trouble inside the cloud, met by the next operation of its kind.

@@ -23,6 +23,9 @@ pub struct Latency {
     pub retype: Span,
     pub snapshot: Span,
     pub delete_snapshot: Span,
+    pub backup: Span,
+    pub delete_backup: Span,
+    pub restore: Span,
 }
 
 impl Span {
@@ -60,6 +63,9 @@ impl Latency {
             retype: span,
             snapshot: span,
             delete_snapshot: span,
+            backup: span,
+            delete_backup: span,
+            restore: span,
         }
     }
 
@@ -81,6 +87,9 @@ impl Latency {
             retype: Span::of_millis(200, 50),
             snapshot: Span::of_millis(200, 50),
             delete_snapshot: Span::of_millis(70, 20),
+            backup: Span::of_millis(900, 200),
+            delete_backup: Span::of_millis(100, 30),
+            restore: Span::of_millis(900, 200),
         }
     }
 
@@ -97,6 +106,9 @@ impl Latency {
             retype: Span::of_millis(2000, 500),
             snapshot: Span::of_millis(2000, 500),
             delete_snapshot: Span::of_millis(1000, 300),
+            backup: Span::of_millis(30_000, 10_000),
+            delete_backup: Span::of_millis(3000, 1000),
+            restore: Span::of_millis(30_000, 10_000),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The state of the simulated cloud, and how it changes with time. No HTTP here.
 
 mod attach;
+mod backup;
 mod extend;
 mod identity;
 mod kind;
@@ -20,6 +21,7 @@ use tokio::time::Instant;
 use super::faults::{Fate, Mishap, Operation};
 use super::latency::{Latency, Span};
 
+pub(super) use backup::{Backup, BackupUpdate, NewBackup};
 pub(super) use identity::{Identity, Token, User};
 pub(super) use kind::VolumeType;
 pub(super) use message::Message;
@@ -55,6 +57,8 @@ pub struct Settings {
     pub cross_az_attach: bool,
     /// Each volume type has a backend of its own: a retype moves the data, or fails where it may not.
     pub types_are_apart: bool,
+    /// The zones that have a backup service; `None`: all have one. Where there is none, a backup fails after its 202.
+    pub backup_zones: Option<Vec<String>>,
     pub quota: Quota,
 }
 
@@ -74,6 +78,7 @@ impl Default for Settings {
             max_disks: 26,
             cross_az_attach: true,
             types_are_apart: false,
+            backup_zones: None,
             quota: Quota::default(),
         }
     }
@@ -115,6 +120,9 @@ enum Event {
     Retyped { volume: String, kind: String, fate: Fate },
     SnapshotReady { snapshot: String, fate: Fate },
     SnapshotGone { snapshot: String, fate: Fate },
+    BackupReady { backup: String, fate: Fate },
+    BackupGone { backup: String, fate: Fate },
+    Restored { volume: String, backup: String, fate: Fate },
     ServerGone { server: String },
 }
 
@@ -126,6 +134,7 @@ pub(super) struct World {
     pub(super) regions: Vec<(String, String)>,
     pub(super) volumes: BTreeMap<String, Volume>,
     pub(super) snapshots: BTreeMap<String, Snapshot>,
+    pub(super) backups: BTreeMap<String, Backup>,
     pub(super) servers: BTreeMap<String, Server>,
     pub(super) types: Vec<VolumeType>,
     pub(super) messages: Vec<Message>,
@@ -135,6 +144,8 @@ pub(super) struct World {
     hypervisor: Option<Box<dyn Hypervisor>>,
     events: BTreeMap<(Instant, u64), Event>,
     scheduled: u64,
+    /// When the event was due that is being done: what follows from it follows from then, however late we look.
+    moment: Option<Instant>,
     random: fastrand::Rng,
 }
 
@@ -147,11 +158,15 @@ impl Refusal {
         Self::new(404, format!("{kind} {id} could not be found."))
     }
 
-    fn invalid_snapshot(reason: impl std::fmt::Display) -> Self {
+    pub fn invalid_snapshot(reason: impl std::fmt::Display) -> Self {
         Self::new(400, format!("Invalid snapshot: {reason}"))
     }
 
-    fn invalid_volume(reason: impl std::fmt::Display) -> Self {
+    pub fn invalid_backup(reason: impl std::fmt::Display) -> Self {
+        Self::new(400, format!("Invalid backup: {reason}"))
+    }
+
+    pub fn invalid_volume(reason: impl std::fmt::Display) -> Self {
         Self::new(400, format!("Invalid volume: {reason}"))
     }
 
@@ -173,6 +188,7 @@ impl World {
             regions: Vec::new(),
             volumes: BTreeMap::new(),
             snapshots: BTreeMap::new(),
+            backups: BTreeMap::new(),
             servers: BTreeMap::new(),
             messages: Vec::new(),
             usages: BTreeMap::new(),
@@ -180,6 +196,7 @@ impl World {
             hypervisor: None,
             events: BTreeMap::new(),
             scheduled: 0,
+            moment: None,
         };
         for (name, zone) in world.settings.servers.clone() {
             world.boot(name, zone);
@@ -195,15 +212,16 @@ impl World {
         self.hypervisor.take()
     }
 
-    /// A line for each volume, snapshot and attachment, as Cinder and as Nova see it.
+    /// A line for each volume, snapshot, backup and attachment, as Cinder and as Nova see it.
     pub fn inventory(&self) -> Vec<String> {
         let volumes = self.volumes.values().map(|volume| format!("volume {} ({})", volume.id, volume.status));
         let snapshots = self.snapshots.keys().map(|id| format!("snapshot {id}"));
+        let backups = self.backups.values().map(|backup| format!("backup {} ({})", backup.id, backup.status));
         let held = self.volumes.values().flat_map(|volume| &volume.attachments);
         let held = held.map(|held| format!("attachment {} to server {}", held.id, held.server));
         let rows = self.servers.values().flat_map(|server| &server.rows);
         let rows = rows.map(|row| format!("disk {} of volume {} in Nova", row.device, row.volume));
-        volumes.chain(snapshots).chain(held).chain(rows).collect()
+        volumes.chain(snapshots).chain(backups).chain(held).chain(rows).collect()
     }
 
     pub fn inject(&mut self, mishap: Mishap) {
@@ -214,9 +232,11 @@ impl World {
     pub fn advance(&mut self) {
         let now = Instant::now();
         while let Some(entry) = self.events.first_entry().filter(|entry| entry.key().0 <= now) {
+            self.moment = Some(entry.key().0);
             let event = entry.remove();
             self.apply(event);
         }
+        self.moment = None;
     }
 
     /// When something will happen.
@@ -259,13 +279,17 @@ impl World {
             Event::Retyped { volume, kind, fate } => self.finish_retype(&volume, &kind, &fate),
             Event::SnapshotReady { snapshot, fate } => self.finish_snapshot(&snapshot, fate),
             Event::SnapshotGone { snapshot, fate } => self.finish_delete_snapshot(&snapshot, fate),
+            Event::BackupReady { backup, fate } => self.finish_backup(&backup, fate),
+            Event::BackupGone { backup, fate } => self.finish_delete_backup(&backup, fate),
+            Event::Restored { volume, backup, fate } => self.finish_restore(&volume, &backup, &fate),
             Event::ServerGone { server } => self.bury(&server),
         }
     }
 
     fn schedule(&mut self, delay: Duration, event: Event) {
         self.scheduled += 1;
-        self.events.insert((Instant::now() + delay, self.scheduled), event);
+        let from = self.moment.unwrap_or_else(Instant::now);
+        self.events.insert((from + delay, self.scheduled), event);
     }
 
     /// How the next operation of this kind ends, and after how long.

@@ -2,6 +2,7 @@
 
 mod action;
 mod attachment;
+mod backup;
 mod fields;
 mod kind;
 mod limits;
@@ -45,6 +46,7 @@ fn route(request: &Request<'_>, world: &mut World, caller: &Caller) -> Result<An
         ("GET", []) => Ok(Answer::new(200, versions(request, world))),
         (_, ["volumes", rest @ ..]) => volume::answer(request, world, caller, rest),
         (_, ["snapshots", rest @ ..]) => snapshot::answer(request, world, caller, rest),
+        (_, ["backups", rest @ ..]) => backup::answer(request, world, caller, rest),
         ("GET", ["messages"]) if caller.version >= MESSAGES => Ok(message::list(request, world, caller)),
         (_, ["messages", ..]) => Err(Answer::fault(404, "The resource could not be found.")),
         ("DELETE", ["attachments", id]) if caller.version >= ATTACHMENTS => {

@@ -37,7 +37,7 @@ impl World {
         }
         let now = self.now();
         let volume = self.volume_mut(project, id)?;
-        volume.become_("retyping", now);
+        volume.pause_as("retyping", now);
         // It is so from here on, even if the retype fails.
         volume.multiattach = kind.multiattach;
         let (mut fate, time) = self.fate(Operation::Retype, self.settings.latency.retype);

@@ -14,7 +14,10 @@ pub(in crate::sandbox) struct Volume {
     pub id: String,
     pub name: Option<String>,
     pub description: Option<String>,
+    /// Empty where Cinder has lost it.
     pub status: String,
+    /// What the status was before the last pause.
+    pub previous: String,
     pub size: u64,
     pub zone: String,
     pub kind: String,
@@ -23,6 +26,8 @@ pub(in crate::sandbox) struct Volume {
     pub metadata: Map<String, Value>,
     pub snapshot: Option<String>,
     pub source: Option<String>,
+    /// The backup that its data came from, or is yet to come from.
+    pub backup: Option<String>,
     /// The group that it is in.
     pub group: Option<String>,
     pub user: String,
@@ -57,6 +62,7 @@ pub(in crate::sandbox) struct NewVolume {
     pub metadata: Map<String, Value>,
     pub snapshot: Option<String>,
     pub source: Option<String>,
+    pub backup: Option<String>,
     pub user: String,
     pub project: String,
 }
@@ -79,6 +85,17 @@ impl Volume {
     pub(super) fn rest(&mut self, now: SystemTime) {
         let status = if self.is_attached() { "in-use" } else { "available" };
         self.become_(status, now);
+    }
+
+    /// Takes a status that passes, and remembers the one before it.
+    pub(super) fn pause_as(&mut self, status: &str, now: SystemTime) {
+        self.previous = std::mem::take(&mut self.status);
+        self.become_(status, now);
+    }
+
+    /// Back to the status before the pause.
+    pub(super) fn resume(&mut self, now: SystemTime) {
+        self.become_(&self.previous.clone(), now);
     }
 
     pub(super) fn become_(&mut self, status: &str, now: SystemTime) {
@@ -113,6 +130,7 @@ impl World {
             name: new.name,
             description: new.description,
             status: "creating".to_owned(),
+            previous: String::new(),
             size: new.size,
             zone,
             kind: kind.name.to_owned(),
@@ -121,6 +139,7 @@ impl World {
             metadata: new.metadata,
             snapshot: new.snapshot,
             source: new.source,
+            backup: new.backup,
             group: None,
             user: new.user,
             project: new.project,
@@ -156,8 +175,11 @@ impl World {
         let now = self.now();
         let Some(volume) = self.volumes.get_mut(id).filter(|_| fate != Fate::Stuck) else { return };
         let source = volume.snapshot.clone().or_else(|| volume.source.clone());
-        let project = volume.project.clone();
+        let (project, backup) = (volume.project.clone(), volume.backup.clone());
         volume.placed = fate == Fate::Well;
+        if let Some(backup) = backup.filter(|_| volume.placed) {
+            return self.begin_restore(&backup, id);
+        }
         volume.become_(if volume.placed { "available" } else { "error" }, now);
         match (fate, source) {
             (Fate::Fails(reason), _) => {
@@ -208,12 +230,16 @@ impl World {
     }
 
     fn check_sources(&self, new: &NewVolume, zone: &str) -> Result<(), Refusal> {
-        if new.snapshot.is_some() && new.source.is_some() {
+        let sources = [&new.snapshot, &new.source, &new.backup];
+        if sources.iter().filter(|source| source.is_some()).count() > 1 {
             let reason = "May specify only one of backup, imageRef, snapshot, source volume";
             return Err(Refusal::invalid_input(reason));
         }
         if let Some(id) = &new.snapshot {
             self.check_snapshot_source(id, new, zone)?;
+        }
+        if let Some(id) = &new.backup {
+            self.check_backup_restorable(id, new)?;
         }
         let Some(id) = &new.source else { return Ok(()) };
         let source = self.volume(&new.project, id)?;
