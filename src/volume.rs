@@ -2,6 +2,7 @@
 //!
 //! A lost reply, a crashed controller and a second controller are then all the same case: the next look tells.
 
+mod affinity;
 mod attach;
 mod create;
 mod delete;
@@ -14,6 +15,7 @@ mod metadata;
 mod sample;
 mod watch;
 
+pub use affinity::{Affinity, Begun, Reference};
 pub use attach::Published;
 pub use create::{Wanted, ZoneChoice};
 pub use error::{Condition, Error, Result};
