@@ -17,6 +17,7 @@ use crate::csi::{
     Controller, ControllerSettings, Endpoint, Identity, NodeService, NodeSettings, Services, Topology,
     ZoneMap,
 };
+use crate::k8s::{self, Events, Kubernetes};
 use crate::node::{self, Linux, Node, Whoami};
 use crate::pace::Deadline;
 use crate::telemetry;
@@ -70,6 +71,9 @@ impl Driver {
         };
         let controller =
             if options.controller { Some(controller(options, source, topology.clone())?) } else { None };
+        if let Some(controller) = &controller {
+            look_after(controller, options);
+        }
         let node = Node::new(Arc::new(Linux::default()), disks(options, &settings));
         let service = NodeService::new(node.clone(), node_settings(options, &settings, topology));
         let services = Services {
@@ -164,6 +168,14 @@ fn controller(options: &Serve, source: Arc<dyn Source>, topology: Topology) -> R
             strict_parameters: options.strict_parameters,
         },
     ))
+}
+
+/// Somebody must be there to be told: who reads the metrics, or the Kubernetes API.
+fn look_after(controller: &Controller, options: &Serve) {
+    let events = Kubernetes::connect(&k8s::Settings::default()).ok().map(Events::new);
+    if !options.health_interval.is_zero() && (events.is_some() || options.http_endpoint.is_some()) {
+        tokio::spawn(controller.rounds(events).run(options.health_interval));
+    }
 }
 
 fn disks(options: &Serve, settings: &config::NodeSettings) -> node::Settings {

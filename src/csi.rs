@@ -9,6 +9,7 @@ mod node;
 mod pages;
 mod reply;
 mod request;
+mod rounds;
 mod server;
 mod status;
 mod token;
@@ -18,6 +19,7 @@ pub use clouds::Clouds;
 pub use controller::{Controller, ControllerSettings};
 pub use identity::Identity;
 pub use node::{NodeService, NodeSettings};
+pub use rounds::Rounds;
 pub use server::{Endpoint, Services, serve, serve_connections};
 pub use topology::{Topology, ZoneMap};
 

@@ -16,7 +16,9 @@ use super::clouds::Clouds;
 use super::locks::Locks;
 use super::proto::controller_server;
 use super::proto::*;
+use super::rounds::Rounds;
 use super::topology::Topology;
+use crate::k8s::Events;
 
 #[derive(Clone, Debug, Default)]
 pub struct ControllerSettings {
@@ -39,6 +41,11 @@ pub struct Controller {
 impl Controller {
     pub fn new(clouds: Clouds, settings: ControllerSettings) -> Self {
         Self { clouds, settings, locks: Locks::default() }
+    }
+
+    /// The rounds through its cluster's volumes.
+    pub fn rounds(&self, events: Option<Events>) -> Rounds {
+        Rounds { clouds: self.clouds.clone(), cluster: self.settings.cluster.clone(), events }
     }
 }
 
