@@ -3,6 +3,8 @@
 #![cfg(feature = "sandbox")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by them")]
 
+#[path = "snapshots/backups.rs"]
+mod backups;
 #[path = "bed/bed.rs"]
 mod bed;
 #[path = "snapshots/listing.rs"]

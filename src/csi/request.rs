@@ -6,7 +6,6 @@ pub mod cloud;
 pub mod create;
 pub mod group;
 pub mod mutable;
-mod names;
 pub mod node;
 pub mod parameters;
 pub mod size;

@@ -6,7 +6,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use cinder_csi::openstack::{Cloud, Credential, Interface, Options, Scope, ServerId, Tls, User, UserDomain};
+use cinder_csi::openstack::{
+    Cinder, Cloud, Credential, Interface, Options, Scope, ServerId, Tls, User, UserDomain,
+};
 use cinder_csi::pace::{self, Deadline};
 use cinder_csi::sandbox::{Call, Settings, SimulatedCloud};
 use cinder_csi::volume::{
@@ -77,6 +79,11 @@ impl Bed {
 /// One more controller of the same cloud.
 pub fn controller(cloud: &SimulatedCloud) -> Volumes {
     Volumes::new(Cloud::new(cloud.http(), options("csi", "k8s")))
+}
+
+/// The cloud's own answers.
+pub fn cinder(cloud: &SimulatedCloud) -> Cinder {
+    Cloud::new(cloud.http(), options("csi", "k8s")).cinder
 }
 
 pub fn wanted(name: &str) -> Wanted {

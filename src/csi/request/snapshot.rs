@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use tonic::Status;
 
 use super::parameters::check_names;
-use super::{id, max_entries, names, text};
+use super::{id, max_entries, text};
 use crate::csi::ControllerSettings;
 use crate::csi::proto::{CreateSnapshotRequest, ListSnapshotsRequest};
 use crate::csi::status::invalid;
@@ -67,7 +67,6 @@ pub fn create(
     let source = id::<VolumeId>("source_volume_id", &request.source_volume_id)?;
     let cluster = cluster.to_owned();
     let metadata = metadata(&request.parameters);
-    names::check("VolumeSnapshotClass", &request.parameters, &KNOWN, false)?;
     let parameters = Parameters(&request.parameters);
     parameters.checked()?;
     let Some(source) = source else { return Ok(None) };

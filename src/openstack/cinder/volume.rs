@@ -54,7 +54,7 @@ pub struct Attachment {
 
 /// A volume's status; <https://docs.openstack.org/api-ref/block-storage/v3/#volumes-volumes>.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(from = "String")]
+#[serde(from = "Option<String>")]
 pub enum Status {
     Creating,
     Available,
@@ -84,6 +84,14 @@ pub enum Status {
 pub struct Changes {
     pub volumes: Vec<Volume>,
     pub date: Option<SystemTime>,
+}
+
+/// After a failed backup a volume may have none: Cinder gives it the status that it had before its last pause, and it
+/// never paused. One such volume must not make a list of all unreadable.
+impl From<Option<String>> for Status {
+    fn from(text: Option<String>) -> Self {
+        text.unwrap_or_else(|| "none".to_owned()).into()
+    }
 }
 
 impl From<String> for Status {
