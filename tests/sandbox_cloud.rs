@@ -7,9 +7,11 @@ mod sandbox_cloud {
     pub mod bed;
     pub mod client;
     mod disks;
+    mod groups;
     mod lists;
     mod requests;
     mod retypes;
+    mod side_by_side;
     mod snapshots;
     mod states;
     pub mod table;

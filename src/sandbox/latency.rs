@@ -26,6 +26,8 @@ pub struct Latency {
     pub backup: Span,
     pub delete_backup: Span,
     pub restore: Span,
+    /// Of a group: its create, update and delete.
+    pub group: Span,
 }
 
 impl Span {
@@ -66,6 +68,7 @@ impl Latency {
             backup: span,
             delete_backup: span,
             restore: span,
+            group: span,
         }
     }
 
@@ -90,6 +93,7 @@ impl Latency {
             backup: Span::of_millis(900, 200),
             delete_backup: Span::of_millis(100, 30),
             restore: Span::of_millis(900, 200),
+            group: Span::of_millis(200, 50),
         }
     }
 
@@ -109,6 +113,7 @@ impl Latency {
             backup: Span::of_millis(30_000, 10_000),
             delete_backup: Span::of_millis(3000, 1000),
             restore: Span::of_millis(30_000, 10_000),
+            group: Span::of_millis(1000, 300),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Snapshots, backups and what is made from them, with several clouds.
+//! Snapshots and what is made from them, with several clouds.
 
 use std::collections::HashMap;
 
@@ -10,7 +10,11 @@ use super::{NOBODY, two};
 use crate::driver::Driver;
 use crate::site::{Line, driver_of};
 
-async fn snapshot(driver: &Driver, volume: &str, kind: &str) -> Result<Snapshot, Status> {
+async fn snapshot(driver: &Driver, volume: &str) -> Result<Snapshot, Status> {
+    saved(driver, volume, "snapshot").await
+}
+
+async fn saved(driver: &Driver, volume: &str, kind: &str) -> Result<Snapshot, Status> {
     let request = CreateSnapshotRequest {
         name: format!("{kind}-of-{volume}"),
         source_volume_id: volume.to_owned(),
@@ -58,13 +62,14 @@ async fn listed(driver: &Driver, max_entries: i32, secrets: HashMap<String, Stri
 async fn a_copy_is_made_in_the_cloud_of_its_source() {
     let (driver, east, west) = two();
     let volume = create(&driver, wanted("pvc-1", &["b"])).await.unwrap().volume_id;
-    let cut = snapshot(&driver, &volume, "snapshot").await.unwrap().snapshot_id;
-    let backup = snapshot(&driver, &volume, "backup").await.unwrap().snapshot_id;
+    let cut = snapshot(&driver, &volume).await.unwrap().snapshot_id;
+    let backup = saved(&driver, &volume, "backup").await.unwrap();
+    assert!(saved(&driver, &volume, "backup").await.unwrap().ready_to_use, "it is done by now");
     // Of the driver that made them, and of one that must look for them.
     for (n, driver) in [driver, driver_of(&[&east, &west])].iter().enumerate() {
         for (what, request) in [
             ("snapshot", from_snapshot(&format!("of-snapshot-{n}"), &[], &cut)),
-            ("backup", from_snapshot(&format!("of-backup-{n}"), &[], &backup)),
+            ("backup", from_snapshot(&format!("of-backup-{n}"), &[], &backup.snapshot_id)),
             ("volume", from_volume(&format!("of-volume-{n}"), &[], &volume)),
             ("snapshot in its zone", from_snapshot(&format!("in-zone-{n}"), &["b"], &cut)),
         ] {
@@ -87,7 +92,7 @@ async fn snapshots_of_all_clouds_are_listed_page_by_page_and_found_by_their_ids(
     let (mut all, mut of_west) = (Vec::new(), Vec::new());
     for (name, zone) in [("pvc-1", "a"), ("pvc-2", "b"), ("pvc-3", "b")] {
         let volume = create(&driver, wanted(name, &[zone])).await.unwrap().volume_id;
-        let made = snapshot(&driver, &volume, "snapshot").await.unwrap().snapshot_id;
+        let made = snapshot(&driver, &volume).await.unwrap().snapshot_id;
         all.push(made.clone());
         if zone == "b" {
             of_west.push(made);
@@ -118,14 +123,14 @@ async fn snapshots_of_all_clouds_are_listed_page_by_page_and_found_by_their_ids(
 async fn a_snapshot_in_a_cloud_that_is_down_is_not_taken_for_gone() {
     let (driver, east, west) = two();
     let volume = create(&driver, wanted("pvc-1", &["b"])).await.unwrap().volume_id;
-    let cut = snapshot(&driver, &volume, "snapshot").await.unwrap().snapshot_id;
+    let cut = snapshot(&driver, &volume).await.unwrap().snapshot_id;
     west.set(Line::Cut);
     let driver = driver_of(&[&east, &west]);
     let get = GetSnapshotRequest { snapshot_id: cut.clone(), ..Default::default() };
     for answer in [
         delete_snapshot(&driver, &cut).await,
         driver.controller().get_snapshot(get).await.map(drop),
-        snapshot(&driver, &volume, "snapshot").await.map(drop),
+        snapshot(&driver, &volume).await.map(drop),
         create(&driver, from_snapshot("copy", &["a"], &cut)).await.map(drop),
         driver.controller().list_snapshots(ListSnapshotsRequest::default()).await.map(drop),
     ] {

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use cinder_csi::config::{self, Config};
 use cinder_csi::csi::proto::controller_client::ControllerClient;
+use cinder_csi::csi::proto::group_controller_client::GroupControllerClient;
 use cinder_csi::csi::proto::node_client::NodeClient;
 use cinder_csi::csi::proto::volume_capability::access_mode::Mode;
 use cinder_csi::csi::proto::volume_capability::{AccessMode, AccessType, MountVolume};
@@ -33,6 +34,7 @@ pub struct Lab {
 pub struct Driver {
     process: Child,
     pub controller: ControllerClient<Channel>,
+    pub groups: GroupControllerClient<Channel>,
     pub node: NodeClient<Channel>,
     pub directory: tempfile::TempDir,
 }
@@ -112,6 +114,7 @@ impl Lab {
         Driver {
             process,
             controller: ControllerClient::new(channel.clone()),
+            groups: GroupControllerClient::new(channel.clone()),
             node: NodeClient::new(channel),
             directory,
         }

@@ -59,6 +59,8 @@ pub enum GroupState {
     Available,
     Updating,
     Deleting,
+    /// For a moment, before it is gone (`delete_group_snapshot` in cinder/volume/manager.py).
+    Deleted,
     Error,
     ErrorDeleting,
     Other(String),
@@ -234,6 +236,17 @@ fn joined(volumes: &[VolumeId]) -> String {
     volumes.iter().map(VolumeId::to_string).collect::<Vec<_>>().join(",")
 }
 
+impl GroupState {
+    pub fn is_going(&self) -> bool {
+        matches!(self, GroupState::Deleting | GroupState::Deleted)
+    }
+
+    /// It ends by itself.
+    pub fn is_passing(&self) -> bool {
+        self.is_going() || matches!(self, GroupState::Creating | GroupState::Updating)
+    }
+}
+
 impl GroupType {
     /// Whether its snapshots are of one moment, where the cloud tells.
     pub fn is_consistent(&self) -> Option<bool> {
@@ -249,6 +262,7 @@ impl From<String> for GroupState {
             "available" => GroupState::Available,
             "updating" => GroupState::Updating,
             "deleting" => GroupState::Deleting,
+            "deleted" => GroupState::Deleted,
             "error" => GroupState::Error,
             "error_deleting" => GroupState::ErrorDeleting,
             _ => GroupState::Other(text),
@@ -263,6 +277,7 @@ impl fmt::Display for GroupState {
             GroupState::Available => "available",
             GroupState::Updating => "updating",
             GroupState::Deleting => "deleting",
+            GroupState::Deleted => "deleted",
             GroupState::Error => "error",
             GroupState::ErrorDeleting => "error_deleting",
             GroupState::Other(text) => text,

@@ -83,6 +83,6 @@ impl World {
             charge.extend(quota::of_snapshot(kind, snapshot.size));
         }
         charge.retain(|(resource, _)| resource.ends_with(&format!("_{kind}")));
-        charge
+        quota::summed(charge)
     }
 }

@@ -24,6 +24,8 @@ pub(in crate::sandbox) struct Volume {
     pub multiattach: bool,
     pub bootable: bool,
     pub metadata: Map<String, Value>,
+    /// What the scheduler was told. A Cinder without the filters for it passes over it.
+    pub hints: Value,
     pub snapshot: Option<String>,
     pub source: Option<String>,
     /// The backup that its data came from, or is yet to come from.
@@ -60,6 +62,7 @@ pub(in crate::sandbox) struct NewVolume {
     pub zone: Option<String>,
     pub kind: Option<String>,
     pub metadata: Map<String, Value>,
+    pub hints: Value,
     pub snapshot: Option<String>,
     pub source: Option<String>,
     pub backup: Option<String>,
@@ -137,6 +140,7 @@ impl World {
             multiattach: kind.multiattach,
             bootable: false,
             metadata: new.metadata,
+            hints: new.hints,
             snapshot: new.snapshot,
             source: new.source,
             backup: new.backup,
@@ -162,6 +166,7 @@ impl World {
         if !deletable.contains(&volume.status.as_str())
             || !volume.attachments.is_empty()
             || volume.snapshots > 0
+            || volume.group.is_some()
         {
             return Err(Refusal::invalid_volume(UNDELETABLE));
         }

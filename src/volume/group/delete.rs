@@ -107,7 +107,7 @@ impl Volumes {
             seen.groups.retain(|group| group.id == id);
             match seen.groups.first() {
                 None => return Ok(()),
-                Some(group) if is_passing(&group.status) => {}
+                Some(group) if group.status.is_passing() => {}
                 Some(group) if !group.volumes.is_empty() => self.empty(id, &group.volumes).await?,
                 Some(_) => self.discard_group(id).await?,
             }
@@ -126,19 +126,15 @@ fn plan(seen: &Sight, id: GroupSnapshotId) -> Step {
     };
     let group = seen.groups.iter().filter(|group| group.description.starts_with(MARK)).find(of_cut);
     match (cut.map(|cut| &cut.status), group) {
-        (Some(GroupState::Creating | GroupState::Deleting | GroupState::Updating), _) => Step::Wait,
+        (Some(status), _) if status.is_passing() => Step::Wait,
         (Some(GroupState::ErrorDeleting), _) => Step::Failed,
-        (_, Some(group)) if is_passing(&group.status) => Step::Wait,
+        (_, Some(group)) if group.status.is_passing() => Step::Wait,
         (_, Some(group)) if !group.volumes.is_empty() => Step::Empty(group.clone()),
         (Some(_), Some(group)) if group.description != signature(id) => Step::Sign(group.id),
         (Some(_), _) => Step::DeleteCut,
         (None, Some(group)) => Step::DeleteGroup(group.id),
         (None, None) => Step::Done,
     }
-}
-
-fn is_passing(status: &GroupState) -> bool {
-    matches!(status, GroupState::Creating | GroupState::Updating | GroupState::Deleting)
 }
 
 fn failed() -> Error {
@@ -155,7 +151,7 @@ mod tests {
 
     #[test]
     fn a_cut_ends_before_its_group_and_neither_is_left() {
-        use GroupState::{Available, Creating, Deleting, Error, ErrorDeleting, Updating};
+        use GroupState::{Available, Creating, Deleted, Deleting, Error, ErrorDeleting, Updating};
         let full = group(1, Available, &[1]);
         let empty = group(1, Available, &[]);
         let own = signed(empty.clone(), 9);
@@ -167,6 +163,7 @@ mod tests {
             (vec![], vec![cut(9, 1, Available)], Step::DeleteCut),
             (vec![own.clone()], vec![cut(9, 1, Creating)], Step::Wait),
             (vec![own.clone()], vec![cut(9, 1, Deleting)], Step::Wait),
+            (vec![own.clone()], vec![cut(9, 1, Deleted)], Step::Wait),
             (vec![own.clone()], vec![cut(9, 1, ErrorDeleting)], Step::Failed),
             (vec![own.clone()], vec![], Step::DeleteGroup(group_id(1))),
             (vec![signed(group(1, Updating, &[]), 9)], vec![], Step::Wait),

@@ -65,7 +65,7 @@ pub fn signature(cut: GroupSnapshotId) -> String {
 }
 
 pub fn plan(wanted: &BTreeSet<VolumeId>, sent: &Sent, seen: &Sight, now: SystemTime) -> Step {
-    let mut cuts: Vec<_> = seen.cuts.iter().filter(|cut| cut.status != GroupState::Deleting).collect();
+    let mut cuts: Vec<_> = seen.cuts.iter().filter(|cut| !cut.status.is_going()).collect();
     cuts.sort_by_key(|cut| (cut.created_at, cut.id));
     let mut groups: Vec<_> = seen.groups.iter().filter(|group| group.description.starts_with(MARK)).collect();
     groups.sort_by_key(|group| (group.created_at, group.id));
@@ -109,7 +109,7 @@ fn uncut(wanted: &BTreeSet<VolumeId>, sent: &Sent, groups: &[&Group], now: Syste
     let missing: Vec<_> = wanted.iter().filter(|id| !group.volumes.contains(id)).copied().collect();
     let others: Vec<_> = group.volumes.iter().filter(|id| !wanted.contains(id)).collect();
     match group.status {
-        GroupState::Creating | GroupState::Updating | GroupState::Deleting => Step::Wait,
+        _ if group.status.is_passing() => Step::Wait,
         GroupState::Available if !others.is_empty() => Step::Refuse(Error::new(
             Condition::AlreadyExists,
             format!("group {} of that name is for other volumes: {others:?}", group.id),
@@ -159,7 +159,7 @@ fn without(sent: &Sent, losers: &[&Group], now: SystemTime) -> Option<Step> {
     let removable = |group: &&&Group| sent.group == Some(Some(group.id)) || is_dead(group.created_at, now);
     let loser = losers.iter().find(removable)?;
     Some(match loser.status {
-        GroupState::Creating | GroupState::Updating | GroupState::Deleting => Step::Wait,
+        _ if loser.status.is_passing() => Step::Wait,
         _ if loser.volumes.is_empty() => Step::Discard(loser.id),
         _ => Step::Empty(loser.id, loser.volumes.clone()),
     })

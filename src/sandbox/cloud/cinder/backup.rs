@@ -103,6 +103,7 @@ fn act(request: &Request<'_>, world: &World, caller: &Caller, id: &str) -> Resul
 
 impl Listed for Backup {
     const COLLECTION: &'static str = "backups";
+    const LINKS: &'static str = "backups_links";
     const KIND: &'static str = "Backup";
     const FILTERS: &'static [Filter] = &[
         Filter("name", (3, 0), (3, 0)),

@@ -79,6 +79,7 @@ fn create(request: &Request<'_>, world: &mut World, caller: &Caller) -> Result<A
         zone: text("availability_zone"),
         kind: text("volume_type"),
         metadata: fields::metadata(&wanted["metadata"], true)?,
+        hints: hints(&request.body)?,
         snapshot: text("snapshot_id"),
         source: text("source_volid"),
         backup: text("backup_id"),
@@ -93,6 +94,27 @@ fn create(request: &Request<'_>, world: &mut World, caller: &Caller) -> Result<A
         shown.remove("os-vol-tenant-attr:tenant_id");
     }
     Ok(Answer::new(202, json!({ "volume": shown })))
+}
+
+/// They stand beside the volume in the body.
+fn hints(body: &Value) -> Result<Value, Answer> {
+    let hints = &body["OS-SCH-HNT:scheduler_hints"];
+    let refused = |name: &str, value: &Value, reason: &str| {
+        let message = format!("Invalid input for field/attribute {name}. Value: {value}. {reason}");
+        Err(Answer::fault(400, &message))
+    };
+    if !hints.is_object() && !hints.is_null() {
+        return refused("OS-SCH-HNT:scheduler_hints", hints, "is not of type 'object'");
+    }
+    let is_id = |value: &Value| value.as_str().is_some_and(|id| uuid::Uuid::try_parse(id).is_ok());
+    for name in ["same_host", "different_host", "local_to_instance"] {
+        let many = hints[name].as_array().filter(|_| name != "local_to_instance");
+        let good = many.map_or(hints[name].is_null() || is_id(&hints[name]), |ids| ids.iter().all(is_id));
+        if !good {
+            return refused(name, &hints[name], "is not valid under any of the given schemas");
+        }
+    }
+    Ok(hints.clone())
 }
 
 /// Only volumes say it in these words.
@@ -128,6 +150,7 @@ fn size_of(wanted: &Value, world: &World, caller: &Caller) -> Result<u64, Answer
 
 impl Listed for Volume {
     const COLLECTION: &'static str = "volumes";
+    const LINKS: &'static str = "volumes_links";
     const KIND: &'static str = "Volume";
     const FILTERS: &'static [Filter] = &[
         Filter("name", (3, 0), (3, 0)),
