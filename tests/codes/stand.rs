@@ -7,7 +7,7 @@ use bytes::Bytes;
 use cinder_csi::csi::proto::volume_capability::access_mode::Mode;
 use cinder_csi::csi::proto::volume_capability::{AccessMode, AccessType, BlockVolume};
 use cinder_csi::csi::proto::*;
-use cinder_csi::openstack::{Cloud, Http};
+use cinder_csi::openstack::{Cinder, Cloud, Http, NewSnapshot, SnapshotStatus};
 use cinder_csi::sandbox::{Latency, Operation, Settings, SimulatedCloud};
 use cinder_csi::volume::{ServerId, Volume, VolumeId, Volumes};
 use futures_util::future::try_join_all;
@@ -26,6 +26,10 @@ const GIB: i64 = 1 << 30;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rpc {
     Create,
+    /// As Create, from a snapshot.
+    Restore,
+    /// As Create, from a volume.
+    Clone,
     Delete,
     Publish,
     Unpublish,
@@ -46,13 +50,19 @@ pub struct Stand {
     driver: Driver,
     view: Volumes,
     volume: Option<VolumeId>,
+    /// What is to be copied.
+    source: Option<(VolumeId, VolumeContentSource)>,
     server: ServerId,
 }
 
 impl Rpc {
+    pub fn makes_a_volume(self) -> bool {
+        matches!(self, Rpc::Create | Rpc::Restore | Rpc::Clone)
+    }
+
     pub fn sidecar(self) -> Sidecar {
         match self {
-            Rpc::Create | Rpc::Delete => Sidecar::Provisioner,
+            Rpc::Create | Rpc::Restore | Rpc::Clone | Rpc::Delete => Sidecar::Provisioner,
             Rpc::Publish | Rpc::Unpublish => Sidecar::Attacher,
             Rpc::Expand => Sidecar::Resizer,
         }
@@ -61,7 +71,7 @@ impl Rpc {
     /// The one request that changes something.
     pub fn mutation(self) -> (Method, &'static str) {
         match self {
-            Rpc::Create => (Method::POST, "/volumes"),
+            Rpc::Create | Rpc::Restore | Rpc::Clone => (Method::POST, "/volumes"),
             Rpc::Delete => (Method::DELETE, "/volumes/{id}"),
             Rpc::Publish => (Method::POST, "/servers/{id}/os-volume_attachments"),
             Rpc::Unpublish => (Method::DELETE, "/servers/{id}/os-volume_attachments/{id}"),
@@ -71,7 +81,7 @@ impl Rpc {
 
     pub fn operation(self) -> Operation {
         match self {
-            Rpc::Create => Operation::Create,
+            Rpc::Create | Rpc::Restore | Rpc::Clone => Operation::Create,
             Rpc::Delete => Operation::Delete,
             Rpc::Publish => Operation::Attach,
             Rpc::Unpublish => Operation::Detach,
@@ -84,17 +94,19 @@ impl Stand {
     pub async fn new(rpc: Rpc) -> Self {
         let latency = Latency::fixed(Duration::from_millis(300));
         let cloud = SimulatedCloud::new(Settings { latency, ..Settings::default() });
-        let view = Volumes::new(Cloud::new(around_the_faults(&cloud), options("csi", "k8s")));
+        let around = Cloud::new(around_the_faults(&cloud), options("csi", "k8s"));
+        let view = Volumes::new(around.clone());
         let server = cloud.server_id("node-1").parse().unwrap();
         let mut volume = None;
-        if rpc != Rpc::Create {
+        if !rpc.makes_a_volume() {
             volume = Some(view.ensure_created(&wanted(NAME)).await.unwrap().id);
         }
         if rpc == Rpc::Unpublish {
             view.ensure_attached(volume.unwrap(), server).await.unwrap();
         }
+        let source = source(rpc, &view, &around.cinder).await;
         let driver = Driver::in_memory(controller(&cloud));
-        Self { rpc, cloud, driver, view, volume, server }
+        Self { rpc, cloud, driver, view, volume, source, server }
     }
 
     /// The RPC, from a caller that waits so long.
@@ -104,7 +116,11 @@ impl Stand {
         let node_id = self.server.to_string();
         let secrets = Default::default();
         let answer = match self.rpc {
-            Rpc::Create => controller.create_volume(within(patience, create())).await.map(drop),
+            Rpc::Create | Rpc::Restore | Rpc::Clone => {
+                let volume_content_source = self.source.as_ref().map(|(_, source)| source.clone());
+                let request = CreateVolumeRequest { volume_content_source, ..create() };
+                controller.create_volume(within(patience, request)).await.map(drop)
+            }
             Rpc::Delete => {
                 let request = DeleteVolumeRequest { volume_id, secrets };
                 controller.delete_volume(within(patience, request)).await.map(drop)
@@ -142,7 +158,9 @@ impl Stand {
         let status = |volume: &Volume| volume.status.to_string();
         let found = all.iter().find(|listed| match self.rpc {
             // Nobody but the caller that gets an error knows of them.
-            Rpc::Create => !["deleting", "error_deleting"].contains(&status(listed).as_str()),
+            Rpc::Create | Rpc::Restore | Rpc::Clone => {
+                !["deleting", "error_deleting"].contains(&status(listed).as_str())
+            }
             Rpc::Delete => status(listed) == "deleting",
             Rpc::Publish => status(listed) != "available",
             Rpc::Unpublish => status(listed) == "detaching",
@@ -158,7 +176,7 @@ impl Stand {
         let shown = if shown.is_empty() { "no volume".to_owned() } else { shown.join("; ") };
         let as_asked = match (self.rpc, all.as_slice()) {
             (Rpc::Delete, all) => all.is_empty(),
-            (Rpc::Create, [only]) => only.status.to_string() == "available",
+            (Rpc::Create | Rpc::Restore | Rpc::Clone, [only]) => only.status.to_string() == "available",
             (Rpc::Publish, [only]) => only.status.to_string() == "in-use" && published(only) == [self.server],
             (Rpc::Unpublish, [only]) => only.status.to_string() == "available" && published(only).is_empty(),
             (Rpc::Expand, [only]) => only.size == 2 && only.status.to_string() == "available",
@@ -169,8 +187,37 @@ impl Stand {
 
     async fn all(&self) -> Vec<Volume> {
         let page = self.view.page(None, None, None).await.unwrap();
-        try_join_all(page.volumes.iter().map(|listed| self.view.get(listed.id))).await.unwrap()
+        let source = self.source.as_ref().map(|(id, _)| *id);
+        let others = page.volumes.iter().filter(|listed| Some(listed.id) != source);
+        try_join_all(others.map(|listed| self.view.get(listed.id))).await.unwrap()
     }
+}
+
+/// What a copy is made from, and the volume that it keeps there.
+async fn source(rpc: Rpc, view: &Volumes, cinder: &Cinder) -> Option<(VolumeId, VolumeContentSource)> {
+    use volume_content_source::{SnapshotSource, Type, VolumeSource};
+    if !matches!(rpc, Rpc::Restore | Rpc::Clone) {
+        return None;
+    }
+    let id = view.ensure_created(&wanted("source")).await.unwrap().id;
+    let source = match rpc {
+        Rpc::Clone => Type::Volume(VolumeSource { volume_id: id.to_string() }),
+        _ => {
+            let new = NewSnapshot {
+                name: "source".to_owned(),
+                description: String::new(),
+                volume_id: id,
+                force: false,
+                metadata: Default::default(),
+            };
+            let snapshot = cinder.create_snapshot(&new).await.unwrap().id;
+            while cinder.find_snapshot(snapshot).await.unwrap().unwrap().status != SnapshotStatus::Available {
+                cinder_csi::pace::sleep(Duration::from_millis(100)).await;
+            }
+            Type::Snapshot(SnapshotSource { snapshot_id: snapshot.to_string() })
+        }
+    };
+    Some((id, VolumeContentSource { r#type: Some(source) }))
 }
 
 fn published(volume: &Volume) -> Vec<ServerId> {

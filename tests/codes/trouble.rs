@@ -32,8 +32,13 @@ pub enum End {
 }
 
 const SECOND: Duration = Duration::from_secs(1);
-const READS: [&str; 4] =
-    ["/volumes/detail", "/volumes/{id}", "/servers/{id}/os-volume_attachments/{id}", "/servers/{id}"];
+const READS: [&str; 5] = [
+    "/snapshots/{id}",
+    "/volumes/detail",
+    "/volumes/{id}",
+    "/servers/{id}/os-volume_attachments/{id}",
+    "/servers/{id}",
+];
 
 impl Case {
     fn new(name: impl Into<String>, faults: Vec<Fault>) -> Self {
@@ -65,7 +70,7 @@ pub fn cases(rpc: Rpc) -> Vec<Case> {
     cases.extend(on_the_reads(rpc));
     cases.extend(at_keystone(rpc));
     cases.extend(in_the_second_call(rpc));
-    if rpc == Rpc::Create {
+    if rpc.makes_a_volume() {
         cases.extend(on_the_mark());
         cases.extend(on_the_removal());
     }
