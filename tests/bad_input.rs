@@ -122,6 +122,8 @@ async fn the_other_controller_calls_name_the_bad_field() {
         stand.refused(controller.controller_expand_volume(request).await, what, invalid, "volume_id");
         let request = ValidateVolumeCapabilitiesRequest { volume_id: id.clone(), ..validate() };
         stand.refused(controller.validate_volume_capabilities(request).await, what, invalid, "volume_id");
+        let request = ControllerModifyVolumeRequest { volume_id: id.clone(), ..Default::default() };
+        stand.refused(controller.controller_modify_volume(request).await, what, invalid, "volume_id");
         let request = ControllerGetVolumeRequest { volume_id: id };
         stand.refused(controller.controller_get_volume(request).await, what, invalid, "volume_id");
     }
@@ -150,10 +152,16 @@ async fn a_bad_capability_is_named_wherever_one_is_taken() {
         let request = ControllerPublishVolumeRequest { volume_capability, ..publish() };
         let answer = stand.driver.controller().controller_publish_volume(request).await;
         stand.refused(answer, what, invalid, field);
-        let volume_capabilities = capability.clone().into_iter().collect();
+        let volume_capabilities: Vec<_> = capability.clone().into_iter().collect();
+        let asked =
+            GetCapacityRequest { volume_capabilities: volume_capabilities.clone(), ..Default::default() };
         let request = ValidateVolumeCapabilitiesRequest { volume_capabilities, ..validate() };
         let answer = stand.driver.controller().validate_volume_capabilities(request).await;
         stand.refused(answer, what, invalid, field);
+        // Without any it asks about them all.
+        if !asked.volume_capabilities.is_empty() {
+            stand.refused(stand.driver.controller().get_capacity(asked).await, what, invalid, field);
+        }
         let request = NodeStageVolumeRequest { volume_capability: capability.clone(), ..stage() };
         stand.refused(stand.driver.node().node_stage_volume(request).await, what, invalid, field);
         let request = NodePublishVolumeRequest { volume_capability: capability, ..node_publish() };

@@ -181,3 +181,48 @@ async fn a_volume_is_found_in_its_cloud_by_its_id() {
     let listed = [page, rest(&driver, 0, token).await].concat();
     assert!(made.iter().all(|id| !listed.contains(id)), "{listed:?}");
 }
+
+#[tokio::test]
+async fn a_snapshot_is_found_listed_and_restored_in_its_cloud() {
+    let (lab, directory) = (Lab::take().await, tempfile::tempdir().unwrap());
+    let conf = two_clouds(&lab, &directory);
+    let flags = ["--cluster=clouds-cut", "--cloud-name=large,small"];
+    let driver = lab.driver_with(&conf, "NODE_1", &flags).await;
+    let parameters = HashMap::from([("cloud".to_owned(), "small".to_owned())]);
+    let request = CreateVolumeRequest { parameters, ..create_request("clouds-cut") };
+    let volume = driver.create(request).await.unwrap();
+    let driver = lab.driver_with(&conf, "NODE_1", &flags).await;
+    let mut controller = driver.controller.clone();
+    let cut = CreateSnapshotRequest {
+        name: "clouds-cut".to_owned(),
+        source_volume_id: volume.clone(),
+        ..Default::default()
+    };
+    let made = controller.create_snapshot(within(60, cut)).await.unwrap().into_inner().snapshot.unwrap();
+    // A driver that has made none of it.
+    let driver = lab.driver_with(&conf, "NODE_1", &flags).await;
+    let mut controller = driver.controller.clone();
+    let (mut listed, mut starting_token) = (Vec::new(), String::new());
+    loop {
+        let request = ListSnapshotsRequest { max_entries: 1, starting_token, ..Default::default() };
+        let page = controller.list_snapshots(within(30, request)).await.unwrap().into_inner();
+        listed.extend(page.entries.into_iter().map(|entry| entry.snapshot.unwrap().snapshot_id));
+        starting_token = page.next_token;
+        if starting_token.is_empty() {
+            break;
+        }
+    }
+    assert_eq!(listed.iter().filter(|id| **id == made.snapshot_id).count(), 1, "{listed:?}");
+    let source = volume_content_source::SnapshotSource { snapshot_id: made.snapshot_id.clone() };
+    let r#type = Some(volume_content_source::Type::Snapshot(source));
+    let request = CreateVolumeRequest {
+        volume_content_source: Some(VolumeContentSource { r#type }),
+        ..create_request("clouds-copy")
+    };
+    let copy = driver.create(request).await.unwrap();
+    assert!(lab.view().cinder.find_volume(copy.parse().unwrap()).await.unwrap().is_none());
+    driver.delete(&copy).await;
+    let request = DeleteSnapshotRequest { snapshot_id: made.snapshot_id, ..Default::default() };
+    controller.delete_snapshot(within(60, request)).await.unwrap();
+    driver.delete(&volume).await;
+}

@@ -3,12 +3,15 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends where it fails")]
 
 mod sandbox_cloud {
+    mod backups;
     pub mod bed;
     pub mod client;
     mod disks;
+    mod groups;
     mod lists;
     mod requests;
     mod retypes;
+    mod side_by_side;
     mod snapshots;
     mod states;
     pub mod table;

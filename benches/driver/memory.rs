@@ -73,6 +73,8 @@ pub async fn volumes(cloud: &Cloud, count: usize) -> Outcome<Vec<String>> {
             volume_type: None,
             availability_zone: None,
             metadata: BTreeMap::new(),
+            origin: None,
+            hints: Default::default(),
         };
         made.push(client.cinder.create_volume(&order).await?.id.to_string());
     }

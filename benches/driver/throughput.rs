@@ -87,6 +87,7 @@ fn serve_unlimited(cloud: &Cloud, socket: &Path) -> Outcome<tokio::task::JoinHan
         cluster: "bench".to_owned(),
         topology: Topology::default(),
         list_only_cluster: false,
+        strict_parameters: false,
     };
     let services = Services {
         identity: Identity { topology: false },

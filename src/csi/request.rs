@@ -4,6 +4,7 @@ pub mod access;
 pub mod capacity;
 pub mod cloud;
 pub mod create;
+pub mod group;
 pub mod mutable;
 pub mod node;
 pub mod parameters;

@@ -95,6 +95,19 @@ impl SimulatedCloud {
         self.inner.woken.notify_one();
     }
 
+    /// Gives a volume, snapshot, backup, group or group snapshot this status, whatever it was doing: `maintenance`,
+    /// `error`, `error_extending`. Answers whether there is one with this id.
+    pub fn set_status(&self, id: &str, status: &str) -> bool {
+        self.with_world(|world| world.set_status(id, status))
+    }
+
+    /// The scheduler hints that a volume was asked for with, null without.
+    pub fn hints_of(&self, volume: &str) -> serde_json::Value {
+        self.with_world(|world| {
+            world.volumes.get(volume).map(|volume| volume.hints.clone()).unwrap_or_default()
+        })
+    }
+
     /// Cinder has one more zone from now on.
     pub fn add_zone(&self, zone: &str) {
         self.with_world(|world| world.settings.zones.push(zone.to_owned()));
@@ -148,7 +161,7 @@ impl SimulatedCloud {
         drop(self.with_world(World::unplug_all));
     }
 
-    /// What the project has: a line for each volume, snapshot and attachment.
+    /// What the project has: a line for each volume, snapshot, backup, group, group snapshot and attachment.
     pub fn inventory(&self) -> Vec<String> {
         self.with_world(|world| world.inventory())
     }

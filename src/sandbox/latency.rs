@@ -23,6 +23,11 @@ pub struct Latency {
     pub retype: Span,
     pub snapshot: Span,
     pub delete_snapshot: Span,
+    pub backup: Span,
+    pub delete_backup: Span,
+    pub restore: Span,
+    /// Of a group: its create, update and delete.
+    pub group: Span,
 }
 
 impl Span {
@@ -60,6 +65,10 @@ impl Latency {
             retype: span,
             snapshot: span,
             delete_snapshot: span,
+            backup: span,
+            delete_backup: span,
+            restore: span,
+            group: span,
         }
     }
 
@@ -81,6 +90,10 @@ impl Latency {
             retype: Span::of_millis(200, 50),
             snapshot: Span::of_millis(200, 50),
             delete_snapshot: Span::of_millis(70, 20),
+            backup: Span::of_millis(900, 200),
+            delete_backup: Span::of_millis(100, 30),
+            restore: Span::of_millis(900, 200),
+            group: Span::of_millis(200, 50),
         }
     }
 
@@ -97,6 +110,10 @@ impl Latency {
             retype: Span::of_millis(2000, 500),
             snapshot: Span::of_millis(2000, 500),
             delete_snapshot: Span::of_millis(1000, 300),
+            backup: Span::of_millis(30_000, 10_000),
+            delete_backup: Span::of_millis(3000, 1000),
+            restore: Span::of_millis(30_000, 10_000),
+            group: Span::of_millis(1000, 300),
         }
     }
 }

@@ -1,7 +1,10 @@
 //! The state of the simulated cloud, and how it changes with time. No HTTP here.
 
 mod attach;
+mod backup;
 mod extend;
+mod group;
+mod group_snapshot;
 mod identity;
 mod kind;
 mod message;
@@ -20,6 +23,9 @@ use tokio::time::Instant;
 use super::faults::{Fate, Mishap, Operation};
 use super::latency::{Latency, Span};
 
+pub(super) use backup::{Backup, BackupUpdate, NewBackup};
+pub(super) use group::{Group, GroupType, GroupUpdate, NewGroup};
+pub(super) use group_snapshot::GroupSnapshot;
 pub(super) use identity::{Identity, Token, User};
 pub(super) use kind::VolumeType;
 pub(super) use message::Message;
@@ -37,6 +43,7 @@ pub type Microversion = (u32, u32);
 /// What kind of cloud to play. The default is the cloud of `tests/openstack`, without its latency.
 #[derive(Clone, Debug)]
 pub struct Settings {
+    /// The same seed gives the same ids: clouds side by side need different ones.
     pub seed: u64,
     pub latency: Latency,
     pub zones: Vec<String>,
@@ -55,6 +62,10 @@ pub struct Settings {
     pub cross_az_attach: bool,
     /// Each volume type has a backend of its own: a retype moves the data, or fails where it may not.
     pub types_are_apart: bool,
+    /// The zones that have a backup service; `None`: all have one. Where there is none, a backup fails after its 202.
+    pub backup_zones: Option<Vec<String>>,
+    /// The group types that a tenant may use; empty where the administrator made none.
+    pub group_types: Vec<String>,
     pub quota: Quota,
 }
 
@@ -74,6 +85,8 @@ impl Default for Settings {
             max_disks: 26,
             cross_az_attach: true,
             types_are_apart: false,
+            backup_zones: None,
+            group_types: vec!["lab-consistent".to_owned()],
             quota: Quota::default(),
         }
     }
@@ -115,6 +128,14 @@ enum Event {
     Retyped { volume: String, kind: String, fate: Fate },
     SnapshotReady { snapshot: String, fate: Fate },
     SnapshotGone { snapshot: String, fate: Fate },
+    BackupReady { backup: String, fate: Fate },
+    BackupGone { backup: String, fate: Fate },
+    Restored { volume: String, backup: String, fate: Fate },
+    GroupReady { group: String, fate: Fate },
+    GroupUpdated { group: String, add: Vec<String>, remove: Vec<String>, fate: Fate },
+    GroupGone { group: String, fate: Fate },
+    GroupSnapshotReady { snapshot: String, fate: Fate },
+    GroupSnapshotGone { snapshot: String, fate: Fate },
     ServerGone { server: String },
 }
 
@@ -126,6 +147,10 @@ pub(super) struct World {
     pub(super) regions: Vec<(String, String)>,
     pub(super) volumes: BTreeMap<String, Volume>,
     pub(super) snapshots: BTreeMap<String, Snapshot>,
+    pub(super) backups: BTreeMap<String, Backup>,
+    pub(super) groups: BTreeMap<String, Group>,
+    pub(super) group_snapshots: BTreeMap<String, GroupSnapshot>,
+    pub(super) group_types: Vec<GroupType>,
     pub(super) servers: BTreeMap<String, Server>,
     pub(super) types: Vec<VolumeType>,
     pub(super) messages: Vec<Message>,
@@ -135,6 +160,8 @@ pub(super) struct World {
     hypervisor: Option<Box<dyn Hypervisor>>,
     events: BTreeMap<(Instant, u64), Event>,
     scheduled: u64,
+    /// When the event was due that is being done: what follows from it follows from then, however late we look.
+    moment: Option<Instant>,
     random: fastrand::Rng,
 }
 
@@ -147,11 +174,19 @@ impl Refusal {
         Self::new(404, format!("{kind} {id} could not be found."))
     }
 
-    fn invalid_snapshot(reason: impl std::fmt::Display) -> Self {
+    pub fn invalid_snapshot(reason: impl std::fmt::Display) -> Self {
         Self::new(400, format!("Invalid snapshot: {reason}"))
     }
 
-    fn invalid_volume(reason: impl std::fmt::Display) -> Self {
+    pub fn invalid_backup(reason: impl std::fmt::Display) -> Self {
+        Self::new(400, format!("Invalid backup: {reason}"))
+    }
+
+    pub fn invalid_group(reason: impl std::fmt::Display) -> Self {
+        Self::new(400, format!("Invalid Group: {reason}"))
+    }
+
+    pub fn invalid_volume(reason: impl std::fmt::Display) -> Self {
         Self::new(400, format!("Invalid volume: {reason}"))
     }
 
@@ -165,6 +200,7 @@ impl World {
         let mut random = fastrand::Rng::with_seed(settings.seed);
         let identity = Identity::new(&mut random, settings.quota.clone());
         let types = VolumeType::all(&mut random);
+        let group_types = GroupType::all(&mut random, &settings.group_types);
         let mut world = Self {
             identity,
             types,
@@ -173,6 +209,10 @@ impl World {
             regions: Vec::new(),
             volumes: BTreeMap::new(),
             snapshots: BTreeMap::new(),
+            backups: BTreeMap::new(),
+            groups: BTreeMap::new(),
+            group_snapshots: BTreeMap::new(),
+            group_types,
             servers: BTreeMap::new(),
             messages: Vec::new(),
             usages: BTreeMap::new(),
@@ -180,6 +220,7 @@ impl World {
             hypervisor: None,
             events: BTreeMap::new(),
             scheduled: 0,
+            moment: None,
         };
         for (name, zone) in world.settings.servers.clone() {
             world.boot(name, zone);
@@ -195,15 +236,45 @@ impl World {
         self.hypervisor.take()
     }
 
-    /// A line for each volume, snapshot and attachment, as Cinder and as Nova see it.
+    /// A line for each volume, snapshot, backup, group, group snapshot and attachment, as Cinder and as Nova see it.
     pub fn inventory(&self) -> Vec<String> {
         let volumes = self.volumes.values().map(|volume| format!("volume {} ({})", volume.id, volume.status));
         let snapshots = self.snapshots.keys().map(|id| format!("snapshot {id}"));
+        let backups = self.backups.values().map(|backup| format!("backup {} ({})", backup.id, backup.status));
+        let groups = self.groups.values().map(|group| format!("group {} ({})", group.id, group.status));
+        let group_snapshots = self.group_snapshots.keys().map(|id| format!("group snapshot {id}"));
         let held = self.volumes.values().flat_map(|volume| &volume.attachments);
         let held = held.map(|held| format!("attachment {} to server {}", held.id, held.server));
         let rows = self.servers.values().flat_map(|server| &server.rows);
         let rows = rows.map(|row| format!("disk {} of volume {} in Nova", row.device, row.volume));
-        volumes.chain(snapshots).chain(held).chain(rows).collect()
+        volumes
+            .chain(snapshots)
+            .chain(backups)
+            .chain(groups)
+            .chain(group_snapshots)
+            .chain(held)
+            .chain(rows)
+            .collect()
+    }
+
+    /// Gives a volume, snapshot, backup, group or group snapshot this status, as only an administrator or a fault can.
+    /// Answers whether there is such an object.
+    pub fn set_status(&mut self, id: &str, status: &str) -> bool {
+        let now = self.now();
+        if let Some(volume) = self.volumes.get_mut(id) {
+            volume.become_(status, now);
+        } else if let Some(snapshot) = self.snapshots.get_mut(id) {
+            snapshot.become_(status, now);
+        } else if let Some(backup) = self.backups.get_mut(id) {
+            backup.become_(status, now);
+        } else if let Some(group) = self.groups.get_mut(id) {
+            group.become_(status, now);
+        } else if let Some(snapshot) = self.group_snapshots.get_mut(id) {
+            status.clone_into(&mut snapshot.status);
+        } else {
+            return false;
+        }
+        true
     }
 
     pub fn inject(&mut self, mishap: Mishap) {
@@ -214,9 +285,11 @@ impl World {
     pub fn advance(&mut self) {
         let now = Instant::now();
         while let Some(entry) = self.events.first_entry().filter(|entry| entry.key().0 <= now) {
+            self.moment = Some(entry.key().0);
             let event = entry.remove();
             self.apply(event);
         }
+        self.moment = None;
     }
 
     /// When something will happen.
@@ -259,13 +332,26 @@ impl World {
             Event::Retyped { volume, kind, fate } => self.finish_retype(&volume, &kind, &fate),
             Event::SnapshotReady { snapshot, fate } => self.finish_snapshot(&snapshot, fate),
             Event::SnapshotGone { snapshot, fate } => self.finish_delete_snapshot(&snapshot, fate),
+            Event::BackupReady { backup, fate } => self.finish_backup(&backup, fate),
+            Event::BackupGone { backup, fate } => self.finish_delete_backup(&backup, fate),
+            Event::Restored { volume, backup, fate } => self.finish_restore(&volume, &backup, &fate),
+            Event::GroupReady { group, fate } => self.finish_group(&group, &fate),
+            Event::GroupUpdated { group, add, remove, fate } => {
+                self.finish_group_update(&group, &add, &remove, &fate);
+            }
+            Event::GroupGone { group, fate } => self.finish_delete_group(&group, &fate),
+            Event::GroupSnapshotReady { snapshot, fate } => self.finish_group_snapshot(&snapshot, &fate),
+            Event::GroupSnapshotGone { snapshot, fate } => {
+                self.finish_delete_group_snapshot(&snapshot, &fate);
+            }
             Event::ServerGone { server } => self.bury(&server),
         }
     }
 
     fn schedule(&mut self, delay: Duration, event: Event) {
         self.scheduled += 1;
-        self.events.insert((Instant::now() + delay, self.scheduled), event);
+        let from = self.moment.unwrap_or_else(Instant::now);
+        self.events.insert((from + delay, self.scheduled), event);
     }
 
     /// How the next operation of this kind ends, and after how long.
@@ -274,7 +360,7 @@ impl World {
         let mut fate = Fate::Well;
         let found = self.mishaps.iter().position(|mishap| match mishap {
             Mishap::Fails(met, _) | Mishap::Stuck(met) | Mishap::Takes(met, _) => *met == operation,
-            Mishap::GrowsLate(_) | Mishap::Unlisted(..) => false,
+            Mishap::GrowsLate(_) | Mishap::Unlisted(..) | Mishap::LeavesEntries => false,
         });
         match found.map(|index| self.mishaps.remove(index)) {
             Some(Mishap::Fails(_, reason)) => fate = Fate::Fails(reason),

@@ -52,9 +52,13 @@ impl Volumes {
                 (Step::Done, _) | (Step::Stuck | Step::GivenUp, None) => return Ok(()),
                 (Step::Delete, _) => match C::delete(&self.cinder, id).await {
                     Ok(()) => sent = true,
-                    // A proxy without a way to Cinder answers 404, too: the next look tells whether it is gone.
-                    Err(error) if error.kind == Kind::NotFound || error.effect == Effect::Unknown => {}
-                    Err(error) if error.kind == Kind::Refused && refusals < REFUSALS => refusals += 1,
+                    // The next look tells whether it is gone.
+                    Err(error) if error.effect == Effect::Unknown => {}
+                    Err(error) if is_of_its_state(&error) && refusals < REFUSALS => refusals += 1,
+                    // It was there a moment ago: what is missing is a part of the cloud.
+                    Err(error) if error.kind == Kind::NotFound => {
+                        return Err(Error::new(Condition::Unavailable, error.to_string()));
+                    }
                     Err(error) => return Err(Error::reading(&error)),
                 },
                 (Step::Wait, _) => {}
@@ -67,6 +71,12 @@ impl Volumes {
             unchanged += u32::from(sent && seen.as_ref().is_some_and(Candidate::is_free));
         }
     }
+}
+
+/// A refusal that another look may explain. A 404 may be of the backup service, where it isn't up
+/// (`ServiceNotFound` in <https://opendev.org/openstack/cinder/src/branch/master/cinder/backup/api.py>).
+fn is_of_its_state(error: &openstack::Error) -> bool {
+    matches!(error.kind, Kind::Refused | Kind::NotFound)
 }
 
 fn plan<C: Ending>(one: Option<&C>, sent: bool, unchanged: u32) -> Step {

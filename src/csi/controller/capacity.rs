@@ -16,8 +16,7 @@ impl Controller {
         let Some(demand) = capacity(&request, &self.settings.topology)? else {
             return Ok(reply::capacity(Room::default()));
         };
-        let wish = cloud::Wish { named: cloud::parameter(&request.parameters), ..cloud::Wish::default() };
-        let cloud = match self.clouds.of_zones(&wish, &demand.zones).await {
+        let cloud = match self.clouds.of_zones(&cloud::of_room(&request), &demand.zones).await {
             // No cloud has the zone.
             Err(status) if status.code() == Code::ResourceExhausted => {
                 return Ok(reply::capacity(Room::default()));

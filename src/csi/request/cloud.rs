@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use tonic::Status;
 
 use crate::csi::proto::volume_content_source::Type;
-use crate::csi::proto::{CreateVolumeRequest, TopologyRequirement};
+use crate::csi::proto::{CreateVolumeRequest, GetCapacityRequest, TopologyRequirement};
 use crate::csi::status::invalid;
 use crate::csi::topology::ZONE;
 use crate::volume::Thing;
@@ -34,22 +34,30 @@ pub struct Wish<'a> {
 
 /// The cloud that the caller's secrets pick; an empty name is none.
 pub fn secret(secrets: &HashMap<String, String>) -> Option<Named<'_>> {
-    named("secrets.cloud", secrets)
+    of("secrets.cloud", secrets)
 }
 
 /// The cloud that a class's parameters pick.
 pub fn parameter(parameters: &HashMap<String, String>) -> Option<Named<'_>> {
-    named("parameters.cloud", parameters)
+    of("parameters.cloud", parameters)
+}
+
+/// The cloud that the caller's secrets pick, or a class's parameters, which must agree.
+pub fn named<'a>(
+    secrets: &'a HashMap<String, String>,
+    parameters: &'a HashMap<String, String>,
+) -> Result<Option<Named<'a>>, Status> {
+    match (secret(secrets), parameter(parameters)) {
+        (Some(secret), Some(parameter)) if secret.cloud != parameter.cloud => {
+            let why = format!("says {:?} and {} says {:?}", parameter.cloud, secret.field, secret.cloud);
+            Err(invalid(parameter.field, why))
+        }
+        (secret, parameter) => Ok(secret.or(parameter)),
+    }
 }
 
 pub fn wish(request: &CreateVolumeRequest) -> Result<Wish<'_>, Status> {
-    let named = match (secret(&request.secrets), parameter(&request.parameters)) {
-        (Some(secret), Some(parameter)) if secret.cloud != parameter.cloud => {
-            let why = format!("says {:?} and {} says {:?}", parameter.cloud, secret.field, secret.cloud);
-            return Err(invalid(parameter.field, why));
-        }
-        (secret, parameter) => secret.or(parameter),
-    };
+    let named = named(&request.secrets, &request.parameters)?;
     // An id that no cloud gives is nobody's.
     let source = request.volume_content_source.as_ref().and_then(|source| match source.r#type.as_ref()? {
         Type::Volume(volume) => volume.volume_id.parse().ok().map(Thing::Volume),
@@ -59,14 +67,23 @@ pub fn wish(request: &CreateVolumeRequest) -> Result<Wish<'_>, Status> {
     Ok(Wish { named, source, segments })
 }
 
+/// What GetCapacity says of the cloud. It has no secrets.
+pub fn of_room(request: &GetCapacityRequest) -> Wish<'_> {
+    let segments = request.accessible_topology.iter().flat_map(|term| &term.segments);
+    Wish { named: parameter(&request.parameters), source: None, segments: without_zones(segments) }
+}
+
 fn segments(required: Option<&TopologyRequirement>) -> Vec<(&str, &str)> {
     let terms =
         required.into_iter().flat_map(|required| required.preferred.iter().chain(&required.requisite));
-    let segments = terms.flat_map(|term| &term.segments);
+    without_zones(terms.flat_map(|term| &term.segments))
+}
+
+fn without_zones<'a>(segments: impl Iterator<Item = (&'a String, &'a String)>) -> Vec<(&'a str, &'a str)> {
     segments.filter(|(key, _)| *key != ZONE).map(|(key, value)| (key.as_str(), value.as_str())).collect()
 }
 
-fn named<'a>(field: &'static str, values: &'a HashMap<String, String>) -> Option<Named<'a>> {
+fn of<'a>(field: &'static str, values: &'a HashMap<String, String>) -> Option<Named<'a>> {
     let cloud = values.get(CLOUD).map(String::as_str).filter(|name| !name.is_empty())?;
     Some(Named { cloud, field })
 }

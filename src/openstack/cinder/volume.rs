@@ -31,6 +31,9 @@ pub struct Volume {
     pub bootable: bool,
     pub snapshot_id: Option<String>,
     pub source_volid: Option<String>,
+    /// For administrators only.
+    #[serde(rename = "os-vol-mig-status-attr:migstat")]
+    pub migration_status: Option<String>,
     #[serde(default, deserialize_with = "or_default")]
     pub metadata: BTreeMap<String, String>,
     #[serde(default, deserialize_with = "or_default")]
@@ -51,7 +54,7 @@ pub struct Attachment {
 
 /// A volume's status; <https://docs.openstack.org/api-ref/block-storage/v3/#volumes-volumes>.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(from = "String")]
+#[serde(from = "Option<String>")]
 pub enum Status {
     Creating,
     Available,
@@ -81,6 +84,14 @@ pub enum Status {
 pub struct Changes {
     pub volumes: Vec<Volume>,
     pub date: Option<SystemTime>,
+}
+
+/// After a failed backup a volume may have none: Cinder gives it the status that it had before its last pause, and it
+/// never paused. One such volume must not make a list of all unreadable.
+impl From<Option<String>> for Status {
+    fn from(text: Option<String>) -> Self {
+        text.unwrap_or_else(|| "none".to_owned()).into()
+    }
 }
 
 impl From<String> for Status {

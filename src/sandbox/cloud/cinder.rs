@@ -2,7 +2,10 @@
 
 mod action;
 mod attachment;
+mod backup;
 mod fields;
+mod group;
+mod group_snapshot;
 mod kind;
 mod limits;
 mod list;
@@ -45,6 +48,10 @@ fn route(request: &Request<'_>, world: &mut World, caller: &Caller) -> Result<An
         ("GET", []) => Ok(Answer::new(200, versions(request, world))),
         (_, ["volumes", rest @ ..]) => volume::answer(request, world, caller, rest),
         (_, ["snapshots", rest @ ..]) => snapshot::answer(request, world, caller, rest),
+        (_, ["backups", rest @ ..]) => backup::answer(request, world, caller, rest),
+        (_, ["groups", rest @ ..]) => group::answer(request, world, caller, rest),
+        (_, ["group_snapshots", rest @ ..]) => group_snapshot::answer(request, world, caller, rest),
+        ("GET", ["group_types", rest @ ..]) => group::types(world, caller, rest),
         ("GET", ["messages"]) if caller.version >= MESSAGES => Ok(message::list(request, world, caller)),
         (_, ["messages", ..]) => Err(Answer::fault(404, "The resource could not be found.")),
         ("DELETE", ["attachments", id]) if caller.version >= ATTACHMENTS => {

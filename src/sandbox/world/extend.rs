@@ -25,7 +25,7 @@ impl World {
         self.check_size(project, size)?;
         self.charge(project, "volumes", size - old, &quota::of_growth(&kind, size - old))?;
         let now = self.now();
-        self.volume_mut(project, id)?.become_("extending", now);
+        self.volume_mut(project, id)?.pause_as("extending", now);
         let (fate, time) = self.fate(Operation::Extend, self.settings.latency.extend);
         self.schedule(time, Event::Extended { volume: id.to_owned(), size, fate });
         Ok(())

@@ -21,7 +21,6 @@ pub(in crate::sandbox) struct Message {
 pub(in crate::sandbox) enum Resource {
     Volume,
     Snapshot,
-    #[allow(dead_code)]
     Backup,
 }
 
@@ -43,6 +42,16 @@ impl Failure {
     pub const EXTEND: Self = Self::new("007_010", "extend volume", "Volume Driver failed to extend volume.");
     pub const SNAPSHOT: Self = Self::new("009_013", "create snapshot", "Snapshot failed to create.");
     pub const SNAPSHOT_DELETE: Self = Self::new("010_016", "delete snapshot", "Snapshot failed to delete.");
+    pub const BACKUP: Self = Self::new("013_020", "create backup", "Backup driver failed to create backup.");
+    pub const BACKUP_SERVICE: Self = Self::new(
+        "013_024",
+        "create backup",
+        "Backup failed to schedule. Service not found for creating backup.",
+    );
+    pub const BACKUP_DELETE: Self =
+        Self::new("014_025", "delete backup", "Backup driver failed to delete backup.");
+    pub const RESTORE: Self =
+        Self::new("015_026", "restore backup", "Backup driver failed to restore backup.");
 }
 
 /// Also what the scheduler says where no backend has the room or the type.

@@ -75,6 +75,15 @@ pub(super) fn of_snapshot(kind: &str, gigabytes: u64) -> Charge {
     of_kind("snapshots", kind, 1).into_iter().chain(of_kind("gigabytes", kind, gigabytes)).collect()
 }
 
+/// One entry for each resource.
+pub(super) fn summed(charge: Charge) -> Charge {
+    let mut whole = Usage::new();
+    for (resource, amount) in charge {
+        *whole.entry(resource).or_default() += amount;
+    }
+    whole.into_iter().collect()
+}
+
 fn of_kind(resource: &str, kind: &str, amount: u64) -> [(String, u64); 2] {
     [(resource.to_owned(), amount), (format!("{resource}_{kind}"), amount)]
 }

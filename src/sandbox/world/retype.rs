@@ -37,7 +37,7 @@ impl World {
         }
         let now = self.now();
         let volume = self.volume_mut(project, id)?;
-        volume.become_("retyping", now);
+        volume.pause_as("retyping", now);
         // It is so from here on, even if the retype fails.
         volume.multiattach = kind.multiattach;
         let (mut fate, time) = self.fate(Operation::Retype, self.settings.latency.retype);
@@ -83,6 +83,6 @@ impl World {
             charge.extend(quota::of_snapshot(kind, snapshot.size));
         }
         charge.retain(|(resource, _)| resource.ends_with(&format!("_{kind}")));
-        charge
+        quota::summed(charge)
     }
 }

@@ -14,15 +14,22 @@ pub(in crate::sandbox) struct Volume {
     pub id: String,
     pub name: Option<String>,
     pub description: Option<String>,
+    /// Empty where Cinder has lost it.
     pub status: String,
+    /// What the status was before the last pause.
+    pub previous: String,
     pub size: u64,
     pub zone: String,
     pub kind: String,
     pub multiattach: bool,
     pub bootable: bool,
     pub metadata: Map<String, Value>,
+    /// What the scheduler was told. A Cinder without the filters for it passes over it.
+    pub hints: Value,
     pub snapshot: Option<String>,
     pub source: Option<String>,
+    /// The backup that its data came from, or is yet to come from.
+    pub backup: Option<String>,
     /// The group that it is in.
     pub group: Option<String>,
     pub user: String,
@@ -55,8 +62,10 @@ pub(in crate::sandbox) struct NewVolume {
     pub zone: Option<String>,
     pub kind: Option<String>,
     pub metadata: Map<String, Value>,
+    pub hints: Value,
     pub snapshot: Option<String>,
     pub source: Option<String>,
+    pub backup: Option<String>,
     pub user: String,
     pub project: String,
 }
@@ -79,6 +88,17 @@ impl Volume {
     pub(super) fn rest(&mut self, now: SystemTime) {
         let status = if self.is_attached() { "in-use" } else { "available" };
         self.become_(status, now);
+    }
+
+    /// Takes a status that passes, and remembers the one before it.
+    pub(super) fn pause_as(&mut self, status: &str, now: SystemTime) {
+        self.previous = std::mem::take(&mut self.status);
+        self.become_(status, now);
+    }
+
+    /// Back to the status before the pause.
+    pub(super) fn resume(&mut self, now: SystemTime) {
+        self.become_(&self.previous.clone(), now);
     }
 
     pub(super) fn become_(&mut self, status: &str, now: SystemTime) {
@@ -113,14 +133,17 @@ impl World {
             name: new.name,
             description: new.description,
             status: "creating".to_owned(),
+            previous: String::new(),
             size: new.size,
             zone,
             kind: kind.name.to_owned(),
             multiattach: kind.multiattach,
             bootable: false,
             metadata: new.metadata,
+            hints: new.hints,
             snapshot: new.snapshot,
             source: new.source,
+            backup: new.backup,
             group: None,
             user: new.user,
             project: new.project,
@@ -143,6 +166,7 @@ impl World {
         if !deletable.contains(&volume.status.as_str())
             || !volume.attachments.is_empty()
             || volume.snapshots > 0
+            || volume.group.is_some()
         {
             return Err(Refusal::invalid_volume(UNDELETABLE));
         }
@@ -156,8 +180,11 @@ impl World {
         let now = self.now();
         let Some(volume) = self.volumes.get_mut(id).filter(|_| fate != Fate::Stuck) else { return };
         let source = volume.snapshot.clone().or_else(|| volume.source.clone());
-        let project = volume.project.clone();
+        let (project, backup) = (volume.project.clone(), volume.backup.clone());
         volume.placed = fate == Fate::Well;
+        if let Some(backup) = backup.filter(|_| volume.placed) {
+            return self.begin_restore(&backup, id);
+        }
         volume.become_(if volume.placed { "available" } else { "error" }, now);
         match (fate, source) {
             (Fate::Fails(reason), _) => {
@@ -208,12 +235,16 @@ impl World {
     }
 
     fn check_sources(&self, new: &NewVolume, zone: &str) -> Result<(), Refusal> {
-        if new.snapshot.is_some() && new.source.is_some() {
+        let sources = [&new.snapshot, &new.source, &new.backup];
+        if sources.iter().filter(|source| source.is_some()).count() > 1 {
             let reason = "May specify only one of backup, imageRef, snapshot, source volume";
             return Err(Refusal::invalid_input(reason));
         }
         if let Some(id) = &new.snapshot {
             self.check_snapshot_source(id, new, zone)?;
+        }
+        if let Some(id) = &new.backup {
+            self.check_backup_restorable(id, new)?;
         }
         let Some(id) = &new.source else { return Ok(()) };
         let source = self.volume(&new.project, id)?;

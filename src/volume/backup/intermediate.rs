@@ -4,7 +4,7 @@ use super::super::metadata::{ATTEMPT, BACKUP, CLUSTER};
 use super::super::namesakes::{Glance, Order, Posted};
 use super::super::snapshot::DESCRIPTION;
 use super::super::watch::{About, Interest, Seen};
-use super::super::{Error, Result, SnapshotId, VolumeId, Volumes};
+use super::super::{Condition, Error, Result, SnapshotId, VolumeId, Volumes};
 use super::WantedBackup;
 use crate::openstack::{self, Backup, BackupStatus, NewSnapshot, Snapshot, SnapshotStatus};
 
@@ -46,7 +46,7 @@ impl Volumes {
         for snapshot in left {
             let id = snapshot.id;
             let removed = self.end(id, Some(snapshot)).await;
-            removed.map_err(|error| error.context(format!("remove its intermediate snapshot {id}")))?;
+            removed.map_err(|error| unremoved(id, error))?;
         }
         Ok(())
     }
@@ -69,6 +69,20 @@ impl Volumes {
         let found = self.cinder.find_snapshot(id).await.map_err(|error| Error::unsettled(&error))?;
         Ok(found.is_some_and(|snapshot| snapshot.status == SnapshotStatus::Available))
     }
+}
+
+/// Where Cinder finds no backup service it fails the backup and forgets to give its snapshot the status back
+/// (`create_backup` in <https://opendev.org/openstack/cinder/src/branch/master/cinder/scheduler/manager.py>).
+fn unremoved(id: SnapshotId, error: Error) -> Error {
+    let way_out = match error.condition {
+        Condition::TimedOut => {
+            "; should it stay backing-up after its backup has failed, an administrator must give it back \
+             (openstack volume snapshot set --state available)"
+        }
+        _ => "",
+    };
+    let doing = format!("remove intermediate snapshot {id}");
+    Error::new(error.condition, format!("{doing}: {error}{way_out}"))
 }
 
 impl Order for Cut<'_> {

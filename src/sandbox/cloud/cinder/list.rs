@@ -22,9 +22,13 @@ const PAGE_LIMIT: usize = 1000;
 pub(super) trait Listed {
     /// What the list is called: `volumes`.
     const COLLECTION: &'static str;
+    /// Under which name it tells of its next page.
+    const LINKS: &'static str;
     /// What Cinder calls one of them when there is none: `Volume ID could not be found.`
     const KIND: &'static str;
     const FILTERS: &'static [Filter];
+    /// Names in a query that are no filters, besides those of every list.
+    const CONTROLS: &'static [&'static str] = &[];
     const SORT_KEYS: &'static [&'static str] =
         &["id", "created_at", "updated_at", "name", "status", "size", "availability_zone", "volume_id"];
 
@@ -120,7 +124,7 @@ impl<'a, T: Listed> Page<'a, T> {
             let path = if detail { "/detail" } else { "" };
             let path = format!("{}{path}", T::COLLECTION);
             let link = json!({ "rel": "next", "href": next(request, caller, &path, last.id()) });
-            body[format!("{}_links", T::COLLECTION)] = json!([link]);
+            body[T::LINKS] = json!([link]);
         }
         if let Some(count) = self.count {
             body["count"] = json!(count);

@@ -5,17 +5,17 @@ use std::time::SystemTime;
 use serde_json::{Value, json};
 
 use super::super::super::world::{
-    Message, Snapshot, Volume, VolumeAttachment, World, timestamp, timestamp_with,
+    Backup, Message, Snapshot, Volume, VolumeAttachment, World, timestamp, timestamp_with,
 };
 use super::super::request::{Caller, Request};
 
 pub(super) fn volume(request: &Request<'_>, world: &World, volume: &Volume, caller: &Caller) -> Value {
     let mut shown = json!({
-        "id": volume.id, "status": volume.status, "size": volume.size, "availability_zone": volume.zone,
+        "id": volume.id, "status": Some(&volume.status).filter(|status| !status.is_empty()), "size": volume.size, "availability_zone": volume.zone,
         "created_at": timestamp(volume.created), "updated_at": volume.updated.map(timestamp),
         "name": volume.name, "description": volume.description, "volume_type": volume.kind,
         "snapshot_id": volume.snapshot, "source_volid": volume.source, "metadata": volume.metadata,
-        "links": links(request, caller, &volume.id), "user_id": volume.user,
+        "links": links(request, caller, "volumes", &volume.id), "user_id": volume.user,
         "bootable": volume.bootable.to_string(), "encrypted": false, "replication_status": null,
         "consistencygroup_id": null, "multiattach": volume.multiattach,
         "attachments": volume.shown_attachments().map(|held| attachment(volume, held)).collect::<Vec<_>>(),
@@ -40,7 +40,7 @@ pub(super) fn volume(request: &Request<'_>, world: &World, volume: &Volume, call
 
 /// A volume in the short list.
 pub(super) fn volume_summary(request: &Request<'_>, volume: &Volume, caller: &Caller) -> Value {
-    json!({ "id": volume.id, "name": volume.name, "links": links(request, caller, &volume.id) })
+    json!({ "id": volume.id, "name": volume.name, "links": links(request, caller, "volumes", &volume.id) })
 }
 
 /// A snapshot in the short list, which is the same at every microversion.
@@ -75,6 +75,27 @@ pub(super) fn snapshot_detail(of: &Snapshot, caller: &Caller) -> Value {
     shown
 }
 
+pub(super) fn backup_summary(request: &Request<'_>, backup: &Backup, caller: &Caller) -> Value {
+    json!({ "id": backup.id, "name": backup.name, "links": links(request, caller, "backups", &backup.id) })
+}
+
+pub(super) fn backup(request: &Request<'_>, world: &World, backup: &Backup, caller: &Caller) -> Value {
+    let mut shown = json!({
+        "id": backup.id, "status": backup.status, "size": backup.size,
+        "object_count": if backup.status == "creating" { 0 } else { backup.size },
+        "availability_zone": backup.zone, "container": backup.container,
+        "created_at": timestamp(backup.created), "updated_at": backup.updated.map(timestamp),
+        "name": backup.name, "description": backup.description, "fail_reason": backup.fail_reason,
+        "volume_id": backup.volume, "links": links(request, caller, "backups", &backup.id),
+        "is_incremental": backup.parent.is_some(), "has_dependent_backups": world.has_dependents(&backup.id),
+        "snapshot_id": backup.snapshot, "data_timestamp": timestamp(backup.data_from),
+    });
+    if caller.version >= (3, 43) {
+        shown["metadata"] = json!(backup.metadata);
+    }
+    shown
+}
+
 /// The time in an answer to a create comes from memory, with microseconds.
 pub(super) fn fresh(time: SystemTime) -> Value {
     timestamp_with(time, "%Y-%m-%dT%H:%M:%S.%6f").into()
@@ -100,10 +121,10 @@ fn attachment(volume: &Volume, held: &VolumeAttachment) -> Value {
     })
 }
 
-fn links(request: &Request<'_>, caller: &Caller, id: &str) -> Value {
+fn links(request: &Request<'_>, caller: &Caller, collection: &str, id: &str) -> Value {
     let (base, project) = (&request.base, &caller.project);
     json!([
-        { "rel": "self", "href": format!("{base}/volume/v3/{project}/volumes/{id}") },
-        { "rel": "bookmark", "href": format!("{base}/volume/{project}/volumes/{id}") },
+        { "rel": "self", "href": format!("{base}/volume/v3/{project}/{collection}/{id}") },
+        { "rel": "bookmark", "href": format!("{base}/volume/{project}/{collection}/{id}") },
     ])
 }

@@ -99,6 +99,7 @@ fn act(request: &Request<'_>, world: &World, caller: &Caller, id: &str) -> Resul
 
 impl Listed for Snapshot {
     const COLLECTION: &'static str = "snapshots";
+    const LINKS: &'static str = "snapshots_links";
     const KIND: &'static str = "Snapshot";
     const FILTERS: &'static [Filter] = &[
         Filter("name", (3, 0), (3, 0)),

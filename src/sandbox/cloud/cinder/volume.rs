@@ -2,14 +2,17 @@
 
 use serde_json::{Map, Value, json};
 
-use super::super::super::world::{NewVolume, Volume, World};
+use super::super::super::world::{Microversion, NewVolume, Volume, World};
 use super::super::answer::Answer;
 use super::super::request::{Caller, Request, unknown_path};
 use super::list::{Column, Filter, Listed, Page};
 use super::metadata::Owner;
 use super::{action, fields, metadata, show};
 
-const KNOWN_FIELDS: [&str; 14] = [
+/// From here on a volume can be made from a backup.
+const FROM_BACKUP: Microversion = (3, 47);
+
+const KNOWN_FIELDS: [&str; 13] = [
     "name",
     "display_name",
     "description",
@@ -21,7 +24,6 @@ const KNOWN_FIELDS: [&str; 14] = [
     "source_volid",
     "imageRef",
     "multiattach",
-    "backup_id",
     "consistencygroup_id",
     "group_id",
 ];
@@ -66,7 +68,9 @@ fn list(request: &Request<'_>, world: &World, caller: &Caller, detail: bool) -> 
 
 fn create(request: &Request<'_>, world: &mut World, caller: &Caller) -> Result<Answer, Answer> {
     let wanted = &request.body["volume"];
-    check_name(fields::object(&request.body, "volume", &KNOWN_FIELDS)?)?;
+    let mut known = KNOWN_FIELDS.to_vec();
+    known.extend((caller.version >= FROM_BACKUP).then_some("backup_id"));
+    check_name(fields::object(&request.body, "volume", &known)?)?;
     let text = |field: &str| wanted[field].as_str().map(str::to_owned);
     let new = NewVolume {
         name: text("name"),
@@ -75,8 +79,10 @@ fn create(request: &Request<'_>, world: &mut World, caller: &Caller) -> Result<A
         zone: text("availability_zone"),
         kind: text("volume_type"),
         metadata: fields::metadata(&wanted["metadata"], true)?,
+        hints: hints(&request.body)?,
         snapshot: text("snapshot_id"),
         source: text("source_volid"),
+        backup: text("backup_id"),
         user: caller.user.clone(),
         project: caller.project.clone(),
     };
@@ -88,6 +94,27 @@ fn create(request: &Request<'_>, world: &mut World, caller: &Caller) -> Result<A
         shown.remove("os-vol-tenant-attr:tenant_id");
     }
     Ok(Answer::new(202, json!({ "volume": shown })))
+}
+
+/// They stand beside the volume in the body.
+fn hints(body: &Value) -> Result<Value, Answer> {
+    let hints = &body["OS-SCH-HNT:scheduler_hints"];
+    let refused = |name: &str, value: &Value, reason: &str| {
+        let message = format!("Invalid input for field/attribute {name}. Value: {value}. {reason}");
+        Err(Answer::fault(400, &message))
+    };
+    if !hints.is_object() && !hints.is_null() {
+        return refused("OS-SCH-HNT:scheduler_hints", hints, "is not of type 'object'");
+    }
+    let is_id = |value: &Value| value.as_str().is_some_and(|id| uuid::Uuid::try_parse(id).is_ok());
+    for name in ["same_host", "different_host", "local_to_instance"] {
+        let many = hints[name].as_array().filter(|_| name != "local_to_instance");
+        let good = many.map_or(hints[name].is_null() || is_id(&hints[name]), |ids| ids.iter().all(is_id));
+        if !good {
+            return refused(name, &hints[name], "is not valid under any of the given schemas");
+        }
+    }
+    Ok(hints.clone())
 }
 
 /// Only volumes say it in these words.
@@ -107,9 +134,11 @@ fn size_of(wanted: &Value, world: &World, caller: &Caller) -> Result<u64, Answer
     if size.is_null() {
         let of_snapshot = wanted["snapshot_id"].as_str().map(|id| world.snapshot(&caller.project, id));
         let of_source = wanted["source_volid"].as_str().map(|id| world.volume(&caller.project, id));
-        return match (of_snapshot, of_source) {
-            (Some(snapshot), _) => Ok(snapshot?.size),
-            (_, Some(volume)) => Ok(volume?.size),
+        let of_backup = wanted["backup_id"].as_str().map(|id| world.backup(&caller.project, id));
+        return match (of_snapshot, of_source, of_backup) {
+            (Some(snapshot), ..) => Ok(snapshot?.size),
+            (_, Some(volume), _) => Ok(volume?.size),
+            (.., Some(backup)) => Ok(backup?.size),
             _ => Err(Answer::fault(
                 400,
                 "The server could not comply with the request since it is either malformed or otherwise incorrect.",
@@ -121,6 +150,7 @@ fn size_of(wanted: &Value, world: &World, caller: &Caller) -> Result<u64, Answer
 
 impl Listed for Volume {
     const COLLECTION: &'static str = "volumes";
+    const LINKS: &'static str = "volumes_links";
     const KIND: &'static str = "Volume";
     const FILTERS: &'static [Filter] = &[
         Filter("name", (3, 0), (3, 0)),

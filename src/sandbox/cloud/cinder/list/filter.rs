@@ -38,7 +38,7 @@ pub(super) fn read<'a, T: Listed>(
     for (key, value) in &request.query {
         let (key, value) = (key.as_str(), value.as_str());
         let counts = key == "with_count" && caller.version >= COUNTS;
-        if counts || CONTROLS.contains(&key) {
+        if counts || CONTROLS.contains(&key) || T::CONTROLS.contains(&key) {
             continue;
         }
         let known = T::FILTERS.iter().any(|filter| {
