@@ -75,12 +75,9 @@ impl Driver {
             look_after(controller, options);
         }
         let node = Node::new(Arc::new(Linux::default()), disks(options, &settings));
+        let identity = Identity { topology: topology.clone() };
         let service = NodeService::new(node.clone(), node_settings(options, &settings, topology));
-        let services = Services {
-            identity: Identity { topology: options.with_topology },
-            controller,
-            node: options.node.then_some(service),
-        };
+        let services = Services { identity, controller, node: options.node.then_some(service) };
         Ok(Self { endpoint: options.endpoint.clone(), services, node })
     }
 

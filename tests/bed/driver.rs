@@ -112,7 +112,7 @@ fn services(
         timeout: std::time::Duration::from_secs(1),
     };
     Services {
-        identity: Identity { topology: true },
+        identity: Identity { topology: topology.clone() },
         controller: Some(Controller::new(clouds, settings)),
         node: Some(NodeService::new(node, NodeSettings { whoami, topology, attach_limit: 26 })),
     }
