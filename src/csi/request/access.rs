@@ -49,6 +49,12 @@ pub fn access(capability: Option<&VolumeCapability>) -> Result<Access, Status> {
     }
 }
 
+/// A required capability of a volume that is there: the existing driver made some that would not be made today, and they
+/// stay usable on one node at a time.
+pub fn access_in_use(capability: Option<&VolumeCapability>) -> Result<Access, Status> {
+    shape(capability.ok_or_else(|| invalid("volume_capability", "is required"))?)
+}
+
 /// Required capabilities, each of which the volume must serve.
 pub fn accesses(capabilities: &[VolumeCapability]) -> Result<Vec<Access>, Status> {
     required(capabilities)?.iter().map(|capability| access(Some(capability))).collect()
