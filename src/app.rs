@@ -14,8 +14,10 @@ use tracing::{info, warn};
 use crate::cli::Serve;
 use crate::config::{self, Source};
 use crate::csi::{
-    Controller, ControllerSettings, Endpoint, Identity, NodeService, NodeSettings, Services, Topology,
+    Annotations, Controller, ControllerSettings, Endpoint, Identity, NodeService, NodeSettings, Services,
+    Topology,
 };
+use crate::k8s::{Absent, Kubernetes};
 use crate::node::{self, Linux, Node, Whoami};
 use crate::pace::Deadline;
 use crate::telemetry;
@@ -144,7 +146,27 @@ fn controller(options: &Serve, source: Arc<dyn Source>, topology: Topology) -> R
     let clouds = Clouds::connect(source, request)?;
     let volumes = clouds.volumes();
     tokio::spawn(clouds.keep_current());
-    Ok(Controller::new(volumes, ControllerSettings { cluster: options.cluster.clone(), topology }))
+    let controller =
+        Controller::new(volumes, ControllerSettings { cluster: options.cluster.clone(), topology });
+    let kubernetes = if options.pvc_annotations { kubernetes(options)? } else { None };
+    Ok(match kubernetes {
+        Some(kubernetes) => controller.with_annotations(Annotations::new(kubernetes)),
+        None => controller,
+    })
+}
+
+/// The Kubernetes API, if this process was told of one.
+fn kubernetes(options: &Serve) -> Result<Option<Kubernetes>, Failure> {
+    match Kubernetes::connect(&options.kubernetes) {
+        Ok(kubernetes) => Ok(Some(kubernetes)),
+        Err(Absent::NotConfigured(why)) => {
+            warn!(
+                "--pvc-annotations is off, and volumes are placed without the annotations of their PVCs: {why}"
+            );
+            Ok(None)
+        }
+        Err(Absent::Unusable(message)) => Err(config::Error { place: None, message }.into()),
+    }
 }
 
 fn disks(options: &Serve, settings: &config::NodeSettings) -> node::Settings {

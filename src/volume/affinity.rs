@@ -69,11 +69,14 @@ impl Volumes {
             [id] => Ok(*id),
             [] => Err(Error::new(
                 Condition::Invalid,
-                format!("{word:?} is neither the id nor the name of a volume of this cloud, nor a PVC of the same namespace"),
+                format!(
+                    "{word:?} is neither the id nor the name of a volume of this cloud, nor a PVC of the same namespace"
+                ),
             )),
             several => {
                 let ids: Vec<_> = several.iter().map(VolumeId::to_string).collect();
-                let message = format!("{word:?} means several volumes, {}: name one by its id", ids.join(", "));
+                let message =
+                    format!("{word:?} means several volumes, {}: name one by its id", ids.join(", "));
                 Err(Error::new(Condition::Invalid, message))
             }
         }

@@ -10,7 +10,7 @@ use crate::csi::proto::*;
 use crate::csi::request::create::create;
 use crate::csi::request::{self, access, size};
 use crate::csi::server::about;
-use crate::csi::{reply, status};
+use crate::csi::{affinity, reply, status};
 use crate::volume::VolumeId;
 
 impl Controller {
@@ -20,9 +20,13 @@ impl Controller {
     ) -> Result<CreateVolumeResponse, Status> {
         about(&request.name, "");
         let topology = &self.settings.topology;
-        let create = create(&request, topology, &self.settings.cluster)?;
+        let mut create = create(&request, topology, &self.settings.cluster)?;
         let cloud = self.clouds.of_new(&request.secrets)?;
         let _claim = self.locks.claim(format!("volume name {}", create.wanted.name))?;
+        if let Some(annotations) = &self.annotations {
+            let near = annotations.affinity(&request.parameters, cloud, &create.wanted.name).await?;
+            create.context.extend(affinity::context(&near));
+        }
         let volume = cloud.ensure_created(&create.wanted).await?;
         let required = request.accessibility_requirements.as_ref();
         let volume = reply::created(&volume, create.context, topology, required);
