@@ -15,7 +15,7 @@ use crate::cli::Serve;
 use crate::config::{self, Source};
 use crate::csi::{
     Annotations, Controller, ControllerSettings, Endpoint, Identity, NodeService, NodeSettings, Services,
-    Topology,
+    Topology, ZoneMap,
 };
 use crate::k8s::{Absent, Kubernetes};
 use crate::node::{self, Linux, Node, Whoami};
@@ -66,6 +66,8 @@ impl Driver {
             enabled: options.with_topology,
             additional: options.additional_topology.clone(),
             ignore_volume_zone: settings.block_storage.ignore_volume_az,
+            zone_map: ZoneMap::new(settings.block_storage.zone_map.clone()),
+            several_clouds: options.cloud_names.len() > 1,
         };
         let controller =
             if options.controller { Some(controller(options, source, topology.clone())?) } else { None };
@@ -143,11 +145,24 @@ fn controller(options: &Serve, source: Arc<dyn Source>, topology: Topology) -> R
         cloud: options.cloud.clone(),
         user_agent: options.user_agent.clone(),
     };
+    if options.list_only_cluster {
+        warn!(
+            "--list-only-cluster: ListVolumes omits volumes without the metadata {}={:?}. The external-attacher takes what is \
+             omitted for detached and attaches it again and again: use it only where every PV was made with this --cluster",
+            crate::volume::CLUSTER,
+            options.cluster
+        );
+    }
     let clouds = Clouds::connect(source, request)?;
     let volumes = clouds.volumes();
-    tokio::spawn(clouds.keep_current());
-    let controller =
-        Controller::new(volumes, ControllerSettings { cluster: options.cluster.clone(), topology });
+    tokio::spawn(clouds.keep_current(volumes.clone()));
+    let settings = ControllerSettings {
+        cluster: options.cluster.clone(),
+        topology,
+        list_only_cluster: options.list_only_cluster,
+        strict_parameters: options.strict_parameters,
+    };
+    let controller = Controller::new(volumes, settings);
     let kubernetes = if options.pvc_annotations { kubernetes(options)? } else { None };
     Ok(match kubernetes {
         Some(kubernetes) => controller.with_annotations(Annotations::new(kubernetes)),

@@ -49,12 +49,14 @@ enum Other {
     Sandbox(Sandbox),
 }
 
-const BOOLEANS: [&str; 5] = [
+const BOOLEANS: [&str; 7] = [
     "--with-topology",
     "--provide-controller-service",
     "--provide-node-service",
     "--pvc-annotations",
     "--node-service-no-os-client",
+    "--list-only-cluster",
+    "--strict-parameters",
 ];
 
 /// How to log.
@@ -96,6 +98,16 @@ struct ServeFlags {
     /// The name of this cluster, written into the metadata of the volumes it makes
     #[arg(long, value_name = "NAME", default_value = "")]
     cluster: String,
+
+    /// Let ListVolumes show the volumes with the mark of --cluster only
+    #[arg(long, value_name = "BOOL", value_parser = go_bool(), num_args = 0..=1, require_equals = true,
+        default_value = "false", default_missing_value = "true", action = ArgAction::Set)]
+    list_only_cluster: bool,
+
+    /// Refuse a StorageClass with a parameter that nobody knows, instead of warning
+    #[arg(long, value_name = "BOOL", value_parser = go_bool(), num_args = 0..=1, require_equals = true,
+        default_value = "false", default_missing_value = "true", action = ArgAction::Set)]
+    strict_parameters: bool,
 
     /// Tell Kubernetes the zones of nodes and volumes
     #[arg(long, value_name = "BOOL", value_parser = go_bool(), num_args = 0..=1, require_equals = true,
@@ -181,6 +193,8 @@ pub struct Serve {
     pub cloud_names: Vec<String>,
     pub cloud: Option<String>,
     pub cluster: String,
+    pub list_only_cluster: bool,
+    pub strict_parameters: bool,
     pub with_topology: bool,
     pub additional_topology: BTreeMap<String, String>,
     pub http_endpoint: Option<String>,
@@ -264,6 +278,8 @@ impl ServeFlags {
             cloud_names,
             cloud: self.cloud.filter(|name| !name.is_empty()),
             cluster: self.cluster,
+            list_only_cluster: self.list_only_cluster,
+            strict_parameters: self.strict_parameters,
             with_topology: self.with_topology,
             additional_topology: self.additional_topology.into_iter().flatten().collect(),
             http_endpoint: given(self.http_endpoint),

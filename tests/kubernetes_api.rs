@@ -18,7 +18,8 @@ use cinder_csi::csi::proto::volume_capability::{AccessMode, AccessType, BlockVol
 use cinder_csi::csi::proto::{CreateVolumeRequest, Volume, VolumeCapability};
 use cinder_csi::csi::{Annotations, Clouds, Controller, ControllerSettings, Topology};
 use cinder_csi::k8s::{Absent, Events, Kubernetes, Report, Settings};
-use cinder_csi::sandbox;
+use cinder_csi::sandbox::{self, Fault, Trouble};
+use http::Method;
 use serde_json::{Value, json};
 use server::{Api, Mishap, TOKEN};
 use tonic::{Code, Request, Status};
@@ -46,7 +47,12 @@ impl Stand {
         let bed = Bed::new(sandbox::Settings::default());
         let api = Api::start().await;
         let clouds = Clouds::new([(String::new(), bed.volumes.clone())].into());
-        let settings = ControllerSettings { cluster: "kubernetes".to_owned(), topology: Topology::default() };
+        let settings = ControllerSettings {
+            cluster: "kubernetes".to_owned(),
+            topology: Topology::default(),
+            list_only_cluster: false,
+            strict_parameters: false,
+        };
         let annotations = Annotations::new(connected(&api));
         let controller = Controller::new(clouds, settings).with_annotations(annotations);
         Self { bed, api, controller }
@@ -107,7 +113,10 @@ async fn a_volume_is_placed_by_ids_by_names_and_by_pvcs_of_its_namespace() {
     stand.api.persistent("pv-4", json!({"cinder": {"volumeID": in_tree, "fsType": "ext4"}}));
     let apart = format!(" {by_id},two ,, third,{by_claim}");
     stand.api.claim("data", None, json!({APART: apart, NEAR: "fourth"}));
-    let context = stand.create().await.unwrap().volume_context;
+    let created = stand.create().await.unwrap();
+    let hints = json!({"same_host": [in_tree], "different_host": [by_id, by_name, by_claim]});
+    assert_eq!(stand.bed.cloud.hints_of(&created.volume_id), hints);
+    let context = created.volume_context;
     assert_eq!(context["anti-affinity"], format!("{by_id},{by_name},{by_claim}"));
     assert_eq!(context["affinity"], in_tree);
     let again = stand.create().await.unwrap().volume_context;
@@ -198,6 +207,35 @@ async fn a_volume_that_is_there_is_answered_whatever_became_of_its_pvc() {
     assert_eq!(stand.create().await.unwrap().volume_id, made);
     stand.api.meet(Mishap::Status(500));
     assert_eq!(stand.create().await.unwrap().volume_id, made);
+}
+
+#[tokio::test]
+async fn while_a_volume_may_still_appear_no_error_of_its_pvc_is_final() {
+    let stand = Stand::new().await;
+    stand.api.claim("data", None, json!({}));
+    stand.bed.cloud.fault(Fault::on(Method::POST, "/volumes", Trouble::ResetBefore));
+    let gave_up = tokio::time::timeout(Duration::from_secs(1), stand.create()).await;
+    assert!(!matches!(gave_up, Ok(Ok(_))), "{gave_up:?}");
+    stand.api.remove_claim("data");
+    let status = stand.create().await.unwrap_err();
+    assert_eq!(status.code(), Code::Aborted, "{status}");
+    assert!(status.message().contains("an earlier call may still make volume pvc-data"), "{status}");
+}
+
+#[tokio::test]
+async fn hints_of_the_storage_class_and_of_the_pvc_are_both_kept() {
+    let stand = Stand::new().await;
+    let (one, two) = (stand.volume("one").await, stand.volume("two").await);
+    stand.api.claim("data", None, json!({APART: "two,one"}));
+    let volume = stand
+        .create_for(&[
+            ("csi.storage.k8s.io/pvc/name", "data"),
+            ("csi.storage.k8s.io/pvc/namespace", "shop"),
+            ("scheduler-hint-different-host", &one),
+        ])
+        .await
+        .unwrap();
+    assert_eq!(stand.bed.cloud.hints_of(&volume.volume_id), json!({"different_host": [one, two]}));
 }
 
 #[tokio::test]

@@ -9,6 +9,9 @@ use std::sync::Once;
 use tonic::Status;
 use tracing::{info, warn};
 
+use super::controller::Controller;
+use super::proto::CreateVolumeRequest;
+use super::request::create::Create;
 use super::{DRIVER, status};
 use crate::k8s::{Claim, Kubernetes};
 use crate::volume::{Affinity, Begun, Condition, Error, Reference, VolumeId, Volumes};
@@ -38,8 +41,34 @@ struct Asker<'a> {
     name: &'a str,
 }
 
+impl Controller {
+    /// Places the volume as its PVC asks, where PVCs are asked. What the StorageClass asks for stays.
+    pub(super) async fn place(
+        &self,
+        request: &CreateVolumeRequest,
+        cloud: &Volumes,
+        create: &mut Create,
+    ) -> Result<(), Status> {
+        let Some(annotations) = &self.annotations else { return Ok(()) };
+        let affinity = annotations.affinity(&request.parameters, cloud, &create.wanted.name).await?;
+        create.context.extend(context(&affinity));
+        let hints = &mut create.wanted.hints;
+        add(&mut hints.same_host, affinity.same_host);
+        add(&mut hints.different_host, affinity.different_host);
+        Ok(())
+    }
+}
+
+fn add(ids: &mut Vec<VolumeId>, more: Vec<VolumeId>) {
+    for id in more {
+        if !ids.contains(&id) {
+            ids.push(id);
+        }
+    }
+}
+
 /// With what a volume is to be, and what not, as the node and `kubectl describe pv` see it.
-pub fn context(affinity: &Affinity) -> impl Iterator<Item = (String, String)> {
+fn context(affinity: &Affinity) -> impl Iterator<Item = (String, String)> {
     let joined = |ids: &[VolumeId]| ids.iter().map(VolumeId::to_string).collect::<Vec<_>>().join(",");
     [("affinity", joined(&affinity.same_host)), ("anti-affinity", joined(&affinity.different_host))]
         .into_iter()

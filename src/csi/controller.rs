@@ -2,7 +2,9 @@
 
 mod attachment;
 mod capacity;
+mod group;
 mod health;
+mod listing;
 mod modification;
 mod snapshot;
 mod volume;
@@ -17,11 +19,15 @@ use super::proto::controller_server;
 use super::proto::*;
 use super::topology::Topology;
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct ControllerSettings {
     /// `--cluster`: a mark on every volume.
     pub cluster: String,
     pub topology: Topology,
+    /// `--list-only-cluster`: ListVolumes shows the volumes with this cluster's mark only.
+    pub list_only_cluster: bool,
+    /// `--strict-parameters`: a parameter of a StorageClass that nobody knows is an error.
+    pub strict_parameters: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -29,7 +35,7 @@ pub struct Controller {
     clouds: Clouds,
     settings: ControllerSettings,
     locks: Locks,
-    annotations: Option<Annotations>,
+    pub(super) annotations: Option<Annotations>,
 }
 
 impl Controller {

@@ -36,7 +36,7 @@ fn of_volume(condition: volume::Condition) -> Code {
         C::NotFound => Code::NotFound,
         C::AlreadyExists => Code::AlreadyExists,
         C::OutOfRange => Code::OutOfRange,
-        C::Exhausted => Code::ResourceExhausted,
+        C::Exhausted | C::NotHere => Code::ResourceExhausted,
         C::Precondition => Code::FailedPrecondition,
         C::Unauthenticated => Code::Unauthenticated,
         C::Denied => Code::PermissionDenied,
@@ -78,6 +78,19 @@ pub fn unknown(what: &str, id: &str) -> Status {
 /// A path at which no volume can be.
 pub fn nothing_at(field: &str, path: &str) -> Status {
     Status::not_found(format!("{field}: no volume is at {path:?}, which isn't an absolute path"))
+}
+
+/// What a volume is to be made from is nowhere.
+pub fn no_source(why: impl std::fmt::Display) -> Status {
+    Status::not_found(format!("volume_content_source: {why}"))
+}
+
+/// A `starting_token` that isn't one of `list` (any more).
+pub fn stale_token(list: &str, token: &str) -> Status {
+    let shown: String = token.chars().take(100).collect();
+    Status::aborted(format!(
+        "starting_token {shown:?} is none of this list of {list}: start over without one"
+    ))
 }
 
 pub fn panicked(method: &str) -> Status {

@@ -101,10 +101,6 @@ impl Api {
         self.state.lock().unwrap().claims.remove(name);
     }
 
-    pub fn forget_events(&self) {
-        self.state.lock().unwrap().events.clear();
-    }
-
     pub fn events(&self) -> Vec<Value> {
         self.state.lock().unwrap().events.values().cloned().collect()
     }

@@ -6,15 +6,13 @@ use std::path::PathBuf;
 use tonic::Status;
 
 use super::access::{Access, access};
-use super::{MKFS_OPTIONS, path, place, text};
+use super::{MADE_FROM_DATA, MKFS_OPTIONS, path, place, text};
 use crate::csi::proto::volume_capability::access_mode::Mode;
 use crate::csi::proto::{NodeExpandVolumeRequest, NodePublishVolumeRequest, NodeStageVolumeRequest};
 use crate::csi::status::{self, invalid};
 use crate::node::{self, Expected, FormatPolicy, Publish, Stage};
 use crate::volume::VolumeId;
 
-/// The existing driver's mark on volumes that were made from data.
-const MADE_FROM_DATA: &str = "cinder.csi.openstack.org/resizeRequired";
 /// The kubelet's mark on inline ephemeral volumes.
 const EPHEMERAL: &str = "csi.storage.k8s.io/ephemeral";
 
