@@ -3,6 +3,7 @@
 //! <https://github.com/kubernetes/cloud-provider-openstack/blob/master/cmd/cinder-csi-plugin/main.go>
 
 mod flags;
+mod kubernetes;
 #[cfg(feature = "sandbox")]
 mod sandbox;
 
@@ -19,6 +20,7 @@ use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::config::{Error, Source};
 use crate::csi::Endpoint;
+use crate::k8s;
 use crate::telemetry::Format;
 
 /// A CSI driver for OpenStack Cinder: serves CSI on a socket until SIGTERM.
@@ -135,7 +137,8 @@ struct ServeFlags {
         default_value = "true", default_missing_value = "true", action = ArgAction::Set)]
     provide_node_service: bool,
 
-    #[arg(long, hide = true, value_parser = go_bool(), num_args = 0..=1, require_equals = true,
+    /// Place volumes by the annotations of their PVCs, which are read through the Kubernetes API
+    #[arg(long, value_name = "BOOL", value_parser = go_bool(), num_args = 0..=1, require_equals = true,
         default_value = "false", default_missing_value = "true", action = ArgAction::Set)]
     pvc_annotations: bool,
 
@@ -155,9 +158,6 @@ struct ServeFlags {
     #[arg(long, value_name = "URL", default_value = "http://169.254.169.254")]
     metadata_url: String,
 
-    #[arg(long, hide = true, value_name = "FILE")]
-    kubeconfig: Option<String>,
-
     #[arg(long, hide = true, value_name = "ID")]
     nodeid: Option<String>,
 
@@ -165,14 +165,8 @@ struct ServeFlags {
         default_missing_value = "true", action = ArgAction::Set)]
     node_service_no_os_client: Option<bool>,
 
-    #[arg(long, hide = true)]
-    master: Option<String>,
-
-    #[arg(long, hide = true)]
-    kube_api_qps: Option<String>,
-
-    #[arg(long, hide = true)]
-    kube_api_burst: Option<String>,
+    #[command(flatten)]
+    kubernetes: kubernetes::Flags,
 
     #[arg(long, hide = true)]
     min_resync_period: Option<String>,
@@ -196,7 +190,7 @@ pub struct Invocation {
 }
 
 /// Serve CSI.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Serve {
     pub endpoint: Endpoint,
     pub cloud_config: Vec<PathBuf>,
@@ -217,6 +211,8 @@ pub struct Serve {
     pub node_id: Option<String>,
     pub device_dir: PathBuf,
     pub metadata_url: String,
+    pub pvc_annotations: bool,
+    pub kubernetes: k8s::Settings,
 }
 
 /// A text to print instead of running: help and version, or what is wrong with the flags.
@@ -301,6 +297,8 @@ impl ServeFlags {
             node_id: given(self.node_id),
             device_dir: self.device_dir,
             metadata_url: self.metadata_url,
+            pvc_annotations: self.pvc_annotations,
+            kubernetes: self.kubernetes.settings(),
         })
     }
 
@@ -314,12 +312,9 @@ impl ServeFlags {
                 self.node_service_no_os_client.is_some(),
                 "--node-service-no-os-client is ignored: the node never uses the cloud's API",
             ),
-            (self.pvc_annotations, "--pvc-annotations is ignored: this version doesn't place volumes by affinity"),
             (
-                [&self.kubeconfig, &self.master, &self.kube_api_qps, &self.kube_api_burst, &self.min_resync_period]
-                    .iter()
-                    .any(|flag| flag.is_some()),
-                "--kubeconfig, --master, --kube-api-* and --min-resync-period are ignored: this version doesn't ask Kubernetes",
+                self.min_resync_period.is_some(),
+                "--min-resync-period is ignored: PVCs are asked for when they are needed, and not kept",
             ),
         ]
         .into_iter()

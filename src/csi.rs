@@ -1,5 +1,6 @@
 //! The CSI services: each RPC parses, claims, ensures and replies.
 
+mod affinity;
 mod capability;
 mod clouds;
 mod controller;
@@ -15,6 +16,7 @@ mod status;
 mod token;
 mod topology;
 
+pub use affinity::Annotations;
 pub use clouds::Clouds;
 pub use controller::{Controller, ControllerSettings};
 pub use identity::Identity;

@@ -11,6 +11,7 @@ mod volume;
 
 use tonic::{Request, Response, Status};
 
+use super::affinity::Annotations;
 use super::capability;
 use super::clouds::Clouds;
 use super::locks::Locks;
@@ -36,11 +37,17 @@ pub struct Controller {
     clouds: Clouds,
     settings: ControllerSettings,
     locks: Locks,
+    pub(super) annotations: Option<Annotations>,
 }
 
 impl Controller {
     pub fn new(clouds: Clouds, settings: ControllerSettings) -> Self {
-        Self { clouds, settings, locks: Locks::default() }
+        Self { clouds, settings, locks: Locks::default(), annotations: None }
+    }
+
+    /// Places volumes by the annotations of their PVCs.
+    pub fn with_annotations(self, annotations: Annotations) -> Self {
+        Self { annotations: Some(annotations), ..self }
     }
 
     /// The rounds through its cluster's volumes.

@@ -4,7 +4,7 @@
 
 use tonic::{Code, Status};
 
-use crate::{node, volume};
+use crate::{k8s, node, volume};
 
 impl From<volume::Error> for Status {
     fn from(error: volume::Error) -> Self {
@@ -15,6 +15,17 @@ impl From<volume::Error> for Status {
 impl From<node::Error> for Status {
     fn from(error: node::Error) -> Self {
         Status::new(of_node(error.condition()), error.to_string())
+    }
+}
+
+/// Before anything was made: the provisioner asks again.
+impl From<k8s::Error> for Status {
+    fn from(error: k8s::Error) -> Self {
+        let code = match error {
+            k8s::Error::Unavailable(_) => Code::Unavailable,
+            k8s::Error::Denied(_) => Code::FailedPrecondition,
+        };
+        Status::new(code, error.to_string())
     }
 }
 
@@ -93,8 +104,4 @@ pub fn panicked(method: &str) -> Status {
     Status::internal(format!(
         "a bug in the driver ended {method}; the log has its place. The call may be repeated"
     ))
-}
-
-pub fn not_advertised(method: &str) -> Status {
-    Status::unimplemented(format!("{method} isn't among the capabilities of this driver"))
 }

@@ -35,7 +35,6 @@ impl Kubernetes {
     pub fn connect(settings: &Settings) -> std::result::Result<Self, Absent> {
         let mut config = config(settings)?;
         config.connect_timeout = Some(PATIENCE);
-        config.read_timeout = Some(PATIENCE);
         let url = config.cluster_url.to_string();
         let client = Client::try_from(config).map_err(|error| Absent::Unusable(chain(&error)))?;
         let rate = Arc::new(Bucket::of_client(settings.qps, settings.burst));

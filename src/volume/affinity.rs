@@ -1,6 +1,7 @@
 //! Volumes that another one is to be near to, or apart from: names become ids.
 
-use super::{Condition, Error, Result, VolumeId, Volumes};
+use super::namesakes::{Candidate, doubt_of};
+use super::{Condition, Error, Result, Volume, VolumeId, Volumes};
 
 /// Where Cinder's scheduler is to put a volume: with which others, and with which not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -46,7 +47,7 @@ impl Volumes {
         let named = self.cinder.list_volumes_named(name).await.map_err(|error| Error::unsettled(&error))?;
         Ok(match named.is_empty() {
             false => Begun::There,
-            true if self.doubts.are_there(name) => Begun::Doubtful,
+            true if self.doubts.are_there(&doubt_of(<Volume as Candidate>::WHAT, name)) => Begun::Doubtful,
             true => Begun::No,
         })
     }
