@@ -9,6 +9,7 @@ use std::io;
 use std::sync::Arc;
 
 use cinder_csi::csi::proto::controller_client::ControllerClient;
+use cinder_csi::csi::proto::group_controller_client::GroupControllerClient;
 use cinder_csi::csi::proto::identity_client::IdentityClient;
 use cinder_csi::csi::proto::node_client::NodeClient;
 use cinder_csi::csi::{
@@ -76,6 +77,10 @@ impl Driver {
 
     pub fn controller(&self) -> ControllerClient<Channel> {
         ControllerClient::new(self.channel.clone())
+    }
+
+    pub fn groups(&self) -> GroupControllerClient<Channel> {
+        GroupControllerClient::new(self.channel.clone())
     }
 
     pub fn node(&self) -> NodeClient<Channel> {
