@@ -68,6 +68,9 @@ pub fn plugin(topology: bool) -> Vec<PluginCapability> {
     };
     let controller = service(service::Type::ControllerService);
     let groups = service(service::Type::GroupControllerService);
-    let topology = topology.then(|| service(service::Type::VolumeAccessibilityConstraints));
+    // Snapshots are where their volumes are.
+    let constraints =
+        [service::Type::VolumeAccessibilityConstraints, service::Type::SnapshotAccessibilityConstraints];
+    let topology = constraints.into_iter().filter(|_| topology).map(service);
     [controller, groups, online].into_iter().chain(topology).collect()
 }

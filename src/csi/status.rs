@@ -82,6 +82,14 @@ pub fn stale_token(list: &str, token: &str) -> Status {
     ))
 }
 
+/// A snapshot that would not be usable where it must be.
+pub fn unusable(zone: &str) -> Status {
+    Status::resource_exhausted(format!(
+        "accessibility_requirements: the source volume is in zone {zone}, and so its snapshots can be used from there only; a backup \
+         (type: backup) can be restored in any zone"
+    ))
+}
+
 pub fn panicked(method: &str) -> Status {
     Status::internal(format!(
         "a bug in the driver ended {method}; the log has its place. The call may be repeated"

@@ -82,6 +82,15 @@ impl Topology {
         if self.ignore_volume_zone { Vec::new() } else { self.of_volume(zone, None) }
     }
 
+    /// Whether one of the required places reaches the volumes of this zone.
+    pub fn is_met(&self, required: &proto::TopologyRequirement, zone: &str) -> bool {
+        let reached = |term: &proto::Topology| {
+            term.segments.get(ZONE).is_none_or(|place| self.zone_map.of_server(place) == zone)
+        };
+        let mut terms = required.requisite.iter().peekable();
+        terms.peek().is_none() || terms.any(reached)
+    }
+
     /// Whether snapshots say from where they can be used.
     pub fn constrains_snapshots(&self) -> bool {
         self.enabled && !self.ignore_volume_zone
