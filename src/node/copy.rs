@@ -39,7 +39,10 @@ impl Copy<'_> {
                 step => filesystem::rewrite_uuid(host, self.disk, self.fs, own, step).await?,
             }
         }
-        Err(Error::internal(self.disk.path.display(), "the steps to give it a UUID of its own have no effect"))
+        Err(Error::internal(
+            self.disk.path.display(),
+            "the steps to give it a UUID of its own have no effect",
+        ))
     }
 
     /// Takes down a mount that an earlier call made for the replay alone. One that is published stays as it is.

@@ -15,7 +15,10 @@ use super::device::Disk;
 use super::error::{Error, On, Result};
 use super::host::{Command, Host, Output};
 pub(super) use probe::{Probe, WAY_OUT, probe};
-pub(super) use uuid::{has_own as has_own_uuid, plan as plan_uuid, rewrite as rewrite_uuid, Step as UuidStep, look as look_at_uuid};
+pub(super) use uuid::{
+    Step as UuidStep, has_own as has_own_uuid, is_unreplayed, look as look_at_uuid, plan as plan_uuid,
+    rewrite as rewrite_uuid,
+};
 
 /// The file systems that this driver makes and mounts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,7 +116,8 @@ pub(super) fn mount_data(fs: FsType, data: &str, untouched: bool) -> String {
         FsType::Btrfs => Some("rescue=nologreplay"),
     };
     let own = data.split(',').filter(|option| !option.is_empty());
-    let missing = [uuid, journal].into_iter().flatten().filter(|more| data.split(',').all(|own| own != *more));
+    let missing =
+        [uuid, journal].into_iter().flatten().filter(|more| data.split(',').all(|own| own != *more));
     own.chain(missing).collect::<Vec<_>>().join(",")
 }
 

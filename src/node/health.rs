@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::claim::Claims;
 use super::device;
 use super::error::{Condition, Error, Result};
+use super::filesystem;
 use super::host::{Host, Number};
 use super::mounts::Mount;
 use super::place::{self, Place};
@@ -53,7 +54,12 @@ enum Seen {
     Other(String),
     /// The raw disk.
     Raw,
-    Mounted { made_read_only: bool, shut_down: bool, errors: u64 },
+    Mounted {
+        made_read_only: bool,
+        shut_down: bool,
+        errors: u64,
+        unreplayed: bool,
+    },
 }
 
 /// A disk that hasn't answered for so long is sick, whatever the caller's patience.
@@ -67,7 +73,8 @@ impl Finding {
     }
 
     pub(super) fn silent() -> Self {
-        let message = "its disk hasn't answered a read in time; see this node's kernel log and the volume's back end";
+        let message =
+            "its disk hasn't answered a read in time; see this node's kernel log and the volume's back end";
         Self::new(Severity::Inaccessible, "DeviceNotResponding", message)
     }
 }
@@ -165,12 +172,22 @@ async fn look(host: &dyn Host, place: &Place, number: Option<Number>) -> Seen {
         return Seen::Other(format!("{} ({})", mount.source.display(), mount.fs));
     }
     // xfs lets no one in once it has shut down, and says nothing of it in its options.
-    let refuses = matches!(host.stat(&place.path).await, Err(error) if error.kind() != io::ErrorKind::NotFound);
+    let refuses =
+        matches!(host.stat(&place.path).await, Err(error) if error.kind() != io::ErrorKind::NotFound);
     Seen::Mounted {
         made_read_only: mount.was_made_read_only(),
         shut_down: mount.is_shut_down() || refuses,
         errors: errors(host, mount).await,
+        unreplayed: is_unreplayed(host, mount, number).await,
     }
+}
+
+async fn is_unreplayed(host: &dyn Host, mount: &Mount, number: Option<Number>) -> bool {
+    let (true, Ok(fs), Some(number)) = (mount.is_without_replay(), mount.fs.parse(), number) else {
+        return false;
+    };
+    let Some(path) = device::path_of(host, number).await else { return false };
+    filesystem::is_unreplayed(host, &path, fs).await.is_ok_and(|unreplayed| unreplayed == Some(true))
 }
 
 /// What ext4 has counted since its last check: <https://docs.kernel.org/admin-guide/ext4.html>.
@@ -219,6 +236,12 @@ fn judge(disk: &Disk, places: &[(PathBuf, Seen)]) -> Vec<Finding> {
             Seen::Mounted { errors: 1.., .. } => {
                 let why = format!("its file system at {at} has found errors in itself");
                 found(Degraded, "FileSystemErrors", format!("{why}; it's checked when it's staged again"));
+            }
+            Seen::Mounted { unreplayed: true, .. } => {
+                let why = format!(
+                    "its file system at {at} is read by several nodes without a replay of its journal"
+                );
+                found(Degraded, "JournalNotReplayed", format!("{why}; mount the volume once for writing"));
             }
             Seen::Mounted { .. } => {}
         }

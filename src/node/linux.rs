@@ -173,12 +173,10 @@ impl Host for Linux {
 
     fn is_claimed(&self, disk: &Path) -> Reply<bool> {
         let disk = disk.to_owned();
-        blocking(move || {
-            match OpenOptions::new().read(true).custom_flags(OFlag::O_EXCL.bits()).open(disk) {
-                Ok(_) => Ok(false),
-                Err(error) if error.kind() == io::ErrorKind::ResourceBusy => Ok(true),
-                Err(error) => Err(error),
-            }
+        blocking(move || match OpenOptions::new().read(true).custom_flags(OFlag::O_EXCL.bits()).open(disk) {
+            Ok(_) => Ok(false),
+            Err(error) if error.kind() == io::ErrorKind::ResourceBusy => Ok(true),
+            Err(error) => Err(error),
         })
     }
 

@@ -59,8 +59,7 @@ pub(super) async fn observe(host: &dyn Host) -> Result<Machine> {
         pci.push(function(host, name.to_string_lossy().into_owned()).await);
     }
     let bridge = Path::new(PCI).join("0000:00:00.0");
-    let bridge =
-        hex(host, &bridge.join("vendor")).await.zip(hex(host, &bridge.join("device")).await);
+    let bridge = hex(host, &bridge.join("vendor")).await.zip(hex(host, &bridge.join("device")).await);
     Ok(Machine { disks, pci, bridge: bridge.map(|(vendor, device)| (vendor as u16, device as u16)) })
 }
 
@@ -74,7 +73,8 @@ pub(super) async fn volumes(host: &dyn Host) -> Result<Vec<PathBuf>> {
 async fn disk(host: &dyn Host, mounts: &Mounts, name: &str) -> Option<Disk> {
     let directory = Path::new("/sys/block").join(name);
     let real = host.canonical(&directory).await.unwrap_or_else(|_| directory.clone());
-    let number = host.read(&directory.join("dev")).await.ok().and_then(|text| parse_number(text.trim_ascii()));
+    let number =
+        host.read(&directory.join("dev")).await.ok().and_then(|text| parse_number(text.trim_ascii()));
     let serials = serials(host, &directory).await.unwrap_or_default();
     let is_volume = serials.iter().any(|serial| claims_to_be_a_volume(serial));
     let ours = is_volume && !is_foreign(host, mounts, name, number).await;
@@ -107,7 +107,11 @@ async fn bus(host: &dyn Host, name: &str, real: &Path) -> Bus {
     let adapter = parts.iter().find(|part| part.starts_with("host"));
     if let (true, Some(adapter)) = (name.starts_with("sd"), adapter) {
         let file = Path::new("/sys/class/scsi_host").join(adapter).join("proc_name");
-        if host.read(&file).await.is_ok_and(|text| text.trim_ascii() == b"Virtio SCSI HBA" || text.trim_ascii() == b"virtio_scsi") {
+        if host
+            .read(&file)
+            .await
+            .is_ok_and(|text| text.trim_ascii() == b"Virtio SCSI HBA" || text.trim_ascii() == b"virtio_scsi")
+        {
             return Bus::VirtioScsi;
         }
     }
@@ -124,7 +128,8 @@ async fn function(host: &dyn Host, address: String) -> Function {
 
 /// `0000:00:05.0`
 fn is_address(part: &str) -> bool {
-    let digits = |text: &str, length| text.len() == length && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let digits =
+        |text: &str, length| text.len() == length && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     let mut fields = part.split([':', '.']);
     matches!((fields.next(), fields.next(), fields.next(), fields.next(), fields.next()),
         (Some(domain), Some(bus), Some(slot), Some(function), None)

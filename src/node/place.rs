@@ -101,8 +101,9 @@ pub(super) async fn mount(host: &dyn Host, disk: &Disk, call: MountCall) -> Resu
         return Ok(());
     }
     clear(host, &target).await?;
-    Err(Error::precondition(object, "the kernel mounted another disk, which was unmounted again")
-        .next("another disk of this node has the same file system; detach it, or set regenerate-uuid for copies"))
+    Err(Error::precondition(object, "the kernel mounted another disk, which was unmounted again").next(
+        "another disk of this node has the same file system; detach it, or set regenerate-uuid for copies",
+    ))
 }
 
 /// Unmounts all that is stacked on `path`. A disk that is gone is let go lazily: nothing can be written to it any more.

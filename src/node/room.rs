@@ -43,7 +43,9 @@ fn of_slots(machine: &Machine) -> Option<usize> {
     let others: BTreeSet<_> = machine
         .pci
         .iter()
-        .filter(|function| function.address.starts_with("0000:00:") && !ours.contains(&function.address.as_str()))
+        .filter(|function| {
+            function.address.starts_with("0000:00:") && !ours.contains(&function.address.as_str())
+        })
         .map(slot)
         .collect();
     Some(SLOTS.saturating_sub(others.len()))
@@ -107,7 +109,8 @@ mod tests {
     /// A root port for the network, one for the root disk, and six more.
     fn q35(volumes: usize) -> Machine {
         let mut disks = vec![blk("vda", "0000:02:00.0", false)];
-        let mut pci = vec![function("0000:00:00.0", &[]), port(0, &["0000:01:00.0"]), port(1, &["0000:02:00.0"])];
+        let mut pci =
+            vec![function("0000:00:00.0", &[]), port(0, &["0000:01:00.0"]), port(1, &["0000:02:00.0"])];
         for n in 0..6 {
             let address = format!("0000:0{}:00.0", 3 + n);
             let is_taken = n < volumes;

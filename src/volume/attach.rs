@@ -55,7 +55,9 @@ impl Volumes {
         loop {
             match plan(&seen, server, &sent) {
                 Step::Done => return Ok(published(seen, server)),
-                Step::Attach if let Some(error) = &full => return Err(self.over_limit(id, server, error).await),
+                Step::Attach if let Some(error) = &full => {
+                    return Err(self.over_limit(id, server, error).await);
+                }
                 Step::Attach => match self.nova.attach_volume(server, id).await {
                     Ok(request) => sent = Sent::Accepted(request),
                     Err(error) if error.effect == Effect::Unknown => sent = Sent::Unclear(error.to_string()),

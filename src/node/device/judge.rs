@@ -116,9 +116,13 @@ mod tests {
             assert!(claims_to_be_a_volume(serial), "{serial}");
         }
         // VMware's own disks, a drive's, a UUID of version 1.
-        for serial in
-            ["", "6000c29f6c2e6d534b6a9d5e1c2f3a4b", "WD-WCC4N0123456", "0f9c0b2e-6d53-1b6a-9d5e-1c2f3a4b5c6d", "é"]
-        {
+        for serial in [
+            "",
+            "6000c29f6c2e6d534b6a9d5e1c2f3a4b",
+            "WD-WCC4N0123456",
+            "0f9c0b2e-6d53-1b6a-9d5e-1c2f3a4b5c6d",
+            "é",
+        ] {
             assert!(!claims_to_be_a_volume(serial), "{serial}");
         }
     }

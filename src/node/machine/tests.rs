@@ -27,7 +27,9 @@ fn server(volumes: usize, root_is_seen: bool) -> Fake {
         blk(&fake, &name, minor, 6 + n, format!("0f9c0b2e-6d53-4b6a-{n}").as_bytes());
         // The last one is attached and not yet staged.
         if n + 1 < volumes {
-            let point = format!("/var/lib/kubelet/plugins/kubernetes.io/csi/cinder.csi.openstack.org/{n}/globalmount");
+            let point = format!(
+                "/var/lib/kubelet/plugins/kubernetes.io/csi/cinder.csi.openstack.org/{n}/globalmount"
+            );
             fake.world().mounts.push(format!("1 2 252:{minor} / {point} rw - ext4 /dev/{name} rw"));
             fake.world().claimed.push(Path::new("/dev").join(&name));
         }
