@@ -26,11 +26,13 @@ const CONTROLLER: [rpc::Type; 15] = [
     rpc::Type::SingleNodeMultiWriter,
 ];
 
-const NODE: [node_rpc::Type; 4] = [
+const NODE: [node_rpc::Type; 6] = [
     node_rpc::Type::StageUnstageVolume,
     node_rpc::Type::ExpandVolume,
     node_rpc::Type::GetVolumeStats,
     node_rpc::Type::SingleNodeMultiWriter,
+    node_rpc::Type::GetVolumeHealth,
+    node_rpc::Type::GetStorageHealth,
 ];
 
 pub fn controller() -> Vec<ControllerServiceCapability> {

@@ -95,7 +95,3 @@ pub fn panicked(method: &str) -> Status {
         "a bug in the driver ended {method}; the log has its place. The call may be repeated"
     ))
 }
-
-pub fn not_advertised(method: &str) -> Status {
-    Status::unimplemented(format!("{method} isn't among the capabilities of this driver"))
-}
