@@ -33,7 +33,7 @@ use clock::Clock;
 pub use group::{Group, GroupSnapshot, GroupState, GroupType, MEMBERS_AT_ONCE, NewGroup};
 pub use kind::{Migration, VolumeType};
 pub use limits::{Quota, Quotas, Supply};
-pub use list::{Page, Row, Search};
+pub use list::{Page, Placed, Row, Search};
 pub use new_volume::{Hints, NewVolume, Origin};
 pub use snapshot::{NewSnapshot, Part, Portion, Snapshot, SnapshotStatus};
 pub use volume::{Attachment, Changes, Status, Volume};

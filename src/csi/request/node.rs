@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use tonic::Status;
 
-use super::access::{Access, access};
+use super::access::{Access, access_in_use};
 use super::parameters::REGENERATE_UUID;
 use super::{MADE_FROM_DATA, MKFS_OPTIONS, path, place, text};
 use crate::csi::proto::volume_capability::access_mode::Mode;
@@ -22,7 +22,7 @@ const EPHEMERAL: &str = "csi.storage.k8s.io/ephemeral";
 pub fn stage(request: &NodeStageVolumeRequest) -> Result<Stage, Status> {
     text("volume_id", &request.volume_id)?;
     let staging = path("staging_target_path", &request.staging_target_path)?;
-    let access = access(request.volume_capability.as_ref())?;
+    let access = access_in_use(request.volume_capability.as_ref())?;
     let volume = volume_id(&request.volume_id)?;
     let context = &request.volume_context;
     let is_set = |key: &str| context.get(key).is_some_and(|value| value.eq_ignore_ascii_case("true"));
@@ -44,7 +44,7 @@ pub fn stage(request: &NodeStageVolumeRequest) -> Result<Stage, Status> {
 pub fn publish(request: &NodePublishVolumeRequest) -> Result<Publish, Status> {
     text("volume_id", &request.volume_id)?;
     let target = path("target_path", &request.target_path)?;
-    let access = access(request.volume_capability.as_ref())?;
+    let access = access_in_use(request.volume_capability.as_ref())?;
     if request.volume_context.get(EPHEMERAL).is_some_and(|value| value == "true") {
         return Err(invalid(
             "volume_context",
@@ -179,6 +179,41 @@ mod tests {
         let restored = NodeStageVolumeRequest { volume_context: one(MADE_FROM_DATA, "true"), ..staged() };
         let stage = stage(&restored).unwrap();
         assert_eq!((stage.format, stage.resize), (FormatPolicy::Never, true));
+    }
+
+    /// What the attacher and the kubelet hand on for PVs that were there before: the attributes of the PV, and what
+    /// ControllerPublishVolume of the existing driver answered.
+    #[test]
+    fn pvs_that_came_before_are_staged() {
+        let provisioned = one(
+            "storage.kubernetes.io/csiProvisionerIdentity",
+            "1700000000000-8081-cinder.csi.openstack.org",
+        );
+        let mut restored = provisioned.clone();
+        restored.insert(MADE_FROM_DATA.to_owned(), "true".to_owned());
+        let mut placed = provisioned.clone();
+        placed.insert("affinity".to_owned(), ID.to_owned());
+        placed.insert("anti-affinity".to_owned(), ID.to_owned());
+        // csi-translation-lib turns an in-tree PV into one with no attributes.
+        let in_tree = HashMap::new();
+        for (volume_context, format) in [
+            (provisioned, FormatPolicy::Allowed),
+            (restored, FormatPolicy::Never),
+            (placed, FormatPolicy::Allowed),
+            (in_tree, FormatPolicy::Allowed),
+        ] {
+            for mode in [Mode::SingleNodeWriter, Mode::MultiNodeMultiWriter, Mode::MultiNodeReaderOnly] {
+                let request = NodeStageVolumeRequest {
+                    volume_context: volume_context.clone(),
+                    publish_context: one("DevicePath", "/dev/vdb"),
+                    volume_capability: capability(mode),
+                    ..staged()
+                };
+                let stage = stage(&request).unwrap();
+                assert_eq!(stage.format, format, "{volume_context:?}");
+                assert_eq!((stage.expected.size_bytes, stage.expected.encrypted), (None, None));
+            }
+        }
     }
 
     #[test]

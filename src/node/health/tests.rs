@@ -9,11 +9,18 @@ const MOUNT: &str = "1 2 252:16 / /staging rw - ext4 /dev/vdb rw";
 #[test]
 fn every_state_has_its_reason() {
     use Severity::{Degraded, Inaccessible};
-    let mounted = |made_read_only, shut_down, errors| Seen::Mounted { made_read_only, shut_down, errors };
+    let mounted = |made_read_only, shut_down, errors| Seen::Mounted {
+        made_read_only,
+        shut_down,
+        errors,
+        unreplayed: false,
+    };
+    let unreplayed = Seen::Mounted { made_read_only: false, shut_down: false, errors: 0, unreplayed: true };
     let unreadable = Disk::Unreadable("/dev/vdb: EIO".into());
-    let table: [(Disk, Vec<Seen>, Vec<(Severity, &str)>); 12] = [
+    let table: [(Disk, Vec<Seen>, Vec<(Severity, &str)>); 13] = [
         (Disk::Fine, vec![mounted(false, false, 0)], vec![]),
         (Disk::Fine, vec![], vec![]),
+        (Disk::Fine, vec![unreplayed], vec![(Degraded, "JournalNotReplayed")]),
         (Disk::Fine, vec![Seen::Raw, Seen::Nothing], vec![]),
         (Disk::Fine, vec![Seen::Nothing, Seen::Nothing], vec![(Inaccessible, "NotMounted")]),
         (Disk::Fine, vec![Seen::Other("x".into())], vec![(Inaccessible, "WrongDevice")]),
