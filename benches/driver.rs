@@ -9,6 +9,8 @@ mod added;
 mod cloud;
 #[path = "driver/figures.rs"]
 mod figures;
+#[path = "driver/listing.rs"]
+mod listing;
 #[path = "driver/memory.rs"]
 mod memory;
 #[path = "driver/process.rs"]
@@ -24,7 +26,7 @@ mod throughput;
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
-const PARTS: [&str; 6] = ["size", "start", "added", "stage", "memory", "throughput"];
+const PARTS: [&str; 7] = ["size", "start", "added", "stage", "memory", "listing", "throughput"];
 
 fn main() -> Outcome<()> {
     // Cargo says `--bench`.
@@ -52,6 +54,7 @@ async fn measure(part: &str) -> Outcome<()> {
         "added" => added::measure().await,
         "stage" => stage::measure().await,
         "memory" => memory::measure().await,
+        "listing" => listing::measure().await,
         _ => throughput::measure().await,
     }
 }

@@ -15,7 +15,9 @@ use crate::cli::Serve;
 use crate::config::{self, Source};
 use crate::csi::{
     Controller, ControllerSettings, Endpoint, Identity, NodeService, NodeSettings, Services, Topology,
+    ZoneMap,
 };
+use crate::k8s::{self, Events, Kubernetes};
 use crate::node::{self, Linux, Node, Whoami};
 use crate::pace::Deadline;
 use crate::telemetry;
@@ -64,16 +66,18 @@ impl Driver {
             enabled: options.with_topology,
             additional: options.additional_topology.clone(),
             ignore_volume_zone: settings.block_storage.ignore_volume_az,
+            zone_map: ZoneMap::new(settings.block_storage.zone_map.clone()),
+            several_clouds: options.cloud_names.len() > 1,
         };
         let controller =
             if options.controller { Some(controller(options, source, topology.clone())?) } else { None };
+        if let Some(controller) = &controller {
+            look_after(controller, options);
+        }
         let node = Node::new(Arc::new(Linux::default()), disks(options, &settings));
+        let identity = Identity { topology: topology.clone() };
         let service = NodeService::new(node.clone(), node_settings(options, &settings, topology));
-        let services = Services {
-            identity: Identity { topology: options.with_topology },
-            controller,
-            node: options.node.then_some(service),
-        };
+        let services = Services { identity, controller, node: options.node.then_some(service) };
         Ok(Self { endpoint: options.endpoint.clone(), services, node })
     }
 
@@ -141,10 +145,34 @@ fn controller(options: &Serve, source: Arc<dyn Source>, topology: Topology) -> R
         cloud: options.cloud.clone(),
         user_agent: options.user_agent.clone(),
     };
+    if options.list_only_cluster {
+        warn!(
+            "--list-only-cluster: ListVolumes omits volumes without the metadata {}={:?}. The external-attacher takes what is \
+             omitted for detached and attaches it again and again: use it only where every PV was made with this --cluster",
+            crate::volume::CLUSTER,
+            options.cluster
+        );
+    }
     let clouds = Clouds::connect(source, request)?;
     let volumes = clouds.volumes();
-    tokio::spawn(clouds.keep_current());
-    Ok(Controller::new(volumes, ControllerSettings { cluster: options.cluster.clone(), topology }))
+    tokio::spawn(clouds.keep_current(volumes.clone()));
+    Ok(Controller::new(
+        volumes,
+        ControllerSettings {
+            cluster: options.cluster.clone(),
+            topology,
+            list_only_cluster: options.list_only_cluster,
+            strict_parameters: options.strict_parameters,
+        },
+    ))
+}
+
+/// Somebody must be there to be told: who reads the metrics, or the Kubernetes API.
+fn look_after(controller: &Controller, options: &Serve) {
+    let events = Kubernetes::connect(&k8s::Settings::default()).ok().map(Events::new);
+    if !options.health_interval.is_zero() && (events.is_some() || options.http_endpoint.is_some()) {
+        tokio::spawn(controller.rounds(events).run(options.health_interval));
+    }
 }
 
 fn disks(options: &Serve, settings: &config::NodeSettings) -> node::Settings {

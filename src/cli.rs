@@ -11,6 +11,7 @@ pub use sandbox::{Latency, Sandbox};
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::builder::{StyledStr, TypedValueParser, ValueParser};
 use clap::error::ErrorKind;
@@ -47,12 +48,14 @@ enum Other {
     Sandbox(Sandbox),
 }
 
-const BOOLEANS: [&str; 5] = [
+const BOOLEANS: [&str; 7] = [
     "--with-topology",
     "--provide-controller-service",
     "--provide-node-service",
     "--pvc-annotations",
     "--node-service-no-os-client",
+    "--list-only-cluster",
+    "--strict-parameters",
 ];
 
 /// How to log.
@@ -95,6 +98,16 @@ struct ServeFlags {
     #[arg(long, value_name = "NAME", default_value = "")]
     cluster: String,
 
+    /// Let ListVolumes show the volumes with the mark of --cluster only
+    #[arg(long, value_name = "BOOL", value_parser = go_bool(), num_args = 0..=1, require_equals = true,
+        default_value = "false", default_missing_value = "true", action = ArgAction::Set)]
+    list_only_cluster: bool,
+
+    /// Refuse a StorageClass with a parameter that nobody knows, instead of warning
+    #[arg(long, value_name = "BOOL", value_parser = go_bool(), num_args = 0..=1, require_equals = true,
+        default_value = "false", default_missing_value = "true", action = ArgAction::Set)]
+    strict_parameters: bool,
+
     /// Tell Kubernetes the zones of nodes and volumes
     #[arg(long, value_name = "BOOL", value_parser = go_bool(), num_args = 0..=1, require_equals = true,
         default_value = "true", default_missing_value = "true", action = ArgAction::Set)]
@@ -107,6 +120,10 @@ struct ServeFlags {
     /// Where to serve /metrics, /healthz and /readyz, such as :8080; nowhere if empty
     #[arg(long, value_name = "ADDRESS", default_value = "")]
     http_endpoint: String,
+
+    /// How often the controller looks for volumes with something wrong, such as 5m; 0s: never
+    #[arg(long, value_name = "TIME", value_parser = flags::duration, default_value = "5m")]
+    health_interval: Duration,
 
     /// Serve the CSI controller
     #[arg(long, value_name = "BOOL", value_parser = go_bool(), num_args = 0..=1, require_equals = true,
@@ -187,9 +204,13 @@ pub struct Serve {
     pub cloud_names: Vec<String>,
     pub cloud: Option<String>,
     pub cluster: String,
+    pub list_only_cluster: bool,
+    pub strict_parameters: bool,
     pub with_topology: bool,
     pub additional_topology: BTreeMap<String, String>,
     pub http_endpoint: Option<String>,
+    /// How often the controller looks for volumes with something wrong; zero: never.
+    pub health_interval: Duration,
     pub controller: bool,
     pub node: bool,
     pub user_agent: Vec<String>,
@@ -268,9 +289,12 @@ impl ServeFlags {
             cloud_names,
             cloud: self.cloud.filter(|name| !name.is_empty()),
             cluster: self.cluster,
+            list_only_cluster: self.list_only_cluster,
+            strict_parameters: self.strict_parameters,
             with_topology: self.with_topology,
             additional_topology: self.additional_topology.into_iter().flatten().collect(),
             http_endpoint: given(self.http_endpoint),
+            health_interval: self.health_interval,
             controller: self.provide_controller_service,
             node: self.provide_node_service,
             user_agent: self.user_agent,

@@ -13,7 +13,7 @@ mod settings;
 mod source;
 
 pub use cloud_conf::ATTACH_LIMIT;
-pub use error::{Error, Place, Result, Warning, nearest};
+pub use error::{Error, Place, Result, Warning};
 pub use source::{Fingerprint, Fixed, Source, System};
 
 use std::collections::BTreeMap;
@@ -70,6 +70,8 @@ pub struct BlockStorage {
     pub rescan_on_resize: bool,
     pub ignore_volume_az: bool,
     pub ignore_volume_microversion: bool,
+    /// Zones of servers, each with its zone of volumes.
+    pub zone_map: Vec<(String, String)>,
 }
 
 /// `[Metadata]`.

@@ -6,18 +6,22 @@ mod controller;
 mod identity;
 mod locks;
 mod node;
+mod pages;
 mod reply;
 mod request;
+mod rounds;
 mod server;
 mod status;
+mod token;
 mod topology;
 
 pub use clouds::Clouds;
 pub use controller::{Controller, ControllerSettings};
 pub use identity::Identity;
 pub use node::{NodeService, NodeSettings};
+pub use rounds::Rounds;
 pub use server::{Endpoint, Services, serve, serve_connections};
-pub use topology::Topology;
+pub use topology::{Topology, ZoneMap};
 
 /// The name of the driver: the existing driver's, because every PV carries it.
 pub const DRIVER: &str = "cinder.csi.openstack.org";

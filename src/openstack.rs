@@ -20,7 +20,11 @@ mod recorded;
 mod request;
 mod stack;
 
-pub use cinder::{Attachment, Changes, Cinder, NewVolume, Page, Status, Volume};
+pub use cinder::{
+    Attachment, Backup, BackupStatus, Changes, Cinder, Group, GroupSnapshot, GroupState, GroupType, Hints,
+    Migration, NewBackup, NewGroup, NewSnapshot, NewVolume, Origin, Page, Part, Portion, Quota, Quotas, Row,
+    Search, Snapshot, SnapshotStatus, Status, Supply, Volume, VolumeType, Zones,
+};
 pub use error::{Effect, Error, Kind, Result, Service};
 pub use id::{BackupId, GroupId, GroupSnapshotId, NotAnId, ServerId, SnapshotId, VolumeId};
 pub use layer::Limits;
@@ -59,8 +63,10 @@ impl Cloud {
     }
 
     /// Goes on with other credentials or another connection: the token, the catalog and what is known of
-    /// microversions are dropped. Calls under way end with the old ones. The limits stay.
+    /// microversions and zones are dropped. Calls under way end with the old ones. The limits stay.
     pub fn replace(&self, http: Http, options: Options) {
         self.cinder.client().replace(http, options);
+        self.cinder.forget_zones();
+        self.cinder.forget_supply();
     }
 }

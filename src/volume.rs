@@ -2,28 +2,52 @@
 //!
 //! A lost reply, a crashed controller and a second controller are then all the same case: the next look tells.
 
+mod affinity;
 mod attach;
+mod backup;
+mod capacity;
 mod create;
 mod delete;
 mod detach;
 mod error;
 mod expand;
+mod group;
+mod health;
 mod list;
 mod metadata;
+mod modify;
+mod namesakes;
+mod removal;
 #[cfg(test)]
 mod sample;
+mod snapshot;
 mod watch;
+mod whereabouts;
 
+pub use affinity::{Affinity, Begun, Reference};
 pub use attach::Published;
+pub use backup::WantedBackup;
+pub use capacity::{Demand, Room};
 pub use create::{Wanted, ZoneChoice};
 pub use error::{Condition, Error, Result};
-pub use list::{Listed, Page};
+pub use group::{CutGroup, WantedGroup};
+pub use health::{Ailment, Checkup, Patient, Reason, Severity};
+pub use list::{Listed, Page, Position};
+pub use metadata::CLUSTER;
+pub use modify::Change;
+pub use snapshot::{Place, Saved, SavedPage, WantedSnapshot};
+pub use whereabouts::{Thing, Zones};
 
 pub use crate::openstack::ledger::{Record, recorded};
-pub use crate::openstack::{BackupId, GroupId, GroupSnapshotId, ServerId, SnapshotId, Volume, VolumeId};
+pub use crate::openstack::{
+    BackupId, GroupId, GroupSnapshotId, Hints, Migration, Origin, ServerId, SnapshotId, Volume, VolumeId,
+    VolumeType,
+};
+
+use std::fmt::Display;
 
 use crate::openstack::{Cinder, Cloud, Nova};
-use create::Doubts;
+use namesakes::Doubts;
 use watch::Watch;
 
 /// Bytes in a GiB: Cinder's unit of size.
@@ -58,16 +82,15 @@ impl Volumes {
 
     /// The volume now, and where it is attached.
     pub async fn show(&self, id: VolumeId) -> Result<Listed> {
-        let volume = self.get(id).await?;
-        Ok(Listed { published: list::published(&volume), volume })
+        Ok(Listed::from(&self.get(id).await?))
     }
 
-    /// Cinder's latest user message about a volume, as a clause to end a sentence with.
-    async fn reason(&self, id: VolumeId) -> String {
+    /// Cinder's latest user message about a volume, a snapshot or a backup, as a clause to end a sentence with.
+    async fn reason(&self, what: &str, id: impl Display) -> String {
         match self.cinder.find_message(id).await {
             Ok(Some(message)) => format!("Cinder says: {message}"),
             Ok(None) => {
-                "Cinder gives no reason; its operator finds it in the logs by the volume's id".to_owned()
+                format!("Cinder gives no reason; its operator finds it in the logs by the {what}'s id")
             }
             Err(error) => format!("its reason couldn't be read: {error}"),
         }

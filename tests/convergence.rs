@@ -212,7 +212,7 @@ async fn a_detach_while_the_attach_goes_on_ends_detached() {
     rpc(MINUTE, bed.volumes.ensure_detached(volume, node)).await.unwrap();
     let shown = bed.volumes.show(volume).await.unwrap();
     assert!(shown.published.is_empty());
-    assert_eq!(shown.volume.status.to_string(), "available");
+    assert_eq!(bed.volumes.get(shown.id).await.unwrap().status.to_string(), "available");
 }
 
 #[tokio::test(start_paused = true)]
@@ -246,7 +246,7 @@ async fn a_lost_reply_to_a_create_leaves_one_volume() {
 #[tokio::test(start_paused = true)]
 async fn a_name_that_lists_show_late_still_ends_with_one_volume() {
     let bed = Bed::warm(Settings::default()).await;
-    bed.cloud.mishap(Mishap::Unlisted(Duration::from_secs(3)));
+    bed.cloud.mishap(Mishap::Unlisted(Operation::Create, Duration::from_secs(3)));
     bed.cloud.fault(Fault::on(Method::POST, "/volumes", Trouble::ResetAfter));
     let name = wanted("pvc-1");
     let first = rpc(Duration::from_secs(1), bed.volumes.ensure_created(&name)).await.unwrap_err();

@@ -7,15 +7,17 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Who may use whom. `main`, `cli` and `app` are wiring and may use everything.
-const ARROWS: [(&str, &[&str]); 9] = [
-    ("csi", &["volume", "node", "pace"]),
+const ARROWS: [(&str, &[&str]); 11] = [
+    ("csi", &["volume", "node", "k8s", "pace", "text"]),
     ("volume", &["openstack", "pace"]),
     ("openstack", &["pace"]),
     ("node", &["pace"]),
+    ("k8s", &["pace"]),
     // Option types only: `OPTIONS`.
-    ("config", &["openstack", "node"]),
+    ("config", &["openstack", "node", "text"]),
     ("telemetry", &["pace"]),
     ("pace", &[]),
+    ("text", &[]),
     // The seams, for its story. Of `openstack` only `Http`: one wrong field name must not cancel out.
     ("sandbox", &["app", "cli", "config", "csi", "node", "volume", "openstack", "pace", "telemetry"]),
     ("lib", &[]),

@@ -35,7 +35,7 @@ impl Cloud {
     /// A cloud with so many servers, `node-0` and on, and room for all that is measured.
     pub async fn serve(servers: usize, settings: Settings) -> Outcome<Self> {
         let servers = (0..servers).map(|number| (format!("node-{number}"), "az1".to_owned())).collect();
-        let quota = Quota { volumes: 100_000, gigabytes: 100_000, per_volume_gigabytes: None };
+        let quota = Quota { volumes: 100_000, gigabytes: 100_000, ..Quota::default() };
         let cloud = SimulatedCloud::new(Settings { servers, quota, max_disks: 1000, ..settings });
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;

@@ -28,7 +28,7 @@ pub async fn measure() -> Outcome<()> {
     rpc.probe().await?;
     pace::sleep(Duration::from_secs(2)).await;
     row("idle: started, probed", driver.memory()?, "10");
-    let volumes = volumes(&cloud).await?;
+    let volumes = volumes(&cloud, IN_FLIGHT).await?;
     rpc.list(1).await?;
     row("idle: logged in, one list", driver.memory()?, "10");
     cloud.exchanges();
@@ -62,10 +62,10 @@ async fn watch(driver: &Driver, cloud: &Cloud, ended: impl Fn() -> bool) -> Outc
 }
 
 /// Made past the driver.
-async fn volumes(cloud: &Cloud) -> Outcome<Vec<String>> {
+pub async fn volumes(cloud: &Cloud, count: usize) -> Outcome<Vec<String>> {
     let client = Client::limited(cloud.cloud.http(), cloud.options()?, limits());
     let mut made = Vec::new();
-    for number in 0..IN_FLIGHT {
+    for number in 0..count {
         let order = NewVolume {
             name: format!("pvc-{number}"),
             description: String::new(),
@@ -73,6 +73,8 @@ async fn volumes(cloud: &Cloud) -> Outcome<Vec<String>> {
             volume_type: None,
             availability_zone: None,
             metadata: BTreeMap::new(),
+            origin: None,
+            hints: Default::default(),
         };
         made.push(client.cinder.create_volume(&order).await?.id.to_string());
     }

@@ -75,6 +75,20 @@ impl Rpc {
         Ok(())
     }
 
+    /// Page by page: how many volumes there are.
+    pub async fn list_all(&self) -> Outcome<usize> {
+        let (mut listed, mut starting_token) = (0, String::new());
+        loop {
+            let request = within(ListVolumesRequest { max_entries: 0, starting_token });
+            let page = self.controller().list_volumes(request).await?.into_inner();
+            listed += page.entries.len();
+            if page.next_token.is_empty() {
+                return Ok(listed);
+            }
+            starting_token = page.next_token;
+        }
+    }
+
     pub async fn create(&self, name: &str) -> Outcome<String> {
         let request = within(CreateVolumeRequest {
             name: name.to_owned(),

@@ -83,9 +83,14 @@ pub async fn measure() -> Outcome<()> {
 fn serve_unlimited(cloud: &Cloud, socket: &Path) -> Outcome<tokio::task::JoinHandle<()>> {
     let http = openstack::http::client(&Tls::default(), &Proxy::default())?;
     let volumes = Volumes::new(openstack::Cloud::limited(http, cloud.options()?, limits()));
-    let settings = ControllerSettings { cluster: "bench".to_owned(), topology: Topology::default() };
+    let settings = ControllerSettings {
+        cluster: "bench".to_owned(),
+        topology: Topology::default(),
+        list_only_cluster: false,
+        strict_parameters: false,
+    };
     let services = Services {
-        identity: Identity { topology: false },
+        identity: Identity { topology: Topology::default() },
         controller: Some(Controller::new(Clouds::new([(String::new(), volumes)].into()), settings)),
         node: None,
     };

@@ -51,12 +51,16 @@ impl Clouds {
     }
 
     /// Goes on with new credentials when their file has changed; what can't be used is told and the old ones stay.
-    pub async fn keep_current(mut self) {
+    /// What `users` know of the clouds is then forgotten.
+    pub async fn keep_current(mut self, users: csi::Clouds) {
         loop {
             pace::sleep(LOOK_EVERY).await;
             match self.watch.poll(self.source.as_ref()) {
                 None => {}
-                Some(Ok(config)) => self.replace(&config),
+                Some(Ok(config)) => {
+                    self.replace(&config);
+                    users.forget();
+                }
                 Some(Err(error)) => error!(%error, "the changed settings can't be used: the old ones stay"),
             }
         }

@@ -33,7 +33,7 @@ fn without_flags_the_defaults_are_the_existing_drivers() {
 
 #[test]
 fn go_style_flags_are_accepted() {
-    let table: [Row; 13] = [
+    let table: [Row; 16] = [
         (&["-cluster=k"], |serve| serve.cluster == "k"),
         (&["-cluster", "k"], |serve| serve.cluster == "k"),
         (&["--cluster", "k"], |serve| serve.cluster == "k"),
@@ -47,6 +47,9 @@ fn go_style_flags_are_accepted() {
         (&["--cloud-config="], |serve| serve.cloud_config.is_empty()),
         (&["--cloud-name=a", "--cloud-name=b"], |serve| serve.cloud_names == ["a", "b"]),
         (&["--cloud-name=,a"], |serve| serve.cloud_names == ["", "a"]),
+        (&[], |serve| !serve.list_only_cluster),
+        (&["--list-only-cluster"], |serve| serve.list_only_cluster),
+        (&["--list-only-cluster=0"], |serve| !serve.list_only_cluster),
         (&["--additional-topology", "a=1,b=2", "--additional-topology=c=3"], |serve| {
             serve.additional_topology.len() == 3
         }),

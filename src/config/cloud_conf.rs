@@ -10,12 +10,13 @@ use std::time::Duration;
 use secrecy::ExposeSecret;
 
 use super::duration;
-use super::error::{Error, Place, Result, Warning, nearest};
+use super::error::{Error, Place, Result, Warning};
 use super::gcfg::{self, Item, Variable};
 use super::settings::{Key, Setting, Settings};
 use super::source::Reads;
 use super::{BlockStorage, Metadata};
 use crate::node::Origin;
+use crate::text::{self, nearest};
 
 /// All files, later ones over earlier ones.
 #[derive(Debug, Default)]
@@ -32,8 +33,13 @@ const GLOBAL: &str = "Global";
 const BLOCK_STORAGE: &str = "BlockStorage";
 const METADATA: &str = "Metadata";
 
-const BLOCK_STORAGE_KEYS: [&str; 4] =
-    ["node-volume-attach-limit", "rescan-on-resize", "ignore-volume-az", "ignore-volume-microversion"];
+const BLOCK_STORAGE_KEYS: [&str; 5] = [
+    "node-volume-attach-limit",
+    "rescan-on-resize",
+    "ignore-volume-az",
+    "ignore-volume-microversion",
+    "az-map",
+];
 
 /// Keys of older releases that mean nothing any more.
 const OBSOLETE_KEYS: [&str; 2] = ["bs-version", "trust-device-path"];
@@ -140,6 +146,7 @@ impl CloudConf {
             "ignore-volume-microversion" => {
                 self.block_storage.ignore_volume_microversion = boolean(&key, value, place)?;
             }
+            "az-map" => self.block_storage.zone_map = zone_map(value, place)?,
             known if OBSOLETE_KEYS.contains(&known) => {}
             unknown => self.unknown(variable, BLOCK_STORAGE, nearest(unknown, BLOCK_STORAGE_KEYS), place),
         }
@@ -218,6 +225,14 @@ fn integer(text: &str) -> Option<i64> {
         Some(digits) => i64::from_str_radix(digits, 16).ok(),
         None => text.parse().ok(),
     }
+}
+
+fn zone_map(value: Option<&str>, place: &Place) -> Result<Vec<(String, String)>> {
+    text::pairs(value.unwrap_or_default()).ok_or_else(|| {
+        let message =
+            "\"az-map\" must be pairs of zones, of servers and of volumes: nova1=cinder1,nova2=cinder1";
+        Error::at(place, message)
+    })
 }
 
 fn search_order(text: &str, place: &Place) -> Result<Vec<Origin>> {

@@ -12,9 +12,10 @@ use serde::{Deserialize, Deserializer};
 use serde_saphyr::Spanned;
 
 use super::cloud_conf::boolean;
-use super::error::{Error, Place, Result, Warning, hint};
+use super::error::{Error, Place, Result, Warning};
 use super::settings::{Key, Setting, Settings};
 use super::source::Reads;
+use crate::text::hint;
 
 /// A scalar as it is written, and its line: a password of digits stays those digits.
 type Word = Option<Spanned<String>>;

@@ -77,23 +77,6 @@ impl fmt::Display for Warning {
 
 impl std::error::Error for Error {}
 
-/// The known name that `word` was probably meant to be.
-pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let word = word.to_lowercase().replace('_', "-");
-    let limit = (word.chars().count() / 3).max(2);
-    known
-        .into_iter()
-        .map(|name| (strsim::damerau_levenshtein(&word, name), name))
-        .filter(|(distance, _)| *distance <= limit)
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, name)| name)
-}
-
-/// `; did you mean "x"?`, or nothing where no known name is near.
-pub(super) fn hint<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
-    nearest(word, known).map(|name| format!("; did you mean \"{name}\"?")).unwrap_or_default()
-}
-
 fn placed(f: &mut fmt::Formatter<'_>, place: Option<&Place>, message: &str) -> fmt::Result {
     match place {
         Some(place) => write!(f, "{place}: {message}"),

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::error::{Place, nearest};
+use super::error::Place;
+use crate::text::nearest;
 
 /// A setting of a cloud, under its name in cloud.conf.
 macro_rules! keys {

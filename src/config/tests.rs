@@ -104,7 +104,7 @@ fn unknown_keys_of_ours_are_warnings_and_other_sections_are_skipped() {
 #[test]
 fn block_storage_and_metadata_are_typed() {
     let text = "[BLOCKSTORAGE]\nNode-Volume-Attach-Limit = 0x10\nrescan-on-resize\nignore-volume-az = YES\n\
-        ignore-volume-microversion = off\n[metadata]\nsearch-order = metadataService, configDrive\nrequest-timeout = 1m30s";
+        ignore-volume-microversion = off\naz-map = nova1=cinder1, nova2=cinder1\n[metadata]\nsearch-order = metadataService, configDrive\nrequest-timeout = 1m30s";
     let node = NodeSettings::load(&conf(text), &[FILE.into()]).unwrap();
     assert_eq!(
         node.block_storage,
@@ -113,8 +113,11 @@ fn block_storage_and_metadata_are_typed() {
             rescan_on_resize: true,
             ignore_volume_az: true,
             ignore_volume_microversion: false,
+            zone_map: ["nova1", "nova2"].map(|zone| (zone.to_owned(), "cinder1".to_owned())).into(),
         }
     );
+    let halved = NodeSettings::load(&conf("[BlockStorage]\naz-map = nova1"), &[FILE.into()]).unwrap_err();
+    assert!(halved.to_string().starts_with("/etc/config/cloud.conf:2: \"az-map\" must be pairs"), "{halved}");
     let search_order = vec![Origin::MetadataService, Origin::ConfigDrive];
     assert_eq!(node.metadata, Metadata { search_order, request_timeout: Duration::from_secs(90) });
     for (text, expected) in [("0", None), ("-1", None), ("1", Some(1)), ("256", Some(256)), ("257", None)] {

@@ -2,7 +2,9 @@
 
 mod attachment;
 mod capacity;
+mod group;
 mod health;
+mod listing;
 mod modification;
 mod snapshot;
 mod volume;
@@ -14,13 +16,19 @@ use super::clouds::Clouds;
 use super::locks::Locks;
 use super::proto::controller_server;
 use super::proto::*;
+use super::rounds::Rounds;
 use super::topology::Topology;
+use crate::k8s::Events;
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct ControllerSettings {
     /// `--cluster`: a mark on every volume.
     pub cluster: String,
     pub topology: Topology,
+    /// `--list-only-cluster`: ListVolumes shows the volumes with this cluster's mark only.
+    pub list_only_cluster: bool,
+    /// `--strict-parameters`: a parameter of a StorageClass that nobody knows is an error.
+    pub strict_parameters: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -33,6 +41,11 @@ pub struct Controller {
 impl Controller {
     pub fn new(clouds: Clouds, settings: ControllerSettings) -> Self {
         Self { clouds, settings, locks: Locks::default() }
+    }
+
+    /// The rounds through its cluster's volumes.
+    pub fn rounds(&self, events: Option<Events>) -> Rounds {
+        Rounds { clouds: self.clouds.clone(), cluster: self.settings.cluster.clone(), events }
     }
 }
 

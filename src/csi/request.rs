@@ -1,11 +1,16 @@
 //! Requests become types: the only source of INVALID_ARGUMENT and OUT_OF_RANGE for what a caller wrote.
 
 pub mod access;
+pub mod capacity;
+pub mod cloud;
 pub mod create;
+pub mod group;
+pub mod mutable;
 pub mod node;
+pub mod parameters;
 pub mod size;
+pub mod snapshot;
 
-use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
 use std::str::FromStr;
 
@@ -21,6 +26,9 @@ const LONGEST_TEXT: usize = 128;
 const LONGEST_PATH: usize = 4096;
 /// A StorageClass parameter of the existing driver's, which reaches the node in the volume's context under the same name.
 const MKFS_OPTIONS: &str = "mkfs-options";
+/// The existing driver's mark on volumes that were made from data, in their context: nobody formats them, and a file system
+/// smaller than its volume is grown.
+const MADE_FROM_DATA: &str = "cinder.csi.openstack.org/resizeRequired";
 
 /// A required text within the specification's limits.
 pub fn text<'a>(field: &str, value: &'a str) -> Result<&'a str, Status> {
@@ -77,11 +85,6 @@ fn plain_path(field: &str, value: &str) -> Result<PathBuf, Status> {
         return Err(invalid(field, "must not go through .."));
     }
     Ok(path.components().collect())
-}
-
-/// Which cloud the caller's secrets pick: the unnamed one where they name none.
-pub fn cloud(secrets: &HashMap<String, String>) -> &str {
-    secrets.get("cloud").map_or("", String::as_str)
 }
 
 /// The page size of a list.

@@ -25,7 +25,7 @@ fn of_volume(condition: volume::Condition) -> Code {
         C::NotFound => Code::NotFound,
         C::AlreadyExists => Code::AlreadyExists,
         C::OutOfRange => Code::OutOfRange,
-        C::Exhausted => Code::ResourceExhausted,
+        C::Exhausted | C::NotHere => Code::ResourceExhausted,
         C::Precondition => Code::FailedPrecondition,
         C::Unauthenticated => Code::Unauthenticated,
         C::Denied => Code::PermissionDenied,
@@ -69,12 +69,28 @@ pub fn nothing_at(field: &str, path: &str) -> Status {
     Status::not_found(format!("{field}: no volume is at {path:?}, which isn't an absolute path"))
 }
 
+/// What a volume is to be made from is nowhere.
+pub fn no_source(why: impl std::fmt::Display) -> Status {
+    Status::not_found(format!("volume_content_source: {why}"))
+}
+
+/// A `starting_token` that isn't one of `list` (any more).
+pub fn stale_token(list: &str, token: &str) -> Status {
+    let shown: String = token.chars().take(100).collect();
+    Status::aborted(format!(
+        "starting_token {shown:?} is none of this list of {list}: start over without one"
+    ))
+}
+
+/// What is in another zone than the caller needs it in. RESOURCE_EXHAUSTED, so that it looks elsewhere.
+pub fn elsewhere(what: &str, zone: &str) -> Status {
+    Status::resource_exhausted(format!(
+        "accessibility_requirements: the {what} is in zone {zone:?}, and no volume made of it can be reached from where it is asked for"
+    ))
+}
+
 pub fn panicked(method: &str) -> Status {
     Status::internal(format!(
         "a bug in the driver ended {method}; the log has its place. The call may be repeated"
     ))
-}
-
-pub fn not_advertised(method: &str) -> Status {
-    Status::unimplemented(format!("{method} isn't among the capabilities of this driver"))
 }

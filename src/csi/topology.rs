@@ -1,15 +1,20 @@
 //! Zones as CSI has them.
 
+mod zone_map;
+
 use std::collections::{BTreeMap, HashMap};
 
-use super::proto;
+use tonic::Status;
+
+use super::{proto, status};
 use crate::volume::ZoneChoice;
+pub use zone_map::ZoneMap;
 
 /// The key of a zone: the existing driver's, because every PV's node affinity carries it.
 pub const ZONE: &str = "topology.cinder.csi.openstack.org/zone";
 
 /// What this process says and asks about zones.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Topology {
     /// `--with-topology`.
     pub enabled: bool,
@@ -17,10 +22,19 @@ pub struct Topology {
     pub additional: BTreeMap<String, String>,
     /// `ignore-volume-az`: Cinder's zones have other names than Nova's.
     pub ignore_volume_zone: bool,
+    /// `az-map`: which of Cinder's zones is for which of Nova's.
+    pub zone_map: ZoneMap,
+    /// A zone's name alone may not tell where a volume is.
+    pub several_clouds: bool,
 }
 
 impl Topology {
-    /// The zones that a new volume may be in: a StorageClass's own first, else those of the nodes.
+    /// As this, with the map of a StorageClass over that of the settings.
+    pub fn mapped(&self, over: &ZoneMap) -> Self {
+        Self { zone_map: self.zone_map.under(over), ..self.clone() }
+    }
+
+    /// The zones that a new volume may be in: a StorageClass's own, else those for the nodes, the preferred ones first.
     pub fn zones(
         &self,
         availability: Option<&str>,
@@ -34,8 +48,9 @@ impl Topology {
             required.into_iter().flat_map(|required| required.preferred.iter().chain(&required.requisite));
         let mut zones: Vec<String> = Vec::new();
         for zone in terms.filter_map(|term| term.segments.get(ZONE)) {
-            if !zones.contains(zone) {
-                zones.push(zone.clone());
+            let zone = self.zone_map.of_server(zone);
+            if !zones.iter().any(|known| known == zone) {
+                zones.push(zone.to_owned());
             }
         }
         if zones.is_empty() { ZoneChoice::Any } else { ZoneChoice::OneOf(zones) }
@@ -53,8 +68,45 @@ impl Topology {
         if self.ignore_volume_zone {
             return required.map(|required| required.preferred.clone()).unwrap_or_default();
         }
-        let segment = zone.map(|zone| HashMap::from([(ZONE.to_owned(), zone.to_owned())]));
-        segment.map(|segments| proto::Topology { segments }).into_iter().collect()
+        let zones = zone.map(|zone| self.zone_map.of_volume(zone)).unwrap_or_default();
+        let shared = required.filter(|_| self.several_clouds).map(|required| shared(required, &zones));
+        let mut segments = shared.unwrap_or_default();
+        let term = |zone| {
+            segments.insert(ZONE.to_owned(), zone);
+            proto::Topology { segments: segments.clone() }
+        };
+        zones.into_iter().map(term).collect()
+    }
+
+    /// From where the volumes that are made of a snapshot in this zone can be reached. A backup has no zone: from
+    /// everywhere, which CSI says by saying nothing.
+    pub fn of_snapshot(&self, zone: Option<&str>) -> Vec<proto::Topology> {
+        if self.ignore_volume_zone { Vec::new() } else { self.of_volume(zone, None) }
+    }
+
+    /// As [`Self::of_snapshot`], where the caller may require some of it.
+    pub fn of_required_snapshot(
+        &self,
+        zone: Option<&str>,
+        required: Option<&proto::TopologyRequirement>,
+    ) -> Result<Vec<proto::Topology>, Status> {
+        let mut usable = self.of_snapshot(zone);
+        let requisite = required.map(|required| required.requisite.as_slice()).unwrap_or_default();
+        if !requisite.is_empty() && !usable.is_empty() {
+            let asked = |term: &proto::Topology| {
+                requisite.iter().any(|asked| asked.segments.get(ZONE) == term.segments.get(ZONE))
+            };
+            usable.retain(asked);
+            if usable.is_empty() {
+                return Err(status::elsewhere("snapshot", zone.unwrap_or_default()));
+            }
+        }
+        Ok(usable)
+    }
+
+    /// Whether snapshots say from where they can be used.
+    pub fn constrains_snapshots(&self) -> bool {
+        self.enabled && !self.ignore_volume_zone
     }
 
     /// Where a node is.
@@ -67,29 +119,16 @@ impl Topology {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn terms(zones: &[&str]) -> Vec<proto::Topology> {
-        let segments = |zone: &&str| HashMap::from([(ZONE.to_owned(), (*zone).to_owned())]);
-        zones.iter().map(|zone| proto::Topology { segments: segments(zone) }).collect()
+/// The segments, such as a region, that all places in these zones have in common.
+fn shared(required: &proto::TopologyRequirement, zones: &[String]) -> HashMap<String, String> {
+    let terms = required.requisite.iter().chain(&required.preferred);
+    let mut there = terms.filter(|term| term.segments.get(ZONE).is_some_and(|zone| zones.contains(zone)));
+    let mut shared = there.next().map(|term| term.segments.clone()).unwrap_or_default();
+    for term in there {
+        shared.retain(|key, value| term.segments.get(key) == Some(value));
     }
-
-    #[test]
-    fn a_storage_classes_zone_wins_then_the_preferred_then_the_required() {
-        let required =
-            proto::TopologyRequirement { requisite: terms(&["a", "b"]), preferred: terms(&["b", "a"]) };
-        let topology = Topology { enabled: true, ..Topology::default() };
-        let one_of =
-            |zones: &[&str]| ZoneChoice::OneOf(zones.iter().map(|zone| (*zone).to_owned()).collect());
-        assert_eq!(topology.zones(Some("c"), Some(&required)), one_of(&["c"]));
-        assert_eq!(topology.zones(None, Some(&required)), one_of(&["b", "a"]));
-        assert_eq!(topology.zones(None, None), ZoneChoice::Any);
-        let ignoring = Topology { ignore_volume_zone: true, ..topology.clone() };
-        assert_eq!(ignoring.zones(None, Some(&required)), ZoneChoice::Any);
-        assert_eq!(ignoring.of_volume(Some("x"), Some(&required)), terms(&["b", "a"]));
-        assert_eq!(topology.of_volume(Some("x"), Some(&required)), terms(&["x"]));
-        assert_eq!(Topology::default().of_volume(Some("x"), Some(&required)), Vec::new());
-    }
+    shared
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,10 +2,19 @@
 //!
 //! <https://docs.openstack.org/api-ref/block-storage/v3/>
 
+mod backup;
 mod clock;
+mod group;
+mod kind;
+mod limits;
+mod list;
+mod new_volume;
+mod snapshot;
 mod volume;
+mod whereabouts;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::SystemTime;
 
 use http::Method;
@@ -15,11 +24,20 @@ use serde_json::json;
 
 use super::answer::Answer;
 use super::client::Client;
+use super::flight::Flight;
 use super::page;
 use super::request::{Microversion, Request, Version};
 use super::{Kind, Result, Service, VolumeId};
+pub use backup::{Backup, BackupStatus, NewBackup};
 use clock::Clock;
-pub use volume::{Attachment, Changes, NewVolume, Page, Status, Volume};
+pub use group::{Group, GroupSnapshot, GroupState, GroupType, NewGroup};
+pub use kind::{Migration, VolumeType};
+pub use limits::{Quota, Quotas, Supply};
+pub use list::{Page, Row, Search};
+pub use new_volume::{Hints, NewVolume, Origin};
+pub use snapshot::{NewSnapshot, Part, Portion, Snapshot, SnapshotStatus};
+pub use volume::{Attachment, Changes, Status, Volume};
+pub use whereabouts::Zones;
 
 /// `updated_at=gte:` is understood from here on.
 const TIME_COMPARISON: Version = Version::Needed(Microversion(3, 60));
@@ -33,6 +51,8 @@ const MESSAGES: Version = Version::Needed(Microversion(3, 5));
 pub struct Cinder {
     client: Client,
     clock: Clock,
+    zones: Flight<Zones>,
+    supply: Flight<Supply>,
 }
 
 #[derive(Deserialize)]
@@ -54,7 +74,7 @@ struct Message {
 
 impl Cinder {
     pub(super) fn new(client: Client) -> Self {
-        Self { client, clock: Clock::default() }
+        Self { client, clock: Clock::default(), zones: Flight::default(), supply: Flight::default() }
     }
 
     pub(super) fn client(&self) -> &Client {
@@ -88,7 +108,7 @@ impl Cinder {
     /// GET /volumes/detail?updated_at=gte:TIME, all pages. Kind::Unsupported below 3.60.
     pub async fn list_volumes_changed_since(&self, since: SystemTime) -> Result<Changes> {
         let request = get("list the volumes that changed", &["volumes", "detail"])
-            .query("updated_at", format!("gte:{}", seconds(since)))
+            .query("updated_at", format!("gte:{}", seconds(timestamp(since))))
             .version(TIME_COMPARISON);
         let part = page::all(&self.client, request).await?;
         self.clock.set(part.date);
@@ -100,41 +120,6 @@ impl Cinder {
         let request = get("list the volumes being deleted", &["volumes"]).query("status", "deleting");
         let volumes: Vec<Id<VolumeId>> = self.all(request).await?;
         Ok(volumes.into_iter().map(|volume| volume.id).collect())
-    }
-
-    /// GET /volumes/detail?limit=&marker=: one page. Kind::NotFound: the marker is unknown.
-    pub async fn list_volumes(&self, limit: Option<u32>, marker: Option<VolumeId>) -> Result<Page> {
-        let mut request = get("list volumes", &["volumes", "detail"]);
-        if let Some(limit) = limit {
-            request = request.query("limit", limit);
-        }
-        if let Some(marker) = marker {
-            request = request.query("marker", marker);
-        }
-        let part = page::one(&self.client, request.clone()).await?;
-        self.clock.set(part.date);
-        let next = part.next.map(|marker| marker.parse()).transpose();
-        let next =
-            next.map_err(|_| request.error(Kind::Malformed, "the marker of the next page is no id"))?;
-        Ok(Page { volumes: part.items, next })
-    }
-
-    /// POST /volumes
-    pub async fn create_volume(&self, new: &NewVolume) -> Result<Volume> {
-        let mut volume = json!({
-            "name": new.name,
-            "description": new.description,
-            "size": new.size,
-            "metadata": new.metadata,
-        });
-        if let Some(volume_type) = &new.volume_type {
-            volume["volume_type"] = json!(volume_type);
-        }
-        if let Some(zone) = &new.availability_zone {
-            volume["availability_zone"] = json!(zone);
-        }
-        let request = post("create a volume", &["volumes"]).json(&json!({ "volume": volume }));
-        Ok(self.call(request).await?.json::<One>()?.volume)
     }
 
     /// DELETE /volumes/ID
@@ -173,10 +158,11 @@ impl Cinder {
         Ok(snapshots.into_iter().map(|snapshot| snapshot.id).collect())
     }
 
-    /// GET /messages?resource_uuid=ID: the newest user message about this volume, if the cloud has (3.5+).
-    pub async fn find_message(&self, id: VolumeId) -> Result<Option<String>> {
+    /// GET /messages?resource_uuid=ID: the newest user message about this volume, snapshot or backup, if the cloud has
+    /// (3.5+).
+    pub async fn find_message(&self, id: impl fmt::Display) -> Result<Option<String>> {
         let request =
-            get("list the volume's messages", &["messages"]).query("resource_uuid", id).version(MESSAGES);
+            get("list the messages about it", &["messages"]).query("resource_uuid", id).version(MESSAGES);
         let messages: Vec<Message> = match self.all(request).await {
             Err(error) if error.kind == Kind::Unsupported => return Ok(None),
             messages => messages?,
@@ -201,6 +187,27 @@ impl Cinder {
         self.clock.set(part.date);
         Ok(part.items)
     }
+
+    /// One part of a list, oldest first: what is made while somebody turns pages comes at their end.
+    async fn part<T, I>(&self, request: Request, part: Part<I>) -> Result<Portion<T>>
+    where
+        T: serde::de::DeserializeOwned,
+        I: fmt::Display,
+    {
+        let mut request = request.query("sort", "created_at:asc,id:asc");
+        if let Some(volume) = part.volume {
+            request = request.query("volume_id", volume);
+        }
+        if let Some(limit) = part.limit {
+            request = request.query("limit", limit);
+        }
+        if let Some(after) = &part.after {
+            request = request.query("marker", after);
+        }
+        let page = page::one(&self.client, request).await?;
+        self.clock.set(page.date);
+        Ok(Portion { items: page.items, more: page.next.is_some() })
+    }
 }
 
 fn get(operation: &'static str, path: &[&str]) -> Request {
@@ -212,9 +219,12 @@ fn post(operation: &'static str, path: &[&str]) -> Request {
 }
 
 /// Cinder keeps whole seconds and reads no zone: <https://opendev.org/openstack/cinder/src/branch/master/cinder/api/v3/volumes.py>.
-fn seconds(time: SystemTime) -> String {
-    let time = Timestamp::try_from(time).unwrap_or(Timestamp::UNIX_EPOCH);
+fn seconds(time: Timestamp) -> String {
     time.strftime("%Y-%m-%dT%H:%M:%S").to_string()
+}
+
+fn timestamp(time: SystemTime) -> Timestamp {
+    Timestamp::try_from(time).unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! One value that many ask for and one fetches: a token, a service's microversions.
 
+use std::fmt;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -43,6 +44,12 @@ impl<T> Clone for Flight<T> {
 impl<T> Default for Flight<T> {
     fn default() -> Self {
         Self(Arc::new(Mutex::new(State { held: None, running: None, failed: None })))
+    }
+}
+
+impl<T> fmt::Debug for Flight<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Flight")
     }
 }
 

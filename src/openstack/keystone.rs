@@ -47,6 +47,7 @@ pub(super) struct Session {
     life: Duration,
     cinder: Result<Endpoint>,
     nova: Result<Endpoint>,
+    project: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -142,7 +143,8 @@ impl Session {
         if cinder.is_err() || nova.is_err() {
             life = life.min(INCOMPLETE);
         }
-        Self { token, until: asked + life, life, cinder, nova }
+        let project = document.project.map(|project| project.id);
+        Self { token, until: asked + life, life, cinder, nova, project }
     }
 
     /// A token is replaced when a tenth of its life, but at least a minute, is left: longer than any call takes, so
@@ -169,6 +171,13 @@ impl Session {
         })?;
         match &request.path {
             Path::Below(segments) => Ok(endpoint.below(segments, &request.query)),
+            Path::OfProject(segments) => match &self.project {
+                Some(project) => {
+                    let segments: Vec<_> = segments.iter().chain([project]).cloned().collect();
+                    Ok(endpoint.below(&segments, &request.query))
+                }
+                None => Err(request.error(Kind::NotFound, "the credentials are for no project")),
+            },
             Path::VersionDocument => Ok(endpoint.version_root()),
         }
     }

@@ -29,6 +29,8 @@ pub(super) enum Version {
 pub(super) enum Path {
     /// Segments below the endpoint of the catalog, to be percent-encoded.
     Below(Vec<String>),
+    /// As `Below`, with the id of the token's project at the end.
+    OfProject(Vec<String>),
     /// The document that names the service's microversions.
     VersionDocument,
 }
@@ -73,6 +75,15 @@ impl Request {
 
     pub fn query(mut self, name: &'static str, value: impl ToString) -> Self {
         self.query.push((name, value.to_string()));
+        self
+    }
+
+    /// The id of the token's project ends the path: what a project is told about itself.
+    pub fn of_project(mut self) -> Self {
+        self.path = match self.path {
+            Path::Below(segments) => Path::OfProject(segments),
+            path => path,
+        };
         self
     }
 

@@ -5,6 +5,7 @@ mod cinder;
 mod keystone;
 mod metadata;
 mod nova;
+mod region;
 mod request;
 mod serve;
 
@@ -39,6 +40,8 @@ struct Inner {
     world: Mutex<World>,
     calls: Mutex<Vec<Call>>,
     faults: Mutex<Vec<Fault>>,
+    /// The clouds that are other regions of this one's Keystone.
+    regions: Mutex<Vec<SimulatedCloud>>,
     /// Wakes the clock of the hypervisor: something new is due.
     woken: Arc<Notify>,
 }
@@ -68,6 +71,7 @@ impl SimulatedCloud {
             world: Mutex::new(World::new(settings)),
             calls: Mutex::default(),
             faults: Mutex::default(),
+            regions: Mutex::default(),
             woken: Arc::default(),
         };
         Self { inner: Arc::new(inner) }
@@ -89,6 +93,24 @@ impl SimulatedCloud {
     pub fn set_host_up(&self, server: &str, up: bool) {
         self.with_world(|world| world.set_host_up(server, up));
         self.inner.woken.notify_one();
+    }
+
+    /// Gives a volume, snapshot, backup, group or group snapshot this status, whatever it was doing: `maintenance`,
+    /// `error`, `error_extending`. Answers whether there is one with this id.
+    pub fn set_status(&self, id: &str, status: &str) -> bool {
+        self.with_world(|world| world.set_status(id, status))
+    }
+
+    /// The scheduler hints that a volume was asked for with, null without.
+    pub fn hints_of(&self, volume: &str) -> serde_json::Value {
+        self.with_world(|world| {
+            world.volumes.get(volume).map(|volume| volume.hints.clone()).unwrap_or_default()
+        })
+    }
+
+    /// Cinder has one more zone from now on.
+    pub fn add_zone(&self, zone: &str) {
+        self.with_world(|world| world.settings.zones.push(zone.to_owned()));
     }
 
     /// What a client may authenticate with.
@@ -139,7 +161,7 @@ impl SimulatedCloud {
         drop(self.with_world(World::unplug_all));
     }
 
-    /// What the project has: a line for each volume, snapshot and attachment.
+    /// What the project has: a line for each volume, snapshot, backup, group, group snapshot and attachment.
     pub fn inventory(&self) -> Vec<String> {
         self.with_world(|world| world.inventory())
     }
@@ -206,6 +228,9 @@ impl SimulatedCloud {
             let request = Request::read(&head, &body, world.new_request_id());
             (request.answer(world), world.now())
         });
+        if head.uri.path().ends_with("/auth/tokens") {
+            self.tell_regions();
+        }
         self.inner.woken.notify_one();
         if let Some(time) = answer.delay.take() {
             crate::pace::sleep(time).await;

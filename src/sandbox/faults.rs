@@ -90,7 +90,18 @@ pub enum Operation {
     Attach,
     Detach,
     Extend,
+    Retype,
     Snapshot,
+    DeleteSnapshot,
+    Backup,
+    DeleteBackup,
+    /// Of a backup to a volume, after the create of a new one.
+    Restore,
+    Group,
+    UpdateGroup,
+    DeleteGroup,
+    GroupSnapshot,
+    DeleteGroupSnapshot,
 }
 
 /// Trouble inside the cloud, met by the next operation of its kind.
@@ -104,8 +115,10 @@ pub enum Mishap {
     Takes(Operation, Duration),
     /// After the next extend the server's disk grows this late, `None`: never. Cinder says success.
     GrowsLate(Option<Duration>),
-    /// Lists don't show the next new volume for so long; GET by its id does.
-    Unlisted(Duration),
+    /// The next server that is deleted leaves its entries with Cinder: its volumes stay `in-use` on nothing.
+    LeavesEntries,
+    /// Lists don't show what the next operation of this kind makes for so long; GET by its id does.
+    Unlisted(Operation, Duration),
 }
 
 /// How an operation ends.

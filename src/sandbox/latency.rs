@@ -20,7 +20,14 @@ pub struct Latency {
     pub extend: Span,
     /// From Cinder's `in-use` to the moment when the server's disk has the new size.
     pub grow: Span,
+    pub retype: Span,
     pub snapshot: Span,
+    pub delete_snapshot: Span,
+    pub backup: Span,
+    pub delete_backup: Span,
+    pub restore: Span,
+    /// Of a group: its create, update and delete.
+    pub group: Span,
 }
 
 impl Span {
@@ -55,7 +62,13 @@ impl Latency {
             detach: span,
             extend: span,
             grow: span,
+            retype: span,
             snapshot: span,
+            delete_snapshot: span,
+            backup: span,
+            delete_backup: span,
+            restore: span,
+            group: span,
         }
     }
 
@@ -74,7 +87,13 @@ impl Latency {
             detach: Span::of_millis(240, 60),
             extend: Span::of_millis(150, 40),
             grow: Span::of_millis(120, 60),
+            retype: Span::of_millis(200, 50),
             snapshot: Span::of_millis(200, 50),
+            delete_snapshot: Span::of_millis(70, 20),
+            backup: Span::of_millis(900, 200),
+            delete_backup: Span::of_millis(100, 30),
+            restore: Span::of_millis(900, 200),
+            group: Span::of_millis(200, 50),
         }
     }
 
@@ -88,7 +107,13 @@ impl Latency {
             detach: Span::of_millis(2000, 1000),
             extend: Span::of_millis(1000, 300),
             grow: Span::of_millis(500, 300),
+            retype: Span::of_millis(2000, 500),
             snapshot: Span::of_millis(2000, 500),
+            delete_snapshot: Span::of_millis(1000, 300),
+            backup: Span::of_millis(30_000, 10_000),
+            delete_backup: Span::of_millis(3000, 1000),
+            restore: Span::of_millis(30_000, 10_000),
+            group: Span::of_millis(1000, 300),
         }
     }
 }

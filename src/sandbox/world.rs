@@ -1,8 +1,16 @@
 //! The state of the simulated cloud, and how it changes with time. No HTTP here.
 
 mod attach;
+mod backup;
 mod extend;
+mod group;
+mod group_snapshot;
 mod identity;
+mod kind;
+mod message;
+mod metadata;
+mod quota;
+mod retype;
 mod server;
 mod snapshot;
 mod volume;
@@ -15,26 +23,27 @@ use tokio::time::Instant;
 use super::faults::{Fate, Mishap, Operation};
 use super::latency::{Latency, Span};
 
+pub(super) use backup::{Backup, BackupUpdate, NewBackup};
+pub(super) use group::{Group, GroupType, GroupUpdate, NewGroup};
+pub(super) use group_snapshot::GroupSnapshot;
 pub(super) use identity::{Identity, Token, User};
+pub(super) use kind::VolumeType;
+pub(super) use message::Message;
+pub(super) use metadata::Change;
 pub(super) use server::{Action, Order, Row, Server};
-pub(super) use snapshot::Snapshot;
-pub(super) use volume::{Message, NewVolume, Volume, VolumeAttachment, VolumeType};
+pub(super) use snapshot::{NewSnapshot, Snapshot};
+pub(super) use volume::{NewVolume, Volume, VolumeAttachment};
+
+pub use quota::Quota;
+pub(super) use quota::Usage;
 
 /// A microversion: major, minor.
 pub type Microversion = (u32, u32);
 
-/// What a project may have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Quota {
-    pub volumes: usize,
-    pub gigabytes: u64,
-    /// The size limit of one volume.
-    pub per_volume_gigabytes: Option<u64>,
-}
-
 /// What kind of cloud to play. The default is the cloud of `tests/openstack`, without its latency.
 #[derive(Clone, Debug)]
 pub struct Settings {
+    /// The same seed gives the same ids: clouds side by side need different ones.
     pub seed: u64,
     pub latency: Latency,
     pub zones: Vec<String>,
@@ -51,6 +60,12 @@ pub struct Settings {
     /// Nova's `max_disk_devices_to_attach`, without the root disk.
     pub max_disks: usize,
     pub cross_az_attach: bool,
+    /// Each volume type has a backend of its own: a retype moves the data, or fails where it may not.
+    pub types_are_apart: bool,
+    /// The zones that have a backup service; `None`: all have one. Where there is none, a backup fails after its 202.
+    pub backup_zones: Option<Vec<String>>,
+    /// The group types that a tenant may use; empty where the administrator made none.
+    pub group_types: Vec<String>,
     pub quota: Quota,
 }
 
@@ -69,7 +84,10 @@ impl Default for Settings {
             token_lifetime: Duration::from_secs(4 * 3600),
             max_disks: 26,
             cross_az_attach: true,
-            quota: Quota { volumes: 1000, gigabytes: 20_000, per_volume_gigabytes: None },
+            types_are_apart: false,
+            backup_zones: None,
+            group_types: vec!["lab-consistent".to_owned()],
+            quota: Quota::default(),
         }
     }
 }
@@ -107,8 +125,17 @@ enum Event {
     RowGone { server: String, volume: String },
     Extended { volume: String, size: u64, fate: Fate },
     Grown { volume: String },
+    Retyped { volume: String, kind: String, fate: Fate },
     SnapshotReady { snapshot: String, fate: Fate },
-    SnapshotGone { snapshot: String },
+    SnapshotGone { snapshot: String, fate: Fate },
+    BackupReady { backup: String, fate: Fate },
+    BackupGone { backup: String, fate: Fate },
+    Restored { volume: String, backup: String, fate: Fate },
+    GroupReady { group: String, fate: Fate },
+    GroupUpdated { group: String, add: Vec<String>, remove: Vec<String>, fate: Fate },
+    GroupGone { group: String, fate: Fate },
+    GroupSnapshotReady { snapshot: String, fate: Fate },
+    GroupSnapshotGone { snapshot: String, fate: Fate },
     ServerGone { server: String },
 }
 
@@ -116,15 +143,25 @@ enum Event {
 pub(super) struct World {
     pub(super) settings: Settings,
     pub(super) identity: Identity,
+    /// Other regions of its Keystone: their names and addresses.
+    pub(super) regions: Vec<(String, String)>,
     pub(super) volumes: BTreeMap<String, Volume>,
     pub(super) snapshots: BTreeMap<String, Snapshot>,
+    pub(super) backups: BTreeMap<String, Backup>,
+    pub(super) groups: BTreeMap<String, Group>,
+    pub(super) group_snapshots: BTreeMap<String, GroupSnapshot>,
+    pub(super) group_types: Vec<GroupType>,
     pub(super) servers: BTreeMap<String, Server>,
     pub(super) types: Vec<VolumeType>,
     pub(super) messages: Vec<Message>,
+    /// What each project has.
+    usages: BTreeMap<String, Usage>,
     mishaps: Vec<Mishap>,
     hypervisor: Option<Box<dyn Hypervisor>>,
     events: BTreeMap<(Instant, u64), Event>,
     scheduled: u64,
+    /// When the event was due that is being done: what follows from it follows from then, however late we look.
+    moment: Option<Instant>,
     random: fastrand::Rng,
 }
 
@@ -137,7 +174,19 @@ impl Refusal {
         Self::new(404, format!("{kind} {id} could not be found."))
     }
 
-    fn invalid_volume(reason: impl std::fmt::Display) -> Self {
+    pub fn invalid_snapshot(reason: impl std::fmt::Display) -> Self {
+        Self::new(400, format!("Invalid snapshot: {reason}"))
+    }
+
+    pub fn invalid_backup(reason: impl std::fmt::Display) -> Self {
+        Self::new(400, format!("Invalid backup: {reason}"))
+    }
+
+    pub fn invalid_group(reason: impl std::fmt::Display) -> Self {
+        Self::new(400, format!("Invalid Group: {reason}"))
+    }
+
+    pub fn invalid_volume(reason: impl std::fmt::Display) -> Self {
         Self::new(400, format!("Invalid volume: {reason}"))
     }
 
@@ -149,21 +198,29 @@ impl Refusal {
 impl World {
     pub fn new(settings: Settings) -> Self {
         let mut random = fastrand::Rng::with_seed(settings.seed);
-        let identity = Identity::new(&mut random, settings.quota);
+        let identity = Identity::new(&mut random, settings.quota.clone());
         let types = VolumeType::all(&mut random);
+        let group_types = GroupType::all(&mut random, &settings.group_types);
         let mut world = Self {
             identity,
             types,
             random,
             settings,
+            regions: Vec::new(),
             volumes: BTreeMap::new(),
             snapshots: BTreeMap::new(),
+            backups: BTreeMap::new(),
+            groups: BTreeMap::new(),
+            group_snapshots: BTreeMap::new(),
+            group_types,
             servers: BTreeMap::new(),
             messages: Vec::new(),
+            usages: BTreeMap::new(),
             mishaps: Vec::new(),
             hypervisor: None,
             events: BTreeMap::new(),
             scheduled: 0,
+            moment: None,
         };
         for (name, zone) in world.settings.servers.clone() {
             world.boot(name, zone);
@@ -179,15 +236,45 @@ impl World {
         self.hypervisor.take()
     }
 
-    /// A line for each volume, snapshot and attachment, as Cinder and as Nova see it.
+    /// A line for each volume, snapshot, backup, group, group snapshot and attachment, as Cinder and as Nova see it.
     pub fn inventory(&self) -> Vec<String> {
         let volumes = self.volumes.values().map(|volume| format!("volume {} ({})", volume.id, volume.status));
         let snapshots = self.snapshots.keys().map(|id| format!("snapshot {id}"));
+        let backups = self.backups.values().map(|backup| format!("backup {} ({})", backup.id, backup.status));
+        let groups = self.groups.values().map(|group| format!("group {} ({})", group.id, group.status));
+        let group_snapshots = self.group_snapshots.keys().map(|id| format!("group snapshot {id}"));
         let held = self.volumes.values().flat_map(|volume| &volume.attachments);
         let held = held.map(|held| format!("attachment {} to server {}", held.id, held.server));
         let rows = self.servers.values().flat_map(|server| &server.rows);
         let rows = rows.map(|row| format!("disk {} of volume {} in Nova", row.device, row.volume));
-        volumes.chain(snapshots).chain(held).chain(rows).collect()
+        volumes
+            .chain(snapshots)
+            .chain(backups)
+            .chain(groups)
+            .chain(group_snapshots)
+            .chain(held)
+            .chain(rows)
+            .collect()
+    }
+
+    /// Gives a volume, snapshot, backup, group or group snapshot this status, as only an administrator or a fault can.
+    /// Answers whether there is such an object.
+    pub fn set_status(&mut self, id: &str, status: &str) -> bool {
+        let now = self.now();
+        if let Some(volume) = self.volumes.get_mut(id) {
+            volume.become_(status, now);
+        } else if let Some(snapshot) = self.snapshots.get_mut(id) {
+            snapshot.become_(status, now);
+        } else if let Some(backup) = self.backups.get_mut(id) {
+            backup.become_(status, now);
+        } else if let Some(group) = self.groups.get_mut(id) {
+            group.become_(status, now);
+        } else if let Some(snapshot) = self.group_snapshots.get_mut(id) {
+            status.clone_into(&mut snapshot.status);
+        } else {
+            return false;
+        }
+        true
     }
 
     pub fn inject(&mut self, mishap: Mishap) {
@@ -198,9 +285,11 @@ impl World {
     pub fn advance(&mut self) {
         let now = Instant::now();
         while let Some(entry) = self.events.first_entry().filter(|entry| entry.key().0 <= now) {
+            self.moment = Some(entry.key().0);
             let event = entry.remove();
             self.apply(event);
         }
+        self.moment = None;
     }
 
     /// When something will happen.
@@ -240,15 +329,29 @@ impl World {
             Event::RowGone { server, volume } => self.drop_row(&server, &volume),
             Event::Extended { volume, size, fate } => self.finish_extend(&volume, size, fate),
             Event::Grown { volume } => self.grow_disks(&volume),
+            Event::Retyped { volume, kind, fate } => self.finish_retype(&volume, &kind, &fate),
             Event::SnapshotReady { snapshot, fate } => self.finish_snapshot(&snapshot, fate),
-            Event::SnapshotGone { snapshot } => self.forget_snapshot(&snapshot),
+            Event::SnapshotGone { snapshot, fate } => self.finish_delete_snapshot(&snapshot, fate),
+            Event::BackupReady { backup, fate } => self.finish_backup(&backup, fate),
+            Event::BackupGone { backup, fate } => self.finish_delete_backup(&backup, fate),
+            Event::Restored { volume, backup, fate } => self.finish_restore(&volume, &backup, &fate),
+            Event::GroupReady { group, fate } => self.finish_group(&group, &fate),
+            Event::GroupUpdated { group, add, remove, fate } => {
+                self.finish_group_update(&group, &add, &remove, &fate);
+            }
+            Event::GroupGone { group, fate } => self.finish_delete_group(&group, &fate),
+            Event::GroupSnapshotReady { snapshot, fate } => self.finish_group_snapshot(&snapshot, &fate),
+            Event::GroupSnapshotGone { snapshot, fate } => {
+                self.finish_delete_group_snapshot(&snapshot, &fate);
+            }
             Event::ServerGone { server } => self.bury(&server),
         }
     }
 
     fn schedule(&mut self, delay: Duration, event: Event) {
         self.scheduled += 1;
-        self.events.insert((Instant::now() + delay, self.scheduled), event);
+        let from = self.moment.unwrap_or_else(Instant::now);
+        self.events.insert((from + delay, self.scheduled), event);
     }
 
     /// How the next operation of this kind ends, and after how long.
@@ -257,7 +360,7 @@ impl World {
         let mut fate = Fate::Well;
         let found = self.mishaps.iter().position(|mishap| match mishap {
             Mishap::Fails(met, _) | Mishap::Stuck(met) | Mishap::Takes(met, _) => *met == operation,
-            Mishap::GrowsLate(_) | Mishap::Unlisted(_) => false,
+            Mishap::GrowsLate(_) | Mishap::Unlisted(..) | Mishap::LeavesEntries => false,
         });
         match found.map(|index| self.mishaps.remove(index)) {
             Some(Mishap::Fails(_, reason)) => fate = Fate::Fails(reason),

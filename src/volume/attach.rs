@@ -27,6 +27,14 @@ enum Step {
     Refuse(Condition, String),
 }
 
+/// Whether other servers may have the volume, too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sharing {
+    AsItsType,
+    /// Its file system would be corrupted.
+    No,
+}
+
 /// What this RPC has sent, as far as it knows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 enum Sent {
@@ -41,19 +49,28 @@ enum Sent {
 impl Volumes {
     /// Returns once Cinder lists the volume's attachment to `server`.
     pub async fn ensure_attached(&self, id: VolumeId, server: ServerId) -> Result<Published> {
-        self.attach(id, server)
+        self.attached(id, server, Sharing::AsItsType).await
+    }
+
+    /// As [`Self::ensure_attached`], and to no other server, whatever the volume's type allows.
+    pub async fn ensure_attached_alone(&self, id: VolumeId, server: ServerId) -> Result<Published> {
+        self.attached(id, server, Sharing::No).await
+    }
+
+    async fn attached(&self, id: VolumeId, server: ServerId, sharing: Sharing) -> Result<Published> {
+        self.attach(id, server, sharing)
             .await
             .map_err(|error| error.context(format!("attach volume {id} to server {server}")))
     }
 
-    async fn attach(&self, id: VolumeId, server: ServerId) -> Result<Published> {
+    async fn attach(&self, id: VolumeId, server: ServerId, sharing: Sharing) -> Result<Published> {
         let mut seen = self.observe(id).await?.ok_or_else(|| not_found(id))?;
         let mut sent = Sent::Nothing;
         let mut refusals = 0;
         let mut looks = None;
         let mut full = None;
         loop {
-            match plan(&seen, server, &sent) {
+            match plan(&seen, server, sharing, &sent) {
                 Step::Done => return Ok(published(seen, server)),
                 Step::Attach if let Some(error) = &full => {
                     return Err(self.over_limit(id, server, error).await);
@@ -98,7 +115,7 @@ impl Volumes {
                 .map_or(String::new(), |action| format!("Nova says {:?}, ", action.message));
             why = format!("{why}: {said}and nova-compute's log has the reason under request {request}");
         }
-        let reason = self.reason(id).await;
+        let reason = self.reason("volume", id).await;
         Error::new(Condition::Failed, format!("{why}; {reason}. The volume is available again"))
     }
 
@@ -147,9 +164,12 @@ impl Volumes {
     }
 }
 
-fn plan(volume: &Volume, server: ServerId, sent: &Sent) -> Step {
+fn plan(volume: &Volume, server: ServerId, sharing: Sharing, sent: &Sent) -> Step {
     let ours = volume.attachments.iter().any(|attachment| attachment.server_id == Some(server));
+    let theirs =
+        volume.attachments.iter().any(|attachment| attachment.server_id.is_some_and(|one| one != server));
     match &volume.status {
+        Status::InUse if theirs && sharing == Sharing::No => one_at_a_time(volume, server),
         Status::InUse if ours => Step::Done,
         Status::InUse if !volume.multiattach => elsewhere(volume),
         Status::Available | Status::InUse => match sent {
@@ -209,6 +229,20 @@ fn elsewhere(volume: &Volume) -> Step {
     )
 }
 
+/// A volume of a multiattach type with a file system, for writers on several nodes.
+fn one_at_a_time(volume: &Volume, server: ServerId) -> Step {
+    let servers = volume.attachments.iter().filter_map(|attachment| attachment.server_id);
+    let others: Vec<_> = servers.filter(|one| *one != server).map(|one| one.to_string()).collect();
+    Step::Refuse(
+        Condition::Precondition,
+        format!(
+            "it is attached to server {}, and its file system is for one node at a time; detach it there first (ReadWriteMany needs \
+             volumeMode: Block)",
+            others.join(", ")
+        ),
+    )
+}
+
 fn published(volume: Volume, server: ServerId) -> Published {
     let entry = volume.attachments.iter().find(|attachment| attachment.server_id == Some(server));
     let device = entry.and_then(|attachment| attachment.device.clone());
@@ -237,7 +271,7 @@ mod tests {
     const ACCEPTED: Sent = Sent::Accepted(None);
 
     fn decided(volume: &Volume, sent: &Sent) -> Step {
-        match plan(volume, server(1), sent) {
+        match plan(volume, server(1), Sharing::AsItsType, sent) {
             Step::Refuse(condition, _) => Step::Refuse(condition, String::new()),
             step => step,
         }
@@ -276,6 +310,22 @@ mod tests {
         ];
         for (volume, sent, step) in table {
             assert_eq!(decided(&volume, &sent), step, "{volume:?} after {sent:?}");
+        }
+    }
+
+    #[test]
+    fn a_file_system_for_many_writers_goes_to_one_server_at_a_time() {
+        let table = [
+            (volume(Status::Available), false),
+            (volume(Status::InUse).on(&[1]).shared(), false),
+            (volume(Status::InUse).on(&[2]).shared(), true),
+            (volume(Status::InUse).on(&[1, 2]).shared(), true),
+            (volume(Status::InUse).on(&[2]), true),
+        ];
+        for (volume, refused) in table {
+            let step = plan(&volume, server(1), Sharing::No, &Sent::Nothing);
+            let named = matches!(&step, Step::Refuse(Condition::Precondition, why) if why.contains(&server(2).to_string()));
+            assert_eq!(named, refused, "{volume:?}: {step:?}");
         }
     }
 

@@ -1,137 +1,160 @@
-//! One volume for one name.
-//!
-//! Cinder takes no client token and its names aren't unique, so that a reply that got lost, a second controller and a
-//! crash between two calls can each leave a second volume of one name. Every volume carries the attempt that made it;
-//! the one that is answered is marked settled first. An attempt removes its own volume once another one has won.
+//! One volume for one name: see `namesakes.rs`.
 
-mod doubts;
-mod plan;
+mod origin;
+mod post;
 mod wanted;
 
-pub use doubts::Doubts;
 pub use wanted::{Wanted, ZoneChoice};
 
 use std::collections::BTreeMap;
 
-use uuid::Uuid;
+use jiff::Timestamp;
 
 use super::metadata::SETTLED;
-use super::watch::{Interest, Looks, Seen};
+use super::namesakes::{Candidate, Glance, Order, Posted, Stage};
+use super::watch::{Interest, Seen};
 use super::{Condition, Error, Result, Volume, VolumeId, Volumes};
-use crate::openstack::{self, Effect, Kind};
-use plan::{Attempt, Posted, Step, plan};
+use crate::openstack::{self, Kind, Status};
 
 impl Volumes {
     /// Returns the volume of this name once it can be used.
+    ///
+    /// CSI has the zones tried in their order. The next one gets its turn once nothing is left in the one before.
     pub async fn ensure_created(&self, wanted: &Wanted) -> Result<Volume> {
-        let created = self.create(wanted).await;
-        if created.is_ok() {
-            self.doubts.settle(&wanted.name);
-        }
+        let mut wanted = wanted.clone();
+        let mut tried = Vec::new();
+        let created = loop {
+            match self.make_one(&wanted).await {
+                Err(error) if error.condition == Condition::NotHere => {
+                    tried.extend(wanted.zone.zones().first().cloned());
+                    match self.elsewhere(&wanted, tried.len()).await {
+                        Some(next) => wanted = next,
+                        None => break Err(after(error, &tried)),
+                    }
+                }
+                created => break created,
+            }
+        };
         created.map_err(|error| error.context(format!("create volume {}", wanted.name)))
     }
 
-    async fn create(&self, wanted: &Wanted) -> Result<Volume> {
-        let mut attempt = Attempt { id: Uuid::new_v4().to_string(), posted: Posted::No };
-        // An earlier call of this name may have left a volume: until that is known, nothing is final.
-        let mut seen = self.named(wanted).await?;
-        let mut looks = None;
-        loop {
-            match plan(wanted, &attempt, &seen, self.cinder.clock()) {
-                Step::Create => attempt.posted = self.post(wanted, &attempt).await?,
-                Step::Wait => {}
-                Step::Answer(volume) => return Ok(volume),
-                Step::Settle(volume) => return self.settle(volume).await,
-                Step::Discard(id) => {
-                    self.discard(id).await?;
-                    seen = self.named(wanted).await?;
-                    continue;
-                }
-                Step::Remove(id, why) => return Err(self.remove(id, why).await),
-                Step::Refuse(error) => return Err(error),
-            }
-            let interest = Interest::Named(wanted.name.clone(), attempt.followed(&seen));
-            let looks = looks.get_or_insert_with(|| self.watch.follow(interest.clone()));
-            looks.turn_to(interest);
-            seen = self.look(looks, wanted).await?;
+    /// As wanted, with the next of the zones first, if there is one.
+    async fn elsewhere(&self, wanted: &Wanted, tried: usize) -> Option<Wanted> {
+        let fitted = self.fit_to_origin(wanted).await.ok()?;
+        let mut zones = fitted.wanted.zone.zones().to_vec();
+        if fitted.zone_elsewhere.is_some() || tried >= zones.len() {
+            return None;
+        }
+        zones.rotate_left(1);
+        Some(Wanted { zone: ZoneChoice::OneOf(zones), ..wanted.clone() })
+    }
+}
+
+fn after(error: Error, tried: &[String]) -> Error {
+    let error = Error::new(Condition::Exhausted, error.message);
+    match tried {
+        [] | [_] => error,
+        several => error.context(format!("no zone of {} would do; the last one", several.join(", "))),
+    }
+}
+
+impl Candidate for Volume {
+    type Id = VolumeId;
+    const WHAT: &'static str = "volume";
+    const REMOVED_BY: &'static str = "openstack volume delete --force";
+
+    fn id(&self) -> VolumeId {
+        self.id
+    }
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn created_at(&self) -> Option<Timestamp> {
+        self.created_at
+    }
+
+    fn metadata(&self) -> &BTreeMap<String, String> {
+        &self.metadata
+    }
+
+    fn stage(&self) -> Stage {
+        match self.status {
+            Status::Creating | Status::Downloading | Status::RestoringBackup => Stage::Making,
+            // A restore that failed leaves a new volume in the latter (`restore_backup` in cinder/backup/manager.py).
+            Status::Error | Status::ErrorRestoring => Stage::Broken,
+            Status::Deleting => Stage::Going,
+            Status::ErrorDeleting => Stage::Stuck,
+            _ => Stage::Made,
         }
     }
 
-    async fn named(&self, wanted: &Wanted) -> Result<Vec<Volume>> {
-        let all = self.cinder.list_volumes_named(&wanted.name).await;
-        all.map_err(|error| Error::unsettled(&error))
+    fn is_free(&self) -> bool {
+        self.attachments.is_empty() && self.stage() != Stage::Making
+    }
+}
+
+impl Order for Wanted {
+    type Made = Volume;
+
+    fn name(&self) -> &str {
+        &self.name
     }
 
-    /// All volumes of the name, once the followed one may have come to rest.
-    async fn look(&self, looks: &mut Looks, wanted: &Wanted) -> Result<Vec<Volume>> {
-        match looks.next_seen().await? {
-            Seen::Named(volumes) => Ok(volumes),
-            Seen::Volume(volume) if plan::is_being_made(&volume) => Ok(vec![*volume]),
-            Seen::Volume(_) | Seen::Gone => self.named(wanted).await,
+    fn difference(&self, volume: &Volume) -> Option<String> {
+        Wanted::difference(self, volume)
+    }
+
+    fn interest(&self, followed: Option<VolumeId>) -> Interest {
+        Interest::Named(self.name.clone(), followed)
+    }
+
+    fn glance(&self, seen: Seen) -> Glance<Volume> {
+        match seen {
+            Seen::Named(volumes) => Glance::All(volumes),
+            Seen::Volume(volume) => Glance::One(*volume),
+            _ => Glance::Gone,
         }
     }
 
-    async fn post(&self, wanted: &Wanted, attempt: &Attempt) -> Result<Posted> {
-        match self.cinder.create_volume(&wanted.order(&attempt.id)).await {
-            Ok(volume) => Ok(Posted::As(volume.id)),
-            Err(error) if error.effect == Effect::Unknown => {
-                self.doubts.raise(&wanted.name);
-                Ok(Posted::Unclear)
-            }
-            // A final error would let the provisioner forget a volume that an earlier POST may still make.
-            Err(error) if self.doubts.are_there(&wanted.name) => Err(Error::unsettled(&error)),
-            Err(error) => Err(refused(&error)),
+    async fn find(&self, volumes: &Volumes) -> openstack::Result<Vec<Volume>> {
+        volumes.cinder.list_volumes_named(&self.name).await
+    }
+
+    async fn post(&self, volumes: &Volumes, attempt: &str) -> Result<Posted<VolumeId>> {
+        volumes.post_volume(self, attempt).await
+    }
+
+    fn refused(error: &openstack::Error) -> Error {
+        match error.kind {
+            // 404: the type; 400: the type or the size.
+            Kind::NotFound | Kind::Refused => Error::new(Condition::Invalid, error.to_string()),
+            _ => Error::reading(error),
         }
     }
 
-    async fn settle(&self, mut volume: Volume) -> Result<Volume> {
+    async fn settle(&self, volumes: &Volumes, mut volume: Volume) -> Result<Volume> {
         let mark = BTreeMap::from([(SETTLED.to_owned(), "true".to_owned())]);
-        self.cinder
-            .update_volume_metadata(volume.id, &mark)
-            .await
-            .map_err(|error| Error::unsettled(&error))?;
+        let written = volumes.cinder.update_volume_metadata(volume.id, &mark).await;
+        written.map_err(|error| Error::unsettled(&error))?;
         volume.metadata.extend(mark);
         Ok(volume)
     }
 
-    /// Removes a volume that nobody was promised.
-    async fn discard(&self, id: VolumeId) -> Result<()> {
-        self.delete(id).await.map_err(|error| Error::new(unfinished(error.condition), error.message))
+    async fn remove(volumes: &Volumes, id: VolumeId) -> Result<()> {
+        volumes.delete(id).await
     }
 
-    /// Removes a volume of ours that can't be answered, and says why: the reason is read before it goes.
-    async fn remove(&self, id: VolumeId, why: Option<Error>) -> Error {
-        let why = match why {
-            Some(why) => why,
-            None => not_made(&self.reason(id).await),
-        };
-        match self.discard(id).await {
-            Ok(()) => Error::new(why.condition, format!("{why}. Volume {id} was removed")),
-            Err(error) => error.context(format!("{why}, and volume {id} couldn't be removed yet")),
-        }
+    async fn reason(volumes: &Volumes, id: VolumeId) -> String {
+        volumes.reason("volume", id).await
     }
-}
 
-/// "schedule allocate volume" is the action of cinder/message/message_field.py that finds a place: another zone may have
-/// one, and RESOURCE_EXHAUSTED lets the scheduler look there.
-fn not_made(reason: &str) -> Error {
-    let condition =
-        if reason.contains("schedule allocate") { Condition::Exhausted } else { Condition::Failed };
-    Error::new(condition, format!("Cinder couldn't make it; {reason}"))
-}
-
-fn refused(error: &openstack::Error) -> Error {
-    match error.kind {
-        // 404: the type; 400: the zone, the type or the size.
-        Kind::NotFound | Kind::Refused => Error::new(Condition::Invalid, error.to_string()),
-        _ => Error::reading(error),
-    }
-}
-
-/// While a volume is left to be removed, the orchestrator must call again.
-fn unfinished(condition: Condition) -> Condition {
-    match condition {
-        Condition::TimedOut => Condition::TimedOut,
-        _ => Condition::Unsettled,
+    /// "schedule allocate volume" is the action of cinder/message/message_field.py that finds a place: another zone may
+    /// have one, and RESOURCE_EXHAUSTED lets the scheduler look there.
+    fn not_made(reason: &str) -> Error {
+        let exhausted = reason.contains("schedule allocate");
+        let condition = if exhausted { Condition::NotHere } else { Condition::Failed };
+        Error::new(condition, format!("Cinder couldn't make it; {reason}"))
     }
 }

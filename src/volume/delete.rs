@@ -37,7 +37,7 @@ impl Volumes {
                     Err(error) if error.kind == Kind::Refused => {
                         self.refuse_with_snapshots(id).await?;
                         refusals += 1;
-                        if refusals > REFUSALS {
+                        if refusals > REFUSALS && !self.leave_group(id).await? {
                             return Err(Error::reading(&error));
                         }
                     }
@@ -55,7 +55,7 @@ impl Volumes {
     async fn deletion_failed(&self, id: VolumeId) -> Error {
         let why = "Cinder couldn't delete it (status error_deleting), and no tenant can try again: an administrator must \
                    (openstack volume delete --force, or volume set --state available)";
-        Error::new(Condition::Failed, format!("{why}; {}", self.reason(id).await))
+        Error::new(Condition::Failed, format!("{why}; {}", self.reason("volume", id).await))
     }
 
     /// Cinder's 400 for a volume with snapshots is the same as for one in a wrong state.

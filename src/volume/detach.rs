@@ -103,7 +103,7 @@ impl Volumes {
     async fn detach_failed(&self, id: VolumeId) -> Error {
         let why = "Nova accepted the detach and gave it up: the volume is in use again. Is the disk busy in the guest, or \
                    the compute host in trouble?";
-        Error::new(Condition::Failed, format!("{why} {}", self.reason(id).await))
+        Error::new(Condition::Failed, format!("{why} {}", self.reason("volume", id).await))
     }
 }
 

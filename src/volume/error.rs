@@ -21,6 +21,8 @@ pub enum Condition {
     AlreadyExists,
     OutOfRange,
     Exhausted,
+    /// There is no room for it in this zone; another one may have some.
+    NotHere,
     /// The object is in a state that somebody has to change first.
     Precondition,
     Unauthenticated,

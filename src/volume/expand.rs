@@ -43,7 +43,7 @@ impl Volumes {
                 Step::Extend { .. } | Step::Wait => {}
                 Step::Failed => {
                     let why = "Cinder accepted the extend and gave it up";
-                    let reason = self.reason(id).await;
+                    let reason = self.reason("volume", id).await;
                     return Err(Error::new(
                         Condition::Failed,
                         format!("{why} (status {}, {} GiB); {reason}", seen.status, seen.size),

@@ -1,6 +1,8 @@
 //! Volumes for the tables of the plans.
 
-use crate::openstack::{Attachment, ServerId, Status, Volume, VolumeId};
+use crate::openstack::{
+    Attachment, Backup, BackupStatus, ServerId, Snapshot, SnapshotStatus, Status, Volume, VolumeId,
+};
 use crate::volume::metadata::{ATTEMPT, CLUSTER, SETTLED};
 
 pub fn id(n: u128) -> VolumeId {
@@ -25,10 +27,42 @@ pub fn volume(status: Status) -> Volume {
         bootable: false,
         snapshot_id: None,
         source_volid: None,
+        migration_status: None,
         metadata: [(CLUSTER.to_owned(), "kubernetes".to_owned())].into(),
         attachments: Vec::new(),
         created_at: Some("2026-01-01T00:00:00Z".parse().unwrap()),
         updated_at: None,
+    }
+}
+
+/// A snapshot of [`volume`], made by nobody's attempt.
+pub fn snapshot(status: SnapshotStatus) -> Snapshot {
+    Snapshot {
+        id: uuid::Uuid::from_u128(1).into(),
+        name: "snapshot-1".to_owned(),
+        status,
+        size: 1,
+        volume_id: id(1),
+        group_snapshot_id: None,
+        metadata: [(CLUSTER.to_owned(), "kubernetes".to_owned())].into(),
+        created_at: Some("2026-01-01T00:00:00Z".parse().unwrap()),
+    }
+}
+
+/// A backup of [`volume`], made by nobody's attempt.
+pub fn backup(status: BackupStatus) -> Backup {
+    Backup {
+        id: uuid::Uuid::from_u128(1).into(),
+        name: "snapshot-1".to_owned(),
+        status,
+        size: 1,
+        volume_id: id(1),
+        snapshot_id: None,
+        availability_zone: None,
+        fail_reason: None,
+        metadata: [(CLUSTER.to_owned(), "kubernetes".to_owned())].into(),
+        created_at: Some("2026-01-01T00:00:10Z".parse().unwrap()),
+        data_timestamp: Some("2026-01-01T00:00:00Z".parse().unwrap()),
     }
 }
 

@@ -3,6 +3,7 @@
 //! A waiter asks for a look made from now on. One or two waiters are served by a GET each, soon at first and then
 //! gently; more are served together by one list of what changed, at most every [`LIST_EVERY`].
 
+mod lists;
 mod poller;
 
 use std::fmt;
@@ -12,9 +13,11 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
-use super::{Condition, Error, Result, Volume, VolumeId};
-use crate::openstack::{self, Cinder};
+use super::group::Sight;
+use super::{BackupId, Condition, Error, Result, SnapshotId, Volume, VolumeId};
+use crate::openstack::{self, Backup, Cinder, Snapshot};
 use crate::pace::{self, Backoff};
+use lists::List;
 use poller::Poller;
 
 const FIRST_LOOK: Duration = Duration::from_millis(100);
@@ -30,13 +33,27 @@ pub enum Interest {
     Deletion(VolumeId),
     /// Every volume of a name, and of them this one where it is known.
     Named(String, Option<VolumeId>),
+    Snapshot(About<SnapshotId>),
+    Backup(About<BackupId>),
+    /// The groups and the group snapshots of a name.
+    Group(String),
+}
+
+/// A snapshot or a backup: no list shows which of them changed.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum About<I> {
+    End(I),
+    /// Every one of a name, and of them this one where it is known.
+    Named(String, Option<I>),
 }
 
 impl Interest {
+    /// The volume.
     fn id(&self) -> Option<VolumeId> {
         match self {
             Interest::Change(id) | Interest::Deletion(id) => Some(*id),
             Interest::Named(_, id) => *id,
+            Interest::Snapshot(_) | Interest::Backup(_) | Interest::Group(_) => None,
         }
     }
 }
@@ -47,6 +64,19 @@ impl fmt::Display for Interest {
             Interest::Change(id) | Interest::Deletion(id) => write!(f, "volume {id}"),
             Interest::Named(name, None) => write!(f, "volume {name}"),
             Interest::Named(name, Some(id)) => write!(f, "volume {name} ({id})"),
+            Interest::Snapshot(about) => write!(f, "snapshot {about}"),
+            Interest::Backup(about) => write!(f, "backup {about}"),
+            Interest::Group(name) => write!(f, "group {name}"),
+        }
+    }
+}
+
+impl<I: fmt::Display> fmt::Display for About<I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            About::End(id) => write!(f, "{id}"),
+            About::Named(name, None) => write!(f, "{name}"),
+            About::Named(name, Some(id)) => write!(f, "{name} ({id})"),
         }
     }
 }
@@ -57,6 +87,26 @@ pub enum Seen {
     Volume(Box<Volume>),
     Gone,
     Named(Vec<Volume>),
+    Snapshot(Box<Snapshot>),
+    Snapshots(Vec<Snapshot>),
+    Backup(Box<Backup>),
+    Backups(Vec<Backup>),
+    Group(Sight),
+}
+
+impl Seen {
+    /// The status of the one that was looked at.
+    fn status(&self) -> Option<String> {
+        match self {
+            Seen::Volume(volume) => Some(volume.status.to_string()),
+            Seen::Snapshot(snapshot) => Some(snapshot.status.to_string()),
+            Seen::Backup(backup) => Some(backup.status.to_string()),
+            Seen::Snapshots(snapshots) => snapshots.first().map(|snapshot| snapshot.status.to_string()),
+            Seen::Backups(backups) => backups.first().map(|backup| backup.status.to_string()),
+            Seen::Group(sight) => sight.groups.first().map(|group| group.status.to_string()),
+            Seen::Gone | Seen::Named(_) => None,
+        }
+    }
 }
 
 /// The shared poller of one cloud. Cheap to clone.
@@ -93,8 +143,8 @@ struct State {
     listed: Option<Instant>,
     /// The cloud couldn't be asked for what changed (it is older than microversion 3.60): it isn't until then.
     too_old_until: Option<Instant>,
-    /// Which of the two lists had the last turn.
-    deletions_had_turn: bool,
+    /// Which of the lists had the last turn.
+    last_turn: Option<List>,
     /// A waiter has had a look of its own since the last list.
     full_look_had_turn: bool,
 }
@@ -144,6 +194,9 @@ impl Looks {
                 let id = self.interest.id();
                 Ok(volumes.into_iter().find(|volume| Some(volume.id) == id))
             }
+            Seen::Snapshot(_) | Seen::Snapshots(_) | Seen::Backup(_) | Seen::Backups(_) | Seen::Group(_) => {
+                Ok(None)
+            }
         }
     }
 
@@ -160,8 +213,8 @@ impl Looks {
                 self.since = answer.clock;
                 self.backoff = answer.backoff;
                 let seen = answer.seen.map_err(|error| Error::unsettled(&error))?;
-                if let Seen::Volume(volume) = &seen {
-                    self.last = format!("status {}", volume.status);
+                if let Some(status) = seen.status() {
+                    self.last = format!("status {status}");
                 }
                 Ok(seen)
             }

@@ -6,10 +6,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use cinder_csi::openstack::{Cloud, Credential, Interface, Options, Scope, ServerId, Tls, User, UserDomain};
+use cinder_csi::openstack::{
+    Cinder, Cloud, Credential, Interface, Options, Scope, ServerId, Tls, User, UserDomain,
+};
 use cinder_csi::pace::{self, Deadline};
 use cinder_csi::sandbox::{Call, Settings, SimulatedCloud};
-use cinder_csi::volume::{Volumes, Wanted, ZoneChoice};
+use cinder_csi::volume::{
+    Hints, Place, Saved, VolumeId, Volumes, Wanted, WantedBackup, WantedSnapshot, ZoneChoice,
+};
 
 pub struct Bed {
     pub cloud: SimulatedCloud,
@@ -64,8 +68,11 @@ impl Bed {
 
     /// Every volume that the project has, as the cloud knows it.
     pub async fn all(&self) -> Vec<cinder_csi::volume::Volume> {
-        let page = controller(&self.cloud).page(None, None).await.unwrap();
-        page.volumes.into_iter().map(|listed| listed.volume).collect()
+        let view = controller(&self.cloud);
+        let page = view.page(None, None, None).await.unwrap();
+        assert!(page.next.is_none(), "more than one page");
+        let volumes = page.volumes.iter().map(|listed| view.get(listed.id));
+        futures_util::future::try_join_all(volumes).await.unwrap()
     }
 }
 
@@ -74,16 +81,52 @@ pub fn controller(cloud: &SimulatedCloud) -> Volumes {
     Volumes::new(Cloud::new(cloud.http(), options("csi", "k8s")))
 }
 
+/// The cloud's own answers.
+pub fn cinder(cloud: &SimulatedCloud) -> Cinder {
+    Cloud::new(cloud.http(), options("csi", "k8s")).cinder
+}
+
 pub fn wanted(name: &str) -> Wanted {
     Wanted {
         name: name.to_owned(),
         size: 1,
+        size_is_free: false,
         size_limit: None,
         volume_type: None,
         zone: ZoneChoice::Any,
+        origin: None,
+        hints: Hints::default(),
         multiattach: false,
         cluster: "kubernetes".to_owned(),
         metadata: BTreeMap::new(),
+    }
+}
+
+pub fn snapshot(name: &str, source: VolumeId) -> WantedSnapshot {
+    WantedSnapshot {
+        name: name.to_owned(),
+        source,
+        cluster: "kubernetes".to_owned(),
+        metadata: BTreeMap::new(),
+    }
+}
+
+pub fn backup(name: &str, source: VolumeId) -> WantedBackup {
+    let WantedSnapshot { name, source, cluster, metadata } = snapshot(name, source);
+    WantedBackup { name, source, zone: None, cluster, metadata }
+}
+
+/// Every snapshot and backup that the project has, as it is listed.
+pub async fn listed(volumes: &Volumes, limit: Option<u32>) -> Vec<Saved> {
+    let (mut all, mut place) = (Vec::new(), None::<Place>);
+    loop {
+        let page = volumes.page_saved(None, limit, place).await.unwrap();
+        assert!(page.items.len() <= limit.unwrap_or(1000) as usize);
+        all.extend(page.items);
+        place = page.next;
+        if place.is_none() {
+            return all;
+        }
     }
 }
 
@@ -99,24 +142,40 @@ pub fn printed(calls: &[Call]) -> String {
 impl Bed {
     /// Asks the cloud as its owner would with another client: a path below `/volume/v3/PROJECT` and a body.
     pub async fn post_to_cinder(&self, path: &str, body: serde_json::Value) -> serde_json::Value {
+        let (project, token) = self.log_in().await;
+        let path = format!("/volume/v3/{project}{path}");
+        self.exchange(http::Method::POST, &path, &body, Some(&token)).await.1
+    }
+
+    /// As the server's owner does, behind our back.
+    pub async fn delete_server(&self, server: &str) {
+        let (_, token) = self.log_in().await;
+        let path = format!("/compute/v2.1/servers/{server}");
+        self.exchange(http::Method::DELETE, &path, &serde_json::Value::Null, Some(&token)).await;
+    }
+
+    /// The project's id, and a token.
+    async fn log_in(&self) -> (String, String) {
         let login = serde_json::json!({"auth": {
             "identity": {"methods": ["password"], "password": {"user": {
                 "name": "csi", "domain": {"name": "Default"}, "password": "labsecret"}}},
             "scope": {"project": {"name": "k8s", "domain": {"name": "Default"}}}}});
-        let (head, token) = self.exchange("/identity/v3/auth/tokens", &login, None).await;
+        let (head, token) = self.exchange(http::Method::POST, "/identity/v3/auth/tokens", &login, None).await;
         let project = token["token"]["project"]["id"].as_str().unwrap().to_owned();
-        let subject = head.headers["x-subject-token"].to_str().unwrap().to_owned();
-        self.exchange(&format!("/volume/v3/{project}{path}"), &body, Some(&subject)).await.1
+        (project, head.headers["x-subject-token"].to_str().unwrap().to_owned())
     }
 
     async fn exchange(
         &self,
+        method: http::Method,
         path: &str,
         body: &serde_json::Value,
         token: Option<&str>,
     ) -> (http::response::Parts, serde_json::Value) {
         use tower::ServiceExt;
-        let mut request = http::Request::post(format!("http://cloud.test{path}"))
+        let mut request = http::Request::builder()
+            .method(method)
+            .uri(format!("http://cloud.test{path}"))
             .header("content-type", "application/json")
             .header("openstack-api-version", "volume 3.66");
         if let Some(token) = token {
@@ -125,6 +184,6 @@ impl Bed {
         let request = request.body(body.to_string().into()).unwrap();
         let (head, body) = self.cloud.http().oneshot(request).await.unwrap().into_parts();
         assert!(head.status.is_success(), "{path}: {body:?}");
-        (head, serde_json::from_slice(&body).unwrap())
+        (head, serde_json::from_slice(&body).unwrap_or_default())
     }
 }

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test crate uses its part of the bed")]
 #![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
+use std::collections::BTreeMap;
 use std::future::{pending, ready};
 use std::io;
 use std::sync::Arc;
@@ -38,7 +39,7 @@ impl Driver {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("csi.sock");
         let endpoint = Endpoint::Unix(path.clone());
-        let services = services(volumes, directory.path());
+        let services = services([(String::new(), volumes)].into(), false, directory.path());
         tokio::spawn(async move { serve(&endpoint, services, pending()).await });
         while !path.exists() {
             tokio::task::yield_now().await;
@@ -55,8 +56,13 @@ impl Driver {
     ///
     /// For paused time: whatever is under way there is a task that is awake, so the clock moves only when all wait.
     pub fn in_memory(volumes: Volumes) -> Self {
+        Self::over([(String::new(), volumes)].into(), false)
+    }
+
+    /// As [`Self::in_memory`], over several clouds, and with or without `--list-only-cluster`.
+    pub fn over(clouds: BTreeMap<String, Volumes>, list_only_cluster: bool) -> Self {
         let (accept, connections) = mpsc::unbounded_channel::<io::Result<DuplexStream>>();
-        let services = services(volumes, std::path::Path::new("/nowhere"));
+        let services = services(clouds, list_only_cluster, std::path::Path::new("/nowhere"));
         let served = serve_connections(UnboundedReceiverStream::new(connections), services, pending());
         tokio::spawn(served);
         let connector = service_fn(move |_: Uri| {
@@ -82,10 +88,19 @@ impl Driver {
 }
 
 /// A Controller and a Node whose disks would be linked in `devices`.
-fn services(volumes: Volumes, devices: &std::path::Path) -> Services {
-    let topology = Topology { enabled: true, additional: Default::default(), ignore_volume_zone: false };
-    let settings = ControllerSettings { cluster: "kubernetes".to_owned(), topology: topology.clone() };
-    let clouds = Clouds::new([(String::new(), volumes)].into());
+fn services(
+    clouds: BTreeMap<String, Volumes>,
+    list_only_cluster: bool,
+    devices: &std::path::Path,
+) -> Services {
+    let topology = Topology { enabled: true, several_clouds: clouds.len() > 1, ..Topology::default() };
+    let settings = ControllerSettings {
+        cluster: "kubernetes".to_owned(),
+        topology: topology.clone(),
+        list_only_cluster,
+        ..ControllerSettings::default()
+    };
+    let clouds = Clouds::new(clouds);
     let node = Node::new(
         Arc::new(Linux::default()),
         node::Settings { device_dir: devices.to_owned(), rescan_on_resize: false },
@@ -97,7 +112,7 @@ fn services(volumes: Volumes, devices: &std::path::Path) -> Services {
         timeout: std::time::Duration::from_secs(1),
     };
     Services {
-        identity: Identity { topology: true },
+        identity: Identity { topology: topology.clone() },
         controller: Some(Controller::new(clouds, settings)),
         node: Some(NodeService::new(node, NodeSettings { whoami, topology, attach_limit: 26 })),
     }

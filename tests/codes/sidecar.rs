@@ -8,6 +8,8 @@ pub enum Sidecar {
     Provisioner,
     Attacher,
     Resizer,
+    /// The external-resizer again, for a VolumeAttributesClass.
+    Modifier,
     Snapshotter,
 }
 
@@ -20,16 +22,21 @@ impl Sidecar {
     /// - `checkError`, <https://github.com/kubernetes-csi/external-provisioner/blob/master/pkg/controller/controller.go>
     /// - `isFinalError`, <https://github.com/kubernetes-csi/external-attacher/blob/master/pkg/attacher/attacher.go>
     /// - `IsFinalError`, <https://github.com/kubernetes-csi/external-resizer/blob/master/pkg/util/util.go>
-    /// - `isFinalError`, <https://github.com/kubernetes-csi/external-snapshotter/blob/master/pkg/snapshotter/snapshotter.go>
+    /// - `isCSIFinalError`, <https://github.com/kubernetes-csi/external-snapshotter/blob/master/pkg/sidecar-controller/snapshot_controller.go>
+    /// - `controllerModifyVolumeWithTarget`, which goes by `IsFinalError`, too, and takes INVALID_ARGUMENT alone for
+    ///   infeasible: <https://github.com/kubernetes-csi/external-resizer/blob/master/pkg/modifycontroller/modify_volume.go>
     ///
-    /// DeleteVolume and ControllerUnpublishVolume are called again after every error; judged all the same, because a
+    /// DeleteVolume, DeleteSnapshot and ControllerUnpublishVolume are called again after every error; judged all the same, because a
     /// person reads their codes, too.
     pub fn is_final(self, code: Code) -> bool {
         match (self, code) {
             (_, Code::Ok) => false,
             // A full backend is "not here": the scheduler takes another node, and the name is forgotten.
             (Sidecar::Provisioner, Code::ResourceExhausted) => true,
-            (Sidecar::Attacher | Sidecar::Resizer | Sidecar::Snapshotter, Code::ResourceExhausted) => false,
+            (
+                Sidecar::Attacher | Sidecar::Resizer | Sidecar::Modifier | Sidecar::Snapshotter,
+                Code::ResourceExhausted,
+            ) => false,
             _ => !PENDING.contains(&code),
         }
     }
@@ -38,7 +45,7 @@ impl Sidecar {
 #[test]
 fn only_the_provisioner_takes_an_exhausted_resource_as_final() {
     use Sidecar::*;
-    for sidecar in [Provisioner, Attacher, Resizer, Snapshotter] {
+    for sidecar in [Provisioner, Attacher, Resizer, Modifier, Snapshotter] {
         for pending in PENDING {
             assert!(!sidecar.is_final(pending), "{sidecar:?} {pending:?}");
         }

@@ -1,5 +1,6 @@
 //! One mutation in front of one cloud, and what the cloud then holds.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -7,15 +8,16 @@ use bytes::Bytes;
 use cinder_csi::csi::proto::volume_capability::access_mode::Mode;
 use cinder_csi::csi::proto::volume_capability::{AccessMode, AccessType, BlockVolume};
 use cinder_csi::csi::proto::*;
-use cinder_csi::openstack::{Cloud, Http};
+use cinder_csi::openstack::{Cinder, Cloud, Http};
 use cinder_csi::sandbox::{Latency, Operation, Settings, SimulatedCloud};
-use cinder_csi::volume::{Listed, ServerId, VolumeId, Volumes};
+use cinder_csi::volume::{ServerId, SnapshotId, Volume, VolumeId, Volumes};
+use futures_util::future::try_join_all;
 use http::Method;
 use http_body_util::BodyExt;
 use tonic::{Code, Request};
 use tower::ServiceExt;
 
-use crate::bed::{controller, options, wanted};
+use crate::bed::{backup, controller, options, snapshot, wanted};
 use crate::driver::Driver;
 use crate::sidecar::Sidecar;
 
@@ -25,10 +27,19 @@ const GIB: i64 = 1 << 30;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rpc {
     Create,
+    /// As Create, from a snapshot.
+    Restore,
+    /// As Create, from a volume.
+    Clone,
     Delete,
     Publish,
     Unpublish,
     Expand,
+    Snapshot,
+    DeleteSnapshot,
+    Backup,
+    DeleteBackup,
+    Modify,
 }
 
 /// What an RPC answered: its code and its words.
@@ -36,6 +47,14 @@ pub enum Rpc {
 pub struct Outcome {
     pub code: Code,
     pub message: String,
+    /// Of an OK: nothing is left to be called for.
+    pub ready: bool,
+}
+
+impl Outcome {
+    fn of(status: &tonic::Status) -> Self {
+        Self { code: status.code(), message: status.message().to_owned(), ready: false }
+    }
 }
 
 /// A cloud with what the RPC needs, a driver of it, and a view of it that no fault blurs.
@@ -45,36 +64,57 @@ pub struct Stand {
     driver: Driver,
     view: Volumes,
     volume: Option<VolumeId>,
+    /// What is to be copied.
+    source: Option<(VolumeId, VolumeContentSource)>,
+    saved: Option<SnapshotId>,
     server: ServerId,
+    pub(super) cinder: Cinder,
+    /// A CreateSnapshot has answered: the caller knows the id, and can ask for its end.
+    pub(super) promised: AtomicBool,
 }
 
 impl Rpc {
+    pub fn makes_a_volume(self) -> bool {
+        matches!(self, Rpc::Create | Rpc::Restore | Rpc::Clone)
+    }
+
     pub fn sidecar(self) -> Sidecar {
         match self {
-            Rpc::Create | Rpc::Delete => Sidecar::Provisioner,
+            Rpc::Create | Rpc::Restore | Rpc::Clone | Rpc::Delete => Sidecar::Provisioner,
             Rpc::Publish | Rpc::Unpublish => Sidecar::Attacher,
             Rpc::Expand => Sidecar::Resizer,
+            Rpc::Snapshot | Rpc::DeleteSnapshot | Rpc::Backup | Rpc::DeleteBackup => Sidecar::Snapshotter,
+            Rpc::Modify => Sidecar::Modifier,
         }
     }
 
     /// The one request that changes something.
     pub fn mutation(self) -> (Method, &'static str) {
         match self {
-            Rpc::Create => (Method::POST, "/volumes"),
+            Rpc::Create | Rpc::Restore | Rpc::Clone => (Method::POST, "/volumes"),
             Rpc::Delete => (Method::DELETE, "/volumes/{id}"),
             Rpc::Publish => (Method::POST, "/servers/{id}/os-volume_attachments"),
             Rpc::Unpublish => (Method::DELETE, "/servers/{id}/os-volume_attachments/{id}"),
-            Rpc::Expand => (Method::POST, "/volumes/{id}/action"),
+            Rpc::Expand | Rpc::Modify => (Method::POST, "/volumes/{id}/action"),
+            Rpc::Snapshot => (Method::POST, "/snapshots"),
+            Rpc::DeleteSnapshot => (Method::DELETE, "/snapshots/{id}"),
+            Rpc::Backup => (Method::POST, "/backups"),
+            Rpc::DeleteBackup => (Method::DELETE, "/backups/{id}"),
         }
     }
 
     pub fn operation(self) -> Operation {
         match self {
-            Rpc::Create => Operation::Create,
+            Rpc::Create | Rpc::Restore | Rpc::Clone => Operation::Create,
             Rpc::Delete => Operation::Delete,
             Rpc::Publish => Operation::Attach,
             Rpc::Unpublish => Operation::Detach,
             Rpc::Expand => Operation::Extend,
+            Rpc::Snapshot => Operation::Snapshot,
+            Rpc::DeleteSnapshot => Operation::DeleteSnapshot,
+            Rpc::Backup => Operation::Backup,
+            Rpc::DeleteBackup => Operation::DeleteBackup,
+            Rpc::Modify => Operation::Retype,
         }
     }
 }
@@ -83,17 +123,37 @@ impl Stand {
     pub async fn new(rpc: Rpc) -> Self {
         let latency = Latency::fixed(Duration::from_millis(300));
         let cloud = SimulatedCloud::new(Settings { latency, ..Settings::default() });
-        let view = Volumes::new(Cloud::new(around_the_faults(&cloud), options("csi", "k8s")));
+        let around = Cloud::new(around_the_faults(&cloud), options("csi", "k8s"));
+        let (cinder, view) = (around.cinder.clone(), Volumes::new(around));
         let server = cloud.server_id("node-1").parse().unwrap();
         let mut volume = None;
-        if rpc != Rpc::Create {
+        if !rpc.makes_a_volume() {
             volume = Some(view.ensure_created(&wanted(NAME)).await.unwrap().id);
         }
         if rpc == Rpc::Unpublish {
             view.ensure_attached(volume.unwrap(), server).await.unwrap();
         }
+        let saved = match rpc {
+            Rpc::DeleteSnapshot => {
+                Some(view.ensure_snapshot(&snapshot(NAME, volume.unwrap())).await.unwrap().id())
+            }
+            Rpc::DeleteBackup => Some(made_backup(&view, volume.unwrap()).await),
+            _ => None,
+        };
+        let source = source(rpc, &view).await;
         let driver = Driver::in_memory(controller(&cloud));
-        Self { rpc, cloud, driver, view, volume, server }
+        Self {
+            rpc,
+            cloud,
+            driver,
+            view,
+            volume,
+            source,
+            saved,
+            server,
+            cinder,
+            promised: AtomicBool::new(false),
+        }
     }
 
     /// The RPC, from a caller that waits so long.
@@ -103,7 +163,11 @@ impl Stand {
         let node_id = self.server.to_string();
         let secrets = Default::default();
         let answer = match self.rpc {
-            Rpc::Create => controller.create_volume(within(patience, create())).await.map(drop),
+            Rpc::Create | Rpc::Restore | Rpc::Clone => {
+                let volume_content_source = self.source.as_ref().map(|(_, source)| source.clone());
+                let request = CreateVolumeRequest { volume_content_source, ..create() };
+                controller.create_volume(within(patience, request)).await.map(drop)
+            }
             Rpc::Delete => {
                 let request = DeleteVolumeRequest { volume_id, secrets };
                 controller.delete_volume(within(patience, request)).await.map(drop)
@@ -128,56 +192,127 @@ impl Stand {
                     ControllerExpandVolumeRequest { volume_id, capacity_range, ..Default::default() };
                 controller.controller_expand_volume(within(patience, request)).await.map(drop)
             }
+            Rpc::Snapshot | Rpc::Backup => return self.create_snapshot(patience).await,
+            Rpc::DeleteSnapshot | Rpc::DeleteBackup => {
+                let snapshot_id = self.saved.map(|id| id.to_string()).unwrap_or_default();
+                let request = DeleteSnapshotRequest { snapshot_id, secrets };
+                controller.delete_snapshot(within(patience, request)).await.map(drop)
+            }
+            Rpc::Modify => {
+                let mutable_parameters = [("type".to_owned(), "lab-fast".to_owned())].into();
+                let request = ControllerModifyVolumeRequest { volume_id, secrets, mutable_parameters };
+                controller.controller_modify_volume(within(patience, request)).await.map(drop)
+            }
         };
         match answer {
-            Ok(()) => Outcome { code: Code::Ok, message: String::new() },
-            Err(status) => Outcome { code: status.code(), message: status.message().to_owned() },
+            Ok(()) => Outcome { code: Code::Ok, message: String::new(), ready: true },
+            Err(status) => Outcome::of(&status),
+        }
+    }
+
+    /// As the external-snapshotter calls it: again, until it is ready to use.
+    async fn create_snapshot(&self, patience: Duration) -> Outcome {
+        let kind = if self.rpc == Rpc::Backup { "backup" } else { "snapshot" };
+        let request = CreateSnapshotRequest {
+            name: NAME.to_owned(),
+            source_volume_id: self.volume.map(|id| id.to_string()).unwrap_or_default(),
+            parameters: [("type".to_owned(), kind.to_owned())].into(),
+            ..Default::default()
+        };
+        match self.driver.controller().create_snapshot(within(patience, request)).await {
+            Ok(answer) => {
+                let ready = answer.into_inner().snapshot.unwrap().ready_to_use;
+                self.promised.store(true, Ordering::Relaxed);
+                Outcome { code: Code::Ok, message: String::new(), ready }
+            }
+            Err(status) => Outcome::of(&status),
         }
     }
 
     /// What the cloud holds, in words where the RPC has begun something there that hasn't come to its end.
     pub async fn unfinished(&self) -> Option<String> {
+        if self.rpc.is_of_snapshots() {
+            return self.unfinished_snapshot().await;
+        }
         let all = self.all().await;
-        let status = |listed: &Listed| listed.volume.status.to_string();
+        let status = |volume: &Volume| volume.status.to_string();
         let found = all.iter().find(|listed| match self.rpc {
             // Nobody but the caller that gets an error knows of them.
-            Rpc::Create => !["deleting", "error_deleting"].contains(&status(listed).as_str()),
+            Rpc::Create | Rpc::Restore | Rpc::Clone => {
+                !["deleting", "error_deleting"].contains(&status(listed).as_str())
+            }
             Rpc::Delete => status(listed) == "deleting",
             Rpc::Publish => status(listed) != "available",
             Rpc::Unpublish => status(listed) == "detaching",
-            Rpc::Expand => status(listed) == "extending" || listed.volume.size >= 2,
+            Rpc::Expand => status(listed) == "extending" || listed.size >= 2,
+            Rpc::Modify => status(listed) == "retyping" || is_fast(listed),
+            _ => false,
         });
         found.map(words)
     }
 
-    /// What isn't as asked, in words.
-    pub async fn missing(&self) -> Option<String> {
+    /// What isn't as asked, in words. `ready`: nothing is left to be called for.
+    pub async fn missing(&self, ready: bool) -> Option<String> {
+        if self.rpc.is_of_snapshots() {
+            return self.missing_snapshot(ready).await;
+        }
         let all = self.all().await;
         let shown: Vec<_> = all.iter().map(words).collect();
         let shown = if shown.is_empty() { "no volume".to_owned() } else { shown.join("; ") };
         let as_asked = match (self.rpc, all.as_slice()) {
             (Rpc::Delete, all) => all.is_empty(),
-            (Rpc::Create, [only]) => only.volume.status.to_string() == "available",
-            (Rpc::Publish, [only]) => {
-                only.volume.status.to_string() == "in-use" && only.published == [self.server]
-            }
-            (Rpc::Unpublish, [only]) => {
-                only.volume.status.to_string() == "available" && only.published.is_empty()
-            }
-            (Rpc::Expand, [only]) => only.volume.size == 2 && only.volume.status.to_string() == "available",
+            (Rpc::Create | Rpc::Restore | Rpc::Clone, [only]) => only.status.to_string() == "available",
+            (Rpc::Publish, [only]) => only.status.to_string() == "in-use" && published(only) == [self.server],
+            (Rpc::Unpublish, [only]) => only.status.to_string() == "available" && published(only).is_empty(),
+            (Rpc::Modify, [only]) => is_fast(only) && only.status.to_string() == "available",
+            (Rpc::Expand, [only]) => only.size == 2 && only.status.to_string() == "available",
             _ => false,
         };
         (!as_asked).then_some(shown)
     }
 
-    async fn all(&self) -> Vec<Listed> {
-        self.view.page(None, None).await.unwrap().volumes
+    async fn all(&self) -> Vec<Volume> {
+        let page = self.view.page(None, None, None).await.unwrap();
+        let source = self.source.as_ref().map(|(id, _)| *id);
+        let others = page.volumes.iter().filter(|listed| Some(listed.id) != source);
+        try_join_all(others.map(|listed| self.view.get(listed.id))).await.unwrap()
     }
 }
 
-fn words(listed: &Listed) -> String {
-    let volume = &listed.volume;
-    format!("a volume {}, {} GiB, on {:?}", volume.status, volume.size, listed.published)
+/// What a copy is made from, and the volume that it keeps there.
+async fn source(rpc: Rpc, view: &Volumes) -> Option<(VolumeId, VolumeContentSource)> {
+    use volume_content_source::{SnapshotSource, Type, VolumeSource};
+    if !matches!(rpc, Rpc::Restore | Rpc::Clone) {
+        return None;
+    }
+    let id = view.ensure_created(&wanted("source")).await.unwrap().id;
+    let source = match rpc {
+        Rpc::Clone => Type::Volume(VolumeSource { volume_id: id.to_string() }),
+        _ => {
+            let snapshot = view.ensure_snapshot(&snapshot("source", id)).await.unwrap();
+            Type::Snapshot(SnapshotSource { snapshot_id: snapshot.id().to_string() })
+        }
+    };
+    Some((id, VolumeContentSource { r#type: Some(source) }))
+}
+
+/// Backs the volume up, and leaves the intermediate snapshot as a crash would.
+async fn made_backup(view: &Volumes, volume: VolumeId) -> SnapshotId {
+    let saved = view.ensure_backup(&backup(NAME, volume)).await.unwrap();
+    cinder_csi::pace::sleep(Duration::from_secs(5)).await;
+    saved.id()
+}
+
+fn published(volume: &Volume) -> Vec<ServerId> {
+    volume.attachments.iter().filter_map(|attachment| attachment.server_id).collect()
+}
+
+fn is_fast(volume: &Volume) -> bool {
+    volume.volume_type.as_deref() == Some("lab-fast")
+}
+
+fn words(volume: &Volume) -> String {
+    format!("a volume {}, {} GiB, on {:?}", volume.status, volume.size, published(volume))
 }
 
 fn create() -> CreateVolumeRequest {

@@ -1,5 +1,7 @@
 //! The driver's own binary on the lab that `tests/openstack/up` started, and the lab's faults.
 
+#![allow(dead_code, reason = "each test crate uses its part of the bed")]
+
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
@@ -7,6 +9,7 @@ use std::time::Duration;
 
 use cinder_csi::config::{self, Config};
 use cinder_csi::csi::proto::controller_client::ControllerClient;
+use cinder_csi::csi::proto::group_controller_client::GroupControllerClient;
 use cinder_csi::csi::proto::node_client::NodeClient;
 use cinder_csi::csi::proto::volume_capability::access_mode::Mode;
 use cinder_csi::csi::proto::volume_capability::{AccessMode, AccessType, MountVolume};
@@ -31,6 +34,7 @@ pub struct Lab {
 pub struct Driver {
     process: Child,
     pub controller: ControllerClient<Channel>,
+    pub groups: GroupControllerClient<Channel>,
     pub node: NodeClient<Channel>,
     pub directory: tempfile::TempDir,
 }
@@ -81,6 +85,15 @@ impl Lab {
     }
 
     pub async fn driver_of(&self, cloud_conf: &str, node: &str) -> Driver {
+        self.driver_with(&self.path(cloud_conf), node, &["--cluster=openstack-driver-test"]).await
+    }
+
+    /// A file of the lab.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
+    }
+
+    pub async fn driver_with(&self, cloud_conf: &Path, node: &str, flags: &[&str]) -> Driver {
         let directory = tempfile::tempdir().unwrap();
         let socket = directory.path().join("csi.sock");
         let server = self.server(node);
@@ -91,8 +104,9 @@ impl Lab {
         let process = Command::new(env!("CARGO_BIN_EXE_cinder-csi"))
             .arg(format!("--endpoint=unix://{}", socket.display()))
             .arg("--cloud-config")
-            .arg(self.directory.join(cloud_conf))
-            .args(["--cluster", "openstack-driver-test", "--node-id", &server, "--device-dir"])
+            .arg(cloud_conf)
+            .args(flags)
+            .args(["--node-id", &server, "--device-dir"])
             .arg(self.directory.join("state/dev").join(&server))
             .spawn()
             .unwrap();
@@ -100,6 +114,7 @@ impl Lab {
         Driver {
             process,
             controller: ControllerClient::new(channel.clone()),
+            groups: GroupControllerClient::new(channel.clone()),
             node: NodeClient::new(channel),
             directory,
         }
@@ -153,6 +168,16 @@ pub fn capability(fs_type: &str) -> VolumeCapability {
             fs_type: fs_type.to_owned(),
             ..MountVolume::default()
         })),
+    }
+}
+
+/// `kind`: snapshot or backup.
+pub fn snapshot_request(name: &str, volume: &str, kind: &str) -> CreateSnapshotRequest {
+    CreateSnapshotRequest {
+        name: name.to_owned(),
+        source_volume_id: volume.to_owned(),
+        parameters: [("type".to_owned(), kind.to_owned())].into(),
+        ..CreateSnapshotRequest::default()
     }
 }
 
@@ -214,6 +239,22 @@ impl Driver {
         let request = ControllerGetVolumeRequest { volume_id: volume.to_owned() };
         let reply = self.controller.clone().controller_get_volume(within(10, request)).await.unwrap();
         reply.into_inner().status.unwrap().published_node_ids
+    }
+
+    pub async fn snapshot(&self, request: CreateSnapshotRequest, seconds: u64) -> Result<Snapshot, Status> {
+        let reply = self.controller.clone().create_snapshot(within(seconds, request)).await?;
+        Ok(reply.into_inner().snapshot.unwrap())
+    }
+
+    pub async fn delete_snapshot(&self, id: &str) {
+        let request =
+            DeleteSnapshotRequest { snapshot_id: id.to_owned(), ..DeleteSnapshotRequest::default() };
+        self.controller.clone().delete_snapshot(within(60, request)).await.unwrap();
+    }
+
+    pub async fn snapshots(&self, request: ListSnapshotsRequest) -> (Vec<Snapshot>, String) {
+        let reply = self.controller.clone().list_snapshots(within(30, request)).await.unwrap().into_inner();
+        (reply.entries.into_iter().map(|entry| entry.snapshot.unwrap()).collect(), reply.next_token)
     }
 
     /// Every volume of the project.

@@ -17,16 +17,27 @@ impl Controller {
         about(&request.volume_id, &request.node_id);
         let volume = request::id::<VolumeId>("volume_id", &request.volume_id)?;
         let server = request::id::<ServerId>("node_id", &request.node_id)?;
-        access(request.volume_capability.as_ref())?;
+        let access = access(request.volume_capability.as_ref())?;
         let volume = volume.ok_or_else(|| status::unknown("volume", &request.volume_id))?;
         let cloud = self.clouds.of_volume(&request.secrets, volume).await?;
         let Some(server) = server else {
             // Of the two that don't exist, the specification names the volume first.
-            cloud.get(volume).await?;
+            cloud.get(volume).await.map_err(|error| self.clouds.told(cloud, error))?;
             return Err(status::unknown("server", &request.node_id));
         };
         let _claim = self.locks.claim(format!("volume {volume} on server {server}"))?;
-        let published = cloud.ensure_attached(volume, server).await?;
+        let _alone = match access.needs_one_node() {
+            true => Some(self.locks.claim(format!("volume {volume} on any server"))?),
+            false => None,
+        };
+        let attached = match access.needs_one_node() {
+            true => cloud.ensure_attached_alone(volume, server).await,
+            false => cloud.ensure_attached(volume, server).await,
+        };
+        let published = match attached {
+            Ok(published) => published,
+            Err(error) => return Err(self.clouds.explained(cloud, volume, server, error).await),
+        };
         let publish_context = published.context().into_iter().collect();
         Ok(ControllerPublishVolumeResponse { publish_context })
     }
@@ -47,7 +58,7 @@ impl Controller {
         if let (Some(volume), Some(server)) = (volume, server) {
             let cloud = self.clouds.of_volume(&request.secrets, volume).await?;
             let _claim = self.locks.claim(format!("volume {volume} on server {server}"))?;
-            cloud.ensure_detached(volume, server).await?;
+            cloud.ensure_detached(volume, server).await.map_err(|error| self.clouds.told(cloud, error))?;
         }
         Ok(ControllerUnpublishVolumeResponse {})
     }

@@ -3,32 +3,113 @@
 use tonic::Status;
 
 use super::Controller;
+use crate::csi::pages::Pages;
+use crate::csi::proto::list_snapshots_response::Entry;
 use crate::csi::proto::*;
-use crate::csi::status;
+use crate::csi::request::snapshot::{Search, Wanted, create, list};
+use crate::csi::server::about;
+use crate::csi::{reply, request, status};
+use crate::volume::{Saved, SnapshotId, Thing, VolumeId, Volumes};
 
 impl Controller {
     pub(super) async fn create_snapshot(
         &self,
-        _: CreateSnapshotRequest,
+        request: CreateSnapshotRequest,
     ) -> Result<CreateSnapshotResponse, Status> {
-        Err(status::not_advertised("CreateSnapshot"))
+        about(&request.name, "");
+        let wanted = create(&request, &self.settings)?;
+        let wanted = wanted.ok_or_else(|| status::unknown("volume", &request.source_volume_id))?;
+        let named = request::cloud::named(&request.secrets, &request.parameters)?;
+        let cloud = self.clouds.of_thing(named, Thing::Volume(wanted.source())).await?;
+        let _claim = self.locks.claim(format!("snapshot name {}", request.name))?;
+        let usable = self.usable_from(cloud, &wanted, &request).await?;
+        let saved = match &wanted {
+            Wanted::Snapshot(wanted) => cloud.ensure_snapshot(wanted).await,
+            Wanted::Backup(wanted) => cloud.ensure_backup(wanted).await,
+        };
+        let saved = saved.map_err(|error| self.clouds.told(cloud, error))?;
+        self.clouds.remember(Thing::Snapshot(saved.id()), cloud);
+        let snapshot = Snapshot { accessible_topology: usable, ..reply::snapshot(&saved) };
+        Ok(CreateSnapshotResponse { snapshot: Some(snapshot) })
+    }
+
+    /// From where volumes that are made of it can be reached: Cinder shows a snapshot's zone with its volume only.
+    async fn usable_from(
+        &self,
+        cloud: &Volumes,
+        wanted: &Wanted,
+        request: &CreateSnapshotRequest,
+    ) -> Result<Vec<Topology>, Status> {
+        let topology = &self.settings.topology;
+        let Wanted::Snapshot(wanted) = wanted else { return Ok(Vec::new()) };
+        if !topology.constrains_snapshots() {
+            return Ok(Vec::new());
+        }
+        let zone = cloud.zone_of(wanted.source).await.map_err(|error| self.clouds.told(cloud, error))?;
+        topology.of_required_snapshot(zone.as_deref(), request.accessibility_requirements.as_ref())
     }
 
     pub(super) async fn delete_snapshot(
         &self,
-        _: DeleteSnapshotRequest,
+        request: DeleteSnapshotRequest,
     ) -> Result<DeleteSnapshotResponse, Status> {
-        Err(status::not_advertised("DeleteSnapshot"))
+        about(&request.snapshot_id, "");
+        if let Some(id) = request::id::<SnapshotId>("snapshot_id", &request.snapshot_id)? {
+            let cloud = self.clouds.of_snapshot(&request.secrets, id).await?;
+            let _claim = self.locks.claim(format!("snapshot {id}"))?;
+            cloud.ensure_snapshot_deleted(id).await.map_err(|error| self.clouds.told(cloud, error))?;
+        }
+        Ok(DeleteSnapshotResponse {})
     }
 
     pub(super) async fn list_snapshots(
         &self,
-        _: ListSnapshotsRequest,
+        request: ListSnapshotsRequest,
     ) -> Result<ListSnapshotsResponse, Status> {
-        Err(status::not_advertised("ListSnapshots"))
+        match list(&request)? {
+            Search::Nothing => Ok(ListSnapshotsResponse::default()),
+            Search::One { id, source } => {
+                let cloud = self.clouds.of_snapshot(&request.secrets, id).await?;
+                let found = cloud.find_saved(id).await.map_err(|error| self.clouds.told(cloud, error))?;
+                let found = found.filter(|saved| source.is_none_or(|source| saved.source() == source));
+                let entries = found.iter().map(entry).collect();
+                Ok(ListSnapshotsResponse { entries, next_token: String::new() })
+            }
+            Search::All { source, limit } => self.list_all_snapshots(&request, source, limit).await,
+        }
     }
 
-    pub(super) async fn get_snapshot(&self, _: GetSnapshotRequest) -> Result<GetSnapshotResponse, Status> {
-        Err(status::not_advertised("GetSnapshot"))
+    async fn list_all_snapshots(
+        &self,
+        request: &ListSnapshotsRequest,
+        source: Option<VolumeId>,
+        limit: Option<u32>,
+    ) -> Result<ListSnapshotsResponse, Status> {
+        let clouds = self.clouds.to_list(&request.secrets)?;
+        let mut pages = Pages::start(clouds, "snapshots", &request.starting_token, limit)?;
+        let mut entries = Vec::new();
+        while let Some(turn) = pages.turn() {
+            let page = turn.cloud.page_saved(source, Some(turn.limit), turn.after).await;
+            let page = page.map_err(|error| self.clouds.told(turn.cloud, error))?;
+            entries.extend(page.items.iter().map(entry));
+            pages.took(page.items.len(), page.next);
+        }
+        Ok(ListSnapshotsResponse { entries, next_token: pages.next_token() })
     }
+
+    pub(super) async fn get_snapshot(
+        &self,
+        request: GetSnapshotRequest,
+    ) -> Result<GetSnapshotResponse, Status> {
+        about(&request.snapshot_id, "");
+        let id = request::id::<SnapshotId>("snapshot_id", &request.snapshot_id)?;
+        let id = id.ok_or_else(|| status::unknown("snapshot", &request.snapshot_id))?;
+        let cloud = self.clouds.of_snapshot(&request.secrets, id).await?;
+        let saved = cloud.get_saved(id).await.map_err(|error| self.clouds.told(cloud, error))?;
+        Ok(GetSnapshotResponse { snapshot: Some(reply::snapshot(&saved)) })
+    }
+}
+
+fn entry(saved: &Saved) -> Entry {
+    Entry { snapshot: Some(reply::snapshot(saved)) }
 }

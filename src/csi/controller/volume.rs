@@ -11,7 +11,7 @@ use crate::csi::request::create::create;
 use crate::csi::request::{self, access, size};
 use crate::csi::server::about;
 use crate::csi::{reply, status};
-use crate::volume::VolumeId;
+use crate::volume::{Thing, VolumeId};
 
 impl Controller {
     pub(super) async fn create_volume(
@@ -19,13 +19,17 @@ impl Controller {
         request: CreateVolumeRequest,
     ) -> Result<CreateVolumeResponse, Status> {
         about(&request.name, "");
-        let topology = &self.settings.topology;
-        let create = create(&request, topology, &self.settings.cluster)?;
-        let cloud = self.clouds.of_new(&request.secrets)?;
+        let mut create = create(&request, &self.settings)?;
+        let wish = request::cloud::wish(&request)?;
+        let cloud = self.clouds.of_new(&wish, &mut create.wanted).await?;
         let _claim = self.locks.claim(format!("volume name {}", create.wanted.name))?;
-        let volume = cloud.ensure_created(&create.wanted).await?;
-        let required = request.accessibility_requirements.as_ref();
-        let volume = reply::created(&volume, create.context, topology, required);
+        let volume =
+            cloud.ensure_created(&create.wanted).await.map_err(|error| self.clouds.told(cloud, error))?;
+        self.clouds.remember(Thing::Volume(volume.id), cloud);
+        let mut volume = reply::created(&volume, create, &request);
+        if let Some(label) = self.clouds.label(&wish, cloud) {
+            reply::in_cloud(&mut volume, label);
+        }
         Ok(CreateVolumeResponse { volume: Some(volume) })
     }
 
@@ -37,7 +41,7 @@ impl Controller {
         if let Some(volume) = request::id::<VolumeId>("volume_id", &request.volume_id)? {
             let cloud = self.clouds.of_volume(&request.secrets, volume).await?;
             let _claim = self.locks.claim(format!("volume {volume}"))?;
-            cloud.ensure_deleted(volume).await?;
+            cloud.ensure_deleted(volume).await.map_err(|error| self.clouds.told(cloud, error))?;
         }
         Ok(DeleteVolumeResponse {})
     }
@@ -51,7 +55,7 @@ impl Controller {
         let judged = access::judged(&request.volume_capabilities)?;
         let id = id.ok_or_else(|| status::unknown("volume", &request.volume_id))?;
         let cloud = self.clouds.of_volume(&request.secrets, id).await?;
-        let volume = cloud.get(id).await?;
+        let volume = cloud.get(id).await.map_err(|error| self.clouds.told(cloud, error))?;
         let served = judged.and_then(|accesses| access::shared(&accesses, volume.multiattach));
         Ok(match served {
             Err(message) => ValidateVolumeCapabilitiesResponse { confirmed: None, message },
@@ -67,22 +71,6 @@ impl Controller {
         })
     }
 
-    pub(super) async fn list_volumes(
-        &self,
-        request: ListVolumesRequest,
-    ) -> Result<ListVolumesResponse, Status> {
-        let limit = request::max_entries(request.max_entries)?;
-        let after = match request.starting_token.as_str() {
-            "" => None,
-            token => Some(token.parse().map_err(|_| {
-                Status::aborted(format!("starting_token {token:?} is none of ours: start over"))
-            })?),
-        };
-        let page = self.clouds.of_new(&HashMap::new())?.page(limit, after).await?;
-        let next_token = page.next.map(|id| id.to_string()).unwrap_or_default();
-        Ok(ListVolumesResponse { entries: page.volumes.iter().map(reply::entry).collect(), next_token })
-    }
-
     pub(super) async fn controller_get_volume(
         &self,
         request: ControllerGetVolumeRequest,
@@ -91,7 +79,7 @@ impl Controller {
         let id = request::id::<VolumeId>("volume_id", &request.volume_id)?;
         let id = id.ok_or_else(|| status::unknown("volume", &request.volume_id))?;
         let cloud = self.clouds.of_volume(&HashMap::new(), id).await?;
-        let listed = cloud.show(id).await?;
+        let listed = cloud.show(id).await.map_err(|error| self.clouds.told(cloud, error))?;
         let entry = reply::entry(&listed);
         let status = controller_get_volume_response::VolumeStatus {
             published_node_ids: entry.status.map(|status| status.published_node_ids).unwrap_or_default(),
@@ -109,7 +97,8 @@ impl Controller {
         let id = id.ok_or_else(|| status::unknown("volume", &request.volume_id))?;
         let cloud = self.clouds.of_volume(&request.secrets, id).await?;
         let _claim = self.locks.claim(format!("volume {id}"))?;
-        let volume = cloud.ensure_expanded(id, size.required).await?;
+        let volume =
+            cloud.ensure_expanded(id, size.required).await.map_err(|error| self.clouds.told(cloud, error))?;
         size.admits(volume.size)?;
         // The guest's device grows after Cinder answers, so the node has to look in every case.
         Ok(ControllerExpandVolumeResponse {

@@ -34,30 +34,30 @@ impl Access {
         )
     }
 
+    /// Several nodes may write, and a file system of ours allows one.
+    pub fn needs_one_node(&self) -> bool {
+        let writers = matches!(self.mode, Mode::MultiNodeSingleWriter | Mode::MultiNodeMultiWriter);
+        writers && self.mount.is_some()
+    }
+
     pub fn is_read_only(&self) -> bool {
         matches!(self.mode, Mode::SingleNodeReaderOnly | Mode::MultiNodeReaderOnly)
     }
 }
 
-/// A required capability.
+/// A required capability of a volume that is there. What no new volume would be made for, the existing driver made all the
+/// same: such a volume is used by one node at a time.
 pub fn access(capability: Option<&VolumeCapability>) -> Result<Access, Status> {
-    let capability = capability.ok_or_else(|| invalid("volume_capability", "is required"))?;
-    let access = shape(capability)?;
-    match supported(&access) {
-        Ok(()) => Ok(access),
-        Err(why) => Err(invalid("volume_capability", why)),
-    }
-}
-
-/// A required capability of a volume that is there: the existing driver made some that would not be made today, and they
-/// stay usable on one node at a time.
-pub fn access_in_use(capability: Option<&VolumeCapability>) -> Result<Access, Status> {
     shape(capability.ok_or_else(|| invalid("volume_capability", "is required"))?)
 }
 
-/// Required capabilities, each of which the volume must serve.
+/// Required capabilities, each of which a new volume must serve.
 pub fn accesses(capabilities: &[VolumeCapability]) -> Result<Vec<Access>, Status> {
-    required(capabilities)?.iter().map(|capability| access(Some(capability))).collect()
+    let accesses: Vec<_> = required(capabilities)?.iter().map(shape).collect::<Result<_, _>>()?;
+    match accesses.iter().try_for_each(supported) {
+        Ok(()) => Ok(accesses),
+        Err(why) => Err(invalid("volume_capabilities", why)),
+    }
 }
 
 /// Well-formed capabilities, and why one of them can't be served.
@@ -131,8 +131,7 @@ fn mounted(mount: &MountVolume) -> Result<Mounted, Status> {
 
 /// Cinder gives a disk: shared between nodes it is one without a file system, because none of ours is a cluster's.
 fn supported(access: &Access) -> Result<(), String> {
-    let writers_on_nodes = matches!(access.mode, Mode::MultiNodeSingleWriter | Mode::MultiNodeMultiWriter);
-    if writers_on_nodes && access.mount.is_some() {
+    if access.needs_one_node() {
         return Err(format!(
             "{} with a file system would corrupt it: ext4, xfs and btrfs are for one node at a time. Use volumeMode: Block with a \
              multiattach volume type, or ReadWriteOnce",
@@ -186,13 +185,15 @@ mod tests {
             ),
         ];
         for (capability, good) in table {
-            let got = access(Some(&capability));
+            let got = accesses(std::slice::from_ref(&capability));
             assert_eq!(got.is_ok(), good, "{capability:?}");
             if let Err(status) = got {
                 assert_eq!(status.code(), Code::InvalidArgument);
             }
         }
         assert!(access(None).is_err());
+        let existing = access(Some(&capability(shared, Some("ext4"), &[]))).unwrap();
+        assert!(existing.needs_one_node());
         assert!(accesses(&[]).is_err());
     }
 }

@@ -1,89 +1,76 @@
 //! CreateVolume becomes a wanted volume.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use tonic::Status;
 
 use super::access::{self, Access};
-use super::{MKFS_OPTIONS, size, text};
-use crate::csi::proto::CreateVolumeRequest;
-use crate::csi::status::invalid;
+use super::mutable::mutable;
+use super::parameters::parameters;
+use super::{MADE_FROM_DATA, size, text};
+use crate::csi::ControllerSettings;
+use crate::csi::proto::volume_content_source::Type;
+use crate::csi::proto::{CreateVolumeRequest, VolumeContentSource};
+use crate::csi::status::{self, invalid};
 use crate::csi::topology::Topology;
-use crate::volume::Wanted;
-
-/// StorageClass parameters, as the existing driver has them.
-const TYPE: &str = "type";
-const AVAILABILITY: &str = "availability";
-const APPEND_METADATA: &str = "appendVolumeMetadata";
-/// What the external-provisioner adds (`--extra-create-metadata`), kept as metadata of the volume.
-const PROVISIONERS: [&str; 3] =
-    ["csi.storage.k8s.io/pvc/name", "csi.storage.k8s.io/pvc/namespace", "csi.storage.k8s.io/pv/name"];
-/// Cinder's limit for a metadata key and for a value (`cinder/api/validation/parameter_types.py`).
-const LONGEST_METADATA: usize = 255;
+use crate::volume::{Origin, Wanted};
 
 /// A checked request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Create {
     pub wanted: Wanted,
-    /// What the node has to know when it formats.
+    /// What the node has to know when it formats and mounts.
     pub context: HashMap<String, String>,
+    /// The driver's, with the StorageClass's own map of zones.
+    pub topology: Topology,
 }
 
-pub fn create(request: &CreateVolumeRequest, topology: &Topology, cluster: &str) -> Result<Create, Status> {
+pub fn create(request: &CreateVolumeRequest, settings: &ControllerSettings) -> Result<Create, Status> {
     let name = text("name", &request.name)?;
     let accesses = access::accesses(&request.volume_capabilities)?;
     let size = size::size(request.capacity_range)?;
-    if request.volume_content_source.is_some() {
-        return Err(invalid(
-            "volume_content_source",
-            "isn't served: neither CREATE_DELETE_SNAPSHOT nor CLONE_VOLUME is advertised",
-        ));
-    }
-    if !request.mutable_parameters.is_empty() {
-        return Err(invalid("mutable_parameters", "aren't served: MODIFY_VOLUME isn't advertised"));
-    }
-    let parameter =
-        |key: &str| request.parameters.get(key).map(String::as_str).filter(|value| !value.is_empty());
+    let mut parameters = parameters(&request.parameters, settings.strict_parameters)?;
+    // What can change goes before what can't, and a migration policy has nothing to say about a new volume.
+    let change = mutable(&request.mutable_parameters)?;
+    parameters.metadata.extend(change.metadata);
+    let origin = request.volume_content_source.as_ref().map(origin).transpose()?;
+    let topology = settings.topology.mapped(&parameters.zone_map);
+    let required = request.accessibility_requirements.as_ref();
     let wanted = Wanted {
         name: name.to_owned(),
         size: size.required,
+        size_is_free: size.is_free,
         size_limit: size.limit,
-        volume_type: parameter(TYPE).map(str::to_owned),
-        zone: topology.zones(parameter(AVAILABILITY), request.accessibility_requirements.as_ref()),
+        volume_type: change.volume_type.or(parameters.volume_type),
+        zone: topology.zones(parameters.availability.as_deref(), required),
+        origin,
+        hints: parameters.hints,
         multiattach: accesses.iter().any(Access::is_multi_node),
-        cluster: cluster.to_owned(),
-        metadata: metadata(request)?,
+        cluster: settings.cluster.clone(),
+        metadata: parameters.metadata,
     };
-    let context = parameter(MKFS_OPTIONS).map(|options| (MKFS_OPTIONS.to_owned(), options.to_owned()));
-    Ok(Create { wanted, context: context.into_iter().collect() })
+    let mut context = parameters.context;
+    if origin.is_some() {
+        context.insert(MADE_FROM_DATA.to_owned(), "true".to_owned());
+    }
+    Ok(Create { wanted, context, topology })
 }
 
-fn metadata(request: &CreateVolumeRequest) -> Result<BTreeMap<String, String>, Status> {
-    const FIELD: &str = "parameters.appendVolumeMetadata";
-    let mut metadata: BTreeMap<String, String> =
-        match request.parameters.get(APPEND_METADATA).map(String::as_str) {
-            None | Some("") => BTreeMap::new(),
-            Some(json) => serde_json::from_str(json)
-                .map_err(|error| invalid(FIELD, format!("must be a JSON object of strings: {error}")))?,
-        };
-    for (key, value) in &metadata {
-        if key.is_empty() || key.len() > LONGEST_METADATA || value.len() > LONGEST_METADATA {
-            return Err(invalid(
-                FIELD,
-                format!("a key or value is empty or longer than Cinder's {LONGEST_METADATA} characters"),
-            ));
+/// What to copy. Nothing has an id that no cloud gives.
+fn origin(source: &VolumeContentSource) -> Result<Origin, Status> {
+    const SNAPSHOT: &str = "volume_content_source.snapshot.snapshot_id";
+    const VOLUME: &str = "volume_content_source.volume.volume_id";
+    match &source.r#type {
+        None => Err(invalid("volume_content_source", "a snapshot or a volume is required")),
+        Some(Type::Snapshot(snapshot)) => {
+            let id = super::id(SNAPSHOT, &snapshot.snapshot_id)?;
+            Ok(Origin::Snapshot(id.ok_or_else(|| status::unknown("snapshot", &snapshot.snapshot_id))?))
         }
-        // The driver's own marks decide what may be removed.
-        if key.starts_with("cinder.csi.openstack.org/") {
-            return Err(invalid(FIELD, format!("{key} is the driver's own")));
+        Some(Type::Volume(volume)) => {
+            let id = super::id(VOLUME, &volume.volume_id)?;
+            Ok(Origin::Volume(id.ok_or_else(|| status::unknown("volume", &volume.volume_id))?))
         }
     }
-    for key in PROVISIONERS {
-        if let Some(value) = request.parameters.get(key) {
-            metadata.insert(key.to_owned(), value.clone());
-        }
-    }
-    Ok(metadata)
 }
 
 #[cfg(test)]
@@ -91,9 +78,12 @@ mod tests {
     use tonic::Code;
 
     use super::*;
+    use crate::csi::proto::VolumeCapability;
     use crate::csi::proto::volume_capability::access_mode::Mode;
     use crate::csi::proto::volume_capability::{AccessMode, AccessType, BlockVolume};
-    use crate::csi::proto::{VolumeCapability, VolumeContentSource};
+    use crate::csi::proto::volume_content_source::{SnapshotSource, VolumeSource};
+
+    const ID: &str = "6f1f0c66-4c3e-4b7e-9d51-0a1b2c3d4e5f";
 
     fn request() -> CreateVolumeRequest {
         CreateVolumeRequest {
@@ -106,44 +96,81 @@ mod tests {
         }
     }
 
-    fn with(key: &str, value: &str) -> CreateVolumeRequest {
-        CreateVolumeRequest { parameters: HashMap::from([(key.to_owned(), value.to_owned())]), ..request() }
+    fn from(source: Option<Type>) -> CreateVolumeRequest {
+        CreateVolumeRequest {
+            volume_content_source: Some(VolumeContentSource { r#type: source }),
+            ..request()
+        }
+    }
+
+    fn snapshot(id: &str) -> Option<Type> {
+        Some(Type::Snapshot(SnapshotSource { snapshot_id: id.to_owned() }))
+    }
+
+    fn volume(id: &str) -> Option<Type> {
+        Some(Type::Volume(VolumeSource { volume_id: id.to_owned() }))
     }
 
     fn checked(request: &CreateVolumeRequest) -> Result<Create, Status> {
-        create(request, &Topology::default(), "kubernetes")
+        create(request, &ControllerSettings::default())
     }
 
     #[test]
-    fn parameters_become_the_wanted_volume() {
-        let mut request = with("type", "fast");
-        request.parameters.insert("appendVolumeMetadata".to_owned(), r#"{"iops":"100"}"#.to_owned());
-        request.parameters.insert("csi.storage.k8s.io/pvc/name".to_owned(), "data".to_owned());
-        request.parameters.insert("mkfs-options".to_owned(), "-E nodiscard".to_owned());
-        let create = checked(&request).unwrap();
+    fn a_request_becomes_a_wanted_volume() {
+        let parameters = HashMap::from([("type".to_owned(), "fast".to_owned())]);
+        let create = checked(&CreateVolumeRequest { parameters, ..request() }).unwrap();
         assert_eq!(create.wanted.volume_type.as_deref(), Some("fast"));
-        assert_eq!(create.wanted.metadata["iops"], "100");
-        assert_eq!(create.wanted.metadata["csi.storage.k8s.io/pvc/name"], "data");
-        assert_eq!(create.context["mkfs-options"], "-E nodiscard");
-        assert!(create.wanted.multiattach);
+        assert!(create.wanted.multiattach && create.wanted.size_is_free);
+        assert!(create.context.is_empty() && create.wanted.origin.is_none());
+    }
+
+    #[test]
+    fn what_can_change_goes_before_what_cannot() {
+        let owned = |pairs: &[(&str, &str)]| {
+            pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+        };
+        let create = checked(&CreateVolumeRequest {
+            parameters: owned(&[("type", "slow"), ("appendVolumeMetadata", r#"{"tier":"tin","a":"b"}"#)]),
+            mutable_parameters: owned(&[("type", "fast"), ("metadata.tier", "gold")]),
+            ..request()
+        });
+        let wanted = create.unwrap().wanted;
+        assert_eq!(wanted.volume_type.as_deref(), Some("fast"));
+        assert_eq!((wanted.metadata["tier"].as_str(), wanted.metadata["a"].as_str()), ("gold", "b"));
+    }
+
+    #[test]
+    fn the_node_hears_that_a_copy_is_one() {
+        for (source, origin) in [
+            (snapshot(ID), Origin::Snapshot(ID.parse().unwrap())),
+            (volume(ID), Origin::Volume(ID.parse().unwrap())),
+        ] {
+            let create = checked(&from(source)).unwrap();
+            assert_eq!(create.wanted.origin, Some(origin));
+            assert_eq!(create.context["cinder.csi.openstack.org/resizeRequired"], "true");
+        }
     }
 
     #[test]
     fn what_cannot_be_served_is_refused_before_any_call() {
         let bad = [
-            CreateVolumeRequest { name: String::new(), ..request() },
-            CreateVolumeRequest { volume_capabilities: Vec::new(), ..request() },
-            CreateVolumeRequest { volume_content_source: Some(VolumeContentSource::default()), ..request() },
-            CreateVolumeRequest {
-                mutable_parameters: HashMap::from([("type".to_owned(), "x".to_owned())]),
-                ..request()
-            },
-            with("appendVolumeMetadata", "[1]"),
-            with("appendVolumeMetadata", r#"{"a":1}"#),
-            with("appendVolumeMetadata", r#"{"cinder.csi.openstack.org/settled":"true"}"#),
+            (CreateVolumeRequest { name: String::new(), ..request() }, Code::InvalidArgument),
+            (CreateVolumeRequest { volume_capabilities: Vec::new(), ..request() }, Code::InvalidArgument),
+            (from(None), Code::InvalidArgument),
+            (from(snapshot("")), Code::InvalidArgument),
+            (from(volume("")), Code::InvalidArgument),
+            (from(snapshot("no-uuid")), Code::NotFound),
+            (from(volume("no-uuid")), Code::NotFound),
+            (
+                CreateVolumeRequest {
+                    mutable_parameters: HashMap::from([("tpye".to_owned(), "x".to_owned())]),
+                    ..request()
+                },
+                Code::InvalidArgument,
+            ),
         ];
-        for request in bad {
-            assert_eq!(checked(&request).unwrap_err().code(), Code::InvalidArgument, "{request:?}");
+        for (request, code) in bad {
+            assert_eq!(checked(&request).unwrap_err().code(), code, "{request:?}");
         }
     }
 }

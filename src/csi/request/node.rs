@@ -5,8 +5,9 @@ use std::path::PathBuf;
 
 use tonic::Status;
 
-use super::access::{Access, access_in_use};
-use super::{MKFS_OPTIONS, path, place, text};
+use super::access::{Access, access};
+use super::parameters::REGENERATE_UUID;
+use super::{MADE_FROM_DATA, MKFS_OPTIONS, path, place, text};
 use crate::csi::proto::volume_capability::access_mode::Mode;
 use crate::csi::proto::{
     NodeExpandVolumeRequest, NodeGetVolumeHealthRequest, NodePublishVolumeRequest, NodeStageVolumeRequest,
@@ -15,17 +16,13 @@ use crate::csi::status::{self, invalid};
 use crate::node::{self, Expected, FormatPolicy, Publish, Stage};
 use crate::volume::VolumeId;
 
-/// The existing driver's mark on volumes that were made from data.
-const MADE_FROM_DATA: &str = "cinder.csi.openstack.org/resizeRequired";
-/// A copy gets a UUID of its own.
-const REGENERATE_UUID: &str = "regenerate-uuid";
 /// The kubelet's mark on inline ephemeral volumes.
 const EPHEMERAL: &str = "csi.storage.k8s.io/ephemeral";
 
 pub fn stage(request: &NodeStageVolumeRequest) -> Result<Stage, Status> {
     text("volume_id", &request.volume_id)?;
     let staging = path("staging_target_path", &request.staging_target_path)?;
-    let access = access_in_use(request.volume_capability.as_ref())?;
+    let access = access(request.volume_capability.as_ref())?;
     let volume = volume_id(&request.volume_id)?;
     let context = &request.volume_context;
     let is_set = |key: &str| context.get(key).is_some_and(|value| value.eq_ignore_ascii_case("true"));
@@ -47,7 +44,7 @@ pub fn stage(request: &NodeStageVolumeRequest) -> Result<Stage, Status> {
 pub fn publish(request: &NodePublishVolumeRequest) -> Result<Publish, Status> {
     text("volume_id", &request.volume_id)?;
     let target = path("target_path", &request.target_path)?;
-    let access = access_in_use(request.volume_capability.as_ref())?;
+    let access = access(request.volume_capability.as_ref())?;
     if request.volume_context.get(EPHEMERAL).is_some_and(|value| value == "true") {
         return Err(invalid(
             "volume_context",
@@ -229,14 +226,15 @@ mod tests {
     /// What the kubelet sends for volumes that the existing driver and in-tree migration made.
     #[test]
     fn the_contexts_of_volumes_that_came_before_are_understood() {
-        let provisioner =
+        const PROVISIONER: (&str, &str) =
             ("storage.kubernetes.io/csiProvisionerIdentity", "1700000000000-8081-cinder.csi.openstack.org");
-        let table: [(&str, &[(&str, &str)], bool); 6] = [
-            ("its provisioner's", &[provisioner], false),
-            ("a restored one", &[provisioner, (MADE_FROM_DATA, "true")], true),
-            ("a restored one, as it compares", &[provisioner, (MADE_FROM_DATA, "True")], true),
-            ("with affinity", &[provisioner, ("affinity", "a"), ("anti-affinity", "b")], false),
-            ("with mkfs-options", &[provisioner, (MKFS_OPTIONS, "-O ^metadata_csum")], false),
+        type Row = (&'static str, &'static [(&'static str, &'static str)], bool);
+        let table: [Row; 6] = [
+            ("its provisioner's", &[PROVISIONER], false),
+            ("a restored one", &[PROVISIONER, (MADE_FROM_DATA, "true")], true),
+            ("a restored one, as it compares", &[PROVISIONER, (MADE_FROM_DATA, "True")], true),
+            ("with affinity", &[PROVISIONER, ("affinity", "a"), ("anti-affinity", "b")], false),
+            ("with mkfs-options", &[PROVISIONER, (MKFS_OPTIONS, "-O ^metadata_csum")], false),
             // In-tree: only the annotations of the PV say more, and they don't come to the node.
             ("migrated", &[], false),
         ];

@@ -15,6 +15,8 @@ const LARGEST: u64 = i32::MAX as u64;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Size {
     pub required: u64,
+    /// Nobody said what is required.
+    pub is_free: bool,
     pub limit: Option<u64>,
 }
 
@@ -44,10 +46,8 @@ pub fn size(range: Option<CapacityRange>) -> Result<Size, Status> {
         ));
     }
     let limit = limit.map(|limit| limit / GIB);
-    let required = match (required, limit) {
-        (Some(required), _) => required.div_ceil(GIB),
-        (None, _) => DEFAULT,
-    };
+    let is_free = required.is_none();
+    let required = required.map_or(DEFAULT, |required| required.div_ceil(GIB));
     if required > LARGEST {
         return Err(out_of_range(
             "capacity_range.required_bytes",
@@ -60,7 +60,7 @@ pub fn size(range: Option<CapacityRange>) -> Result<Size, Status> {
             format!("Cinder has whole GiB: {required} are needed and the limit allows {limit}"),
         ));
     }
-    Ok(Size { required, limit })
+    Ok(Size { required, is_free, limit })
 }
 
 fn bytes(field: &str, value: i64) -> Result<Option<u64>, Status> {

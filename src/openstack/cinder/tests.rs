@@ -79,6 +79,17 @@ async fn what_may_be_absent_may_be_null_too() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_volume_that_lost_its_status_makes_no_list_unreadable() {
+    let mut statusless = shown();
+    statusless["status"] = Value::Null;
+    let cloud = Recorded::default();
+    cloud.on(DETAIL, [Reply::json(200, json!({"volumes": [statusless, shown()]}))]);
+    let volumes = cloud.cloud().cinder.list_volumes_named("node-3-root").await.unwrap();
+    assert_eq!(volumes[0].status, Status::Other("none".to_owned()));
+    assert_eq!(volumes[1].status, Status::InUse);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_wrong_type_is_malformed_and_names_the_request() {
     for (field, wrong) in [
         ("id", json!("not-a-uuid")),
@@ -118,6 +129,8 @@ fn new() -> NewVolume {
         size: 3,
         volume_type: Some("fast".into()),
         availability_zone: None,
+        origin: None,
+        hints: Hints::default(),
         metadata: BTreeMap::from([("a".into(), "b".into())]),
     }
 }
@@ -183,14 +196,34 @@ async fn a_list_that_never_ends_is_malformed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_page_has_its_limit_and_the_marker_of_the_next() {
+async fn a_page_is_asked_for_oldest_first_with_its_limit_and_its_filters() {
     let href = format!("http://c/v3/p/volumes/detail?limit=1&marker={VOLUME_ID}");
-    let page = json!({"volumes": [small(1)], "volumes_links": [{"rel": "next", "href": href}]});
+    let page = json!({"volumes": [shown()], "volumes_links": [{"rel": "next", "href": href}]});
     let cloud = Recorded::default();
     cloud.on(DETAIL, [Reply::json(200, page)]);
-    let page = cloud.cloud().cinder.list_volumes(Some(1), Some(id())).await.unwrap();
-    assert_eq!((page.volumes.len(), page.next), (1, Some(id())));
-    assert_eq!(cloud.seen(DETAIL)[0].query, format!("limit=1&marker={VOLUME_ID}"));
+    let cinder = cloud.cloud().cinder;
+    let search = Search {
+        limit: Some(1),
+        metadata: Some(("k", "it's \"é\"".to_owned())),
+        created_from: Some("2026-11-23T13:19:58.9Z".parse().unwrap()),
+        ..Search::default()
+    };
+    let page = cinder.list_volumes::<Row>(&search).await.unwrap();
+    assert_eq!(page.next, Some(id()));
+    let row = &page.volumes[0];
+    assert_eq!((row.id, row.size, row.attachments.len()), (id(), 1, 1));
+    let asked = &cloud.seen(DETAIL)[0];
+    assert_eq!(asked.header("openstack-api-version"), Some("volume 3.60"));
+    let query = url::form_urlencoded::parse(asked.query.as_bytes()).into_owned().collect::<BTreeMap<_, _>>();
+    assert_eq!(query["sort"], "created_at:asc,id:asc");
+    assert_eq!(query["metadata"], r#"{"k":"it's \"é\""}"#);
+    assert_eq!((query["limit"].as_str(), query["created_at"].as_str()), ("1", "gte:2026-11-23T13:19:58"));
+    let search = Search { after: Some(id()), ..Search::default() };
+    let again = cinder.list_volumes::<Row>(&search).await.unwrap_err();
+    assert_eq!(again.kind, Kind::Malformed, "the same page for ever");
+    let asked = &cloud.seen(DETAIL)[1];
+    assert!(asked.query.ends_with(&format!("&marker={VOLUME_ID}")), "{}", asked.query);
+    assert_eq!(asked.header("openstack-api-version"), None);
 }
 
 #[tokio::test(start_paused = true)]

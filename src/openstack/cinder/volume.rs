@@ -31,6 +31,9 @@ pub struct Volume {
     pub bootable: bool,
     pub snapshot_id: Option<String>,
     pub source_volid: Option<String>,
+    /// For administrators only.
+    #[serde(rename = "os-vol-mig-status-attr:migstat")]
+    pub migration_status: Option<String>,
     #[serde(default, deserialize_with = "or_default")]
     pub metadata: BTreeMap<String, String>,
     #[serde(default, deserialize_with = "or_default")]
@@ -51,7 +54,7 @@ pub struct Attachment {
 
 /// A volume's status; <https://docs.openstack.org/api-ref/block-storage/v3/#volumes-volumes>.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(from = "String")]
+#[serde(from = "Option<String>")]
 pub enum Status {
     Creating,
     Available,
@@ -76,18 +79,6 @@ pub enum Status {
     Other(String),
 }
 
-/// What to create.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NewVolume {
-    pub name: String,
-    pub description: String,
-    /// GiB.
-    pub size: u64,
-    pub volume_type: Option<String>,
-    pub availability_zone: Option<String>,
-    pub metadata: BTreeMap<String, String>,
-}
-
 /// The volumes that changed, and the cloud's own clock when it answered.
 #[derive(Clone, Debug)]
 pub struct Changes {
@@ -95,12 +86,12 @@ pub struct Changes {
     pub date: Option<SystemTime>,
 }
 
-/// One page of a list.
-#[derive(Clone, Debug)]
-pub struct Page {
-    pub volumes: Vec<Volume>,
-    /// There is more, to be asked for with this marker.
-    pub next: Option<VolumeId>,
+/// After a failed backup a volume may have none: Cinder gives it the status that it had before its last pause, and it
+/// never paused. One such volume must not make a list of all unreadable.
+impl From<Option<String>> for Status {
+    fn from(text: Option<String>) -> Self {
+        text.unwrap_or_else(|| "none".to_owned()).into()
+    }
 }
 
 impl From<String> for Status {
@@ -160,7 +151,9 @@ impl fmt::Display for Status {
 }
 
 /// `null` is the default, as an absent field is.
-fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(from: D) -> Result<T, D::Error> {
+pub(super) fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
+    from: D,
+) -> Result<T, D::Error> {
     Ok(Option::<T>::deserialize(from)?.unwrap_or_default())
 }
 
@@ -180,7 +173,7 @@ fn flag<'de, D: Deserializer<'de>>(from: D) -> Result<bool, D::Error> {
 }
 
 /// UTC without a zone, with or without microseconds.
-fn time<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Timestamp>, D::Error> {
+pub(super) fn time<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Timestamp>, D::Error> {
     let Some(text) = Option::<String>::deserialize(from)? else { return Ok(None) };
     if let Ok(time) = text.parse::<Timestamp>() {
         return Ok(Some(time));

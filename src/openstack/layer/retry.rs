@@ -62,7 +62,7 @@ mod tests {
     use std::io::ErrorKind;
 
     use super::super::super::recorded::{Recorded, Reply, SERVER_ID, VOLUME, VOLUME_ID, volume};
-    use super::super::super::{Cloud, NewVolume};
+    use super::super::super::{Cloud, Hints, NewVolume};
     use super::*;
     use crate::pace::Deadline;
 
@@ -90,6 +90,8 @@ mod tests {
             size: 1,
             volume_type: None,
             availability_zone: None,
+            origin: None,
+            hints: Hints::default(),
             metadata: BTreeMap::new(),
         }
     }

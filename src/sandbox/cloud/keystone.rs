@@ -213,23 +213,26 @@ fn shown(request: &Request<'_>, world: &World, token: &Token) -> Value {
 }
 
 fn catalog(base: &str, world: &World, project: &str) -> Value {
-    let volume = format!("{base}/volume/v3/{project}");
+    let volume = format!("volume/v3/{project}");
     json!([
-        service(world, "compute", "nova", &format!("{base}/compute/v2.1")),
-        service(world, "identity", "keystone", &format!("{base}/identity/v3/")),
-        service(world, "volumev3", "cinderv3", &volume),
-        service(world, "block-storage", "cinder", &volume),
+        service(world, base, "compute", "nova", "compute/v2.1"),
+        service(world, base, "identity", "keystone", "identity/v3/"),
+        service(world, base, "volumev3", "cinderv3", &volume),
+        service(world, base, "block-storage", "cinder", &volume),
     ])
 }
 
-fn service(world: &World, kind: &str, name: &str, url: &str) -> Value {
-    let region = &world.settings.region;
+fn service(world: &World, base: &str, kind: &str, name: &str, path: &str) -> Value {
     let mut ids = fastrand::Rng::with_seed(kind.bytes().map(u64::from).sum());
-    let endpoints: Vec<_> = ["internal", "public", "admin"]
-        .into_iter()
-        .map(|interface| {
+    let own = (world.settings.region.as_str(), base);
+    let others = world.regions.iter().map(|(region, base)| (region.as_str(), base.as_str()));
+    let endpoints: Vec<_> = std::iter::once(own)
+        .chain(others)
+        .flat_map(|(region, base)| ["internal", "public", "admin"].map(|interface| (region, base, interface)))
+        .map(|(region, base, interface)| {
             json!({
-                "id": new_plain_id(&mut ids), "interface": interface, "region": region, "region_id": region, "url": url,
+                "id": new_plain_id(&mut ids), "interface": interface, "region": region, "region_id": region,
+                "url": format!("{base}/{path}"),
             })
         })
         .collect();

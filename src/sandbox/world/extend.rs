@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use super::super::faults::{Fate, Mishap, Operation};
-use super::{Event, Refusal, World};
+use super::message::{Failure, Resource};
+use super::{Event, Refusal, World, quota};
 
 impl World {
     /// `online`: the caller speaks 3.42, the first microversion that extends a volume in use.
     pub fn extend_volume(&mut self, project: &str, id: &str, size: u64, online: bool) -> Result<(), Refusal> {
         let volume = self.volume(project, id)?;
-        let (old, status) = (volume.size, volume.status.clone());
+        let (old, status, kind) = (volume.size, volume.status.clone(), volume.kind.clone());
         if size <= old {
             return Err(Refusal::invalid_input(format!(
                 "New size for extend must be greater than current size. (current: {old}, extended: {size})."
@@ -22,9 +23,9 @@ impl World {
             )));
         }
         self.check_size(project, size)?;
-        self.check_quota(project, size - old, 0)?;
+        self.charge(project, "volumes", size - old, &quota::of_growth(&kind, size - old))?;
         let now = self.now();
-        self.volume_mut(project, id)?.become_("extending", now);
+        self.volume_mut(project, id)?.pause_as("extending", now);
         let (fate, time) = self.fate(Operation::Extend, self.settings.latency.extend);
         self.schedule(time, Event::Extended { volume: id.to_owned(), size, fate });
         Ok(())
@@ -38,8 +39,10 @@ impl World {
             // The reason stays in the log of the host; a tenant reads only this.
             Fate::Fails(_) => {
                 volume.become_("error_extending", now);
-                let message = "extend volume:Volume Driver failed to extend volume.";
-                self.report("VOLUME_VOLUME_007_010", message.to_owned(), id);
+                let project = volume.project.clone();
+                let growth = quota::of_growth(&volume.kind, size.saturating_sub(volume.size));
+                self.refund(&project, &growth);
+                self.report(Resource::Volume, id, &project, Failure::EXTEND);
                 return;
             }
             Fate::Well => {}

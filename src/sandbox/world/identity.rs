@@ -60,13 +60,16 @@ pub(in crate::sandbox) struct Identity {
     pub tokens: BTreeMap<String, Token>,
 }
 
-const SMALL: Quota = Quota { volumes: 2, gigabytes: 4, per_volume_gigabytes: Some(4) };
+/// What the small project of `tests/openstack` may have.
+fn small() -> Quota {
+    Quota { volumes: 2, gigabytes: 4, per_volume_gigabytes: Some(4), snapshots: 1, ..Quota::default() }
+}
 
 impl Identity {
     pub fn new(random: &mut fastrand::Rng, quota: Quota) -> Self {
         let mut project =
             |name: &str, quota| Project { id: new_plain_id(random), name: name.to_owned(), quota };
-        let (whole, small) = (project("k8s", quota), project("k8s-small", SMALL));
+        let (whole, small) = (project("k8s", quota), project("k8s-small", small()));
         let mut user = |name: &str, project: &Project| User {
             id: new_plain_id(random),
             name: name.to_owned(),

@@ -2,6 +2,7 @@
 
 use std::time::SystemTime;
 
+use super::super::faults::Mishap;
 use super::{Event, Refusal, World};
 
 #[derive(Clone, Debug)]
@@ -164,9 +165,13 @@ impl World {
     pub(super) fn bury(&mut self, id: &str) {
         let Some(server) = self.servers.remove(id) else { return };
         let now = self.now();
+        let leaves = self.mishaps.iter().position(|mishap| *mishap == Mishap::LeavesEntries);
+        if let Some(index) = leaves {
+            self.mishaps.remove(index);
+        }
         for row in server.rows {
             self.unplug(id, &row.volume).unwrap_or_default();
-            if let Some(volume) = self.volumes.get_mut(&row.volume) {
+            if let Some(volume) = self.volumes.get_mut(&row.volume).filter(|_| leaves.is_none()) {
                 volume.attachments.retain(|attachment| attachment.server != id);
                 volume.rest(now);
             }

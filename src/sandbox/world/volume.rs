@@ -1,32 +1,44 @@
 //! Volumes: create, delete, metadata, and the messages about what failed.
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
 use super::super::faults::{Fate, Mishap, Operation};
-use super::{Event, Refusal, World, new_id};
+use super::message::{Failure, NO_BACKEND, Resource};
+use super::{Event, Refusal, VolumeType, World, quota};
 
 #[derive(Clone, Debug)]
 pub(in crate::sandbox) struct Volume {
     pub id: String,
     pub name: Option<String>,
     pub description: Option<String>,
+    /// Empty where Cinder has lost it.
     pub status: String,
+    /// What the status was before the last pause.
+    pub previous: String,
     pub size: u64,
     pub zone: String,
     pub kind: String,
     pub multiattach: bool,
     pub bootable: bool,
     pub metadata: Map<String, Value>,
+    /// What the scheduler was told. A Cinder without the filters for it passes over it.
+    pub hints: Value,
     pub snapshot: Option<String>,
     pub source: Option<String>,
+    /// The backup that its data came from, or is yet to come from.
+    pub backup: Option<String>,
+    /// The group that it is in.
+    pub group: Option<String>,
     pub user: String,
     pub project: String,
     pub created: SystemTime,
     pub updated: Option<SystemTime>,
     pub attachments: Vec<VolumeAttachment>,
+    /// How many there are of it.
+    pub snapshots: usize,
     /// A backend has it. One that no backend took can't be snapshotted.
     pub placed: bool,
     pub unlisted_until: Option<Instant>,
@@ -42,27 +54,6 @@ pub(in crate::sandbox) struct VolumeAttachment {
     pub attached: Option<SystemTime>,
 }
 
-#[derive(Clone, Debug)]
-pub(in crate::sandbox) struct VolumeType {
-    pub id: String,
-    pub name: &'static str,
-    pub description: Option<&'static str>,
-    pub multiattach: bool,
-    /// No backend offers it.
-    pub nowhere: bool,
-}
-
-#[derive(Clone, Debug)]
-pub(in crate::sandbox) struct Message {
-    pub id: String,
-    pub event: &'static str,
-    pub text: String,
-    pub volume: String,
-    pub project: String,
-    pub created: SystemTime,
-    pub request: String,
-}
-
 #[derive(Clone, Debug, Default)]
 pub(in crate::sandbox) struct NewVolume {
     pub name: Option<String>,
@@ -71,8 +62,10 @@ pub(in crate::sandbox) struct NewVolume {
     pub zone: Option<String>,
     pub kind: Option<String>,
     pub metadata: Map<String, Value>,
+    pub hints: Value,
     pub snapshot: Option<String>,
     pub source: Option<String>,
+    pub backup: Option<String>,
     pub user: String,
     pub project: String,
 }
@@ -80,23 +73,6 @@ pub(in crate::sandbox) struct NewVolume {
 const UNDELETABLE: &str = "Volume status must be available or error or error_restoring or error_extending or \
     error_managing and must not be migrating, attached, belong to a group, have snapshots, awaiting a transfer, or \
     be disassociated from snapshots after volume transfer.";
-
-impl VolumeType {
-    pub fn all(random: &mut fastrand::Rng) -> Vec<Self> {
-        let mut kind = |name, multiattach, nowhere| Self {
-            id: new_id(random),
-            name,
-            description: None,
-            multiattach,
-            nowhere,
-        };
-        vec![
-            kind("lab", false, false),
-            kind("lab-nowhere", false, true),
-            kind("lab-multiattach", true, false),
-        ]
-    }
-}
 
 impl Volume {
     /// The attachments that the API shows.
@@ -112,6 +88,17 @@ impl Volume {
     pub(super) fn rest(&mut self, now: SystemTime) {
         let status = if self.is_attached() { "in-use" } else { "available" };
         self.become_(status, now);
+    }
+
+    /// Takes a status that passes, and remembers the one before it.
+    pub(super) fn pause_as(&mut self, status: &str, now: SystemTime) {
+        self.previous = std::mem::take(&mut self.status);
+        self.become_(status, now);
+    }
+
+    /// Back to the status before the pause.
+    pub(super) fn resume(&mut self, now: SystemTime) {
+        self.become_(&self.previous.clone(), now);
     }
 
     pub(super) fn become_(&mut self, status: &str, now: SystemTime) {
@@ -136,7 +123,7 @@ impl World {
         let zone = self.zone_of(&new)?;
         self.check_sources(&new, &zone)?;
         self.check_size(&new.project, new.size)?;
-        self.check_quota(&new.project, new.size, 1)?;
+        self.charge(&new.project, "volumes", new.size, &quota::of_volume(kind.name, new.size))?;
         let (mut fate, time) = self.fate(Operation::Create, self.settings.latency.create);
         if kind.nowhere && fate == Fate::Well {
             fate = Fate::Fails(NO_BACKEND.to_owned());
@@ -146,21 +133,26 @@ impl World {
             name: new.name,
             description: new.description,
             status: "creating".to_owned(),
+            previous: String::new(),
             size: new.size,
             zone,
             kind: kind.name.to_owned(),
             multiattach: kind.multiattach,
             bootable: false,
             metadata: new.metadata,
+            hints: new.hints,
             snapshot: new.snapshot,
             source: new.source,
+            backup: new.backup,
+            group: None,
             user: new.user,
             project: new.project,
             created: self.now(),
             updated: None,
             attachments: Vec::new(),
+            snapshots: 0,
             placed: false,
-            unlisted_until: self.take_unlisted().map(|time| Instant::now() + time),
+            unlisted_until: self.take_unlisted(Operation::Create),
         };
         self.schedule(time, Event::Created { volume: volume.id.clone(), fate });
         self.volumes.insert(volume.id.clone(), volume.clone());
@@ -168,11 +160,14 @@ impl World {
     }
 
     pub fn delete_volume(&mut self, project: &str, id: &str) -> Result<(), Refusal> {
-        let has_snapshots = self.snapshots.values().any(|snapshot| snapshot.volume == id);
         let now = self.now();
         let volume = self.volume_mut(project, id)?;
         let deletable = ["available", "error", "error_restoring", "error_extending", "error_managing"];
-        if !deletable.contains(&volume.status.as_str()) || !volume.attachments.is_empty() || has_snapshots {
+        if !deletable.contains(&volume.status.as_str())
+            || !volume.attachments.is_empty()
+            || volume.snapshots > 0
+            || volume.group.is_some()
+        {
             return Err(Refusal::invalid_volume(UNDELETABLE));
         }
         volume.become_("deleting", now);
@@ -181,37 +176,22 @@ impl World {
         Ok(())
     }
 
-    /// Changes the volume's metadata. Cinder moves `updated_at` with it.
-    pub fn change_metadata(
-        &mut self,
-        project: &str,
-        id: &str,
-        change: impl FnOnce(&mut Map<String, Value>),
-    ) -> Result<&Volume, Refusal> {
-        let now = self.now();
-        let volume = self.volume_mut(project, id)?;
-        change(&mut volume.metadata);
-        volume.updated = Some(now);
-        Ok(volume)
-    }
-
     pub(super) fn finish_create(&mut self, id: &str, fate: Fate) {
         let now = self.now();
         let Some(volume) = self.volumes.get_mut(id).filter(|_| fate != Fate::Stuck) else { return };
         let source = volume.snapshot.clone().or_else(|| volume.source.clone());
+        let (project, backup) = (volume.project.clone(), volume.backup.clone());
         volume.placed = fate == Fate::Well;
+        if let Some(backup) = backup.filter(|_| volume.placed) {
+            return self.begin_restore(&backup, id);
+        }
         volume.become_(if volume.placed { "available" } else { "error" }, now);
-        match (fate, source, &mut self.hypervisor) {
-            (Fate::Fails(reason), ..) => {
-                let event =
-                    if reason == NO_BACKEND { "VOLUME_VOLUME_001_003" } else { "VOLUME_VOLUME_001_001" };
-                self.report(event, format!("schedule allocate volume:{reason}"), id);
+        match (fate, source) {
+            (Fate::Fails(reason), _) => {
+                let failure = if reason == NO_BACKEND { Failure::NO_BACKEND } else { Failure::CREATE };
+                self.report_with(Resource::Volume, id, &project, failure, &reason);
             }
-            (_, Some(source), Some(hypervisor)) => {
-                if let Err(error) = hypervisor.copy(&source, id) {
-                    tracing::warn!(volume = id, %error, "the sandbox could not copy a volume");
-                }
-            }
+            (_, Some(source)) => self.copy(&source, id),
             _ => {}
         }
     }
@@ -227,125 +207,97 @@ impl World {
                 }
             }
             Fate::Well => {
-                self.volumes.remove(id);
-                if let Some(hypervisor) = &mut self.hypervisor {
-                    hypervisor.forget(id);
-                }
+                let Some(volume) = self.volumes.remove(id) else { return };
+                self.refund(&volume.project, &quota::of_volume(&volume.kind, volume.size));
+                self.forget(id);
             }
         }
     }
 
-    pub(super) fn report(&mut self, event: &'static str, text: String, volume: &str) {
-        let project = self.volumes.get(volume).map(|volume| volume.project.clone()).unwrap_or_default();
-        let message = Message {
-            id: self.new_id(),
-            event,
-            text,
-            volume: volume.to_owned(),
-            project,
-            created: self.now(),
-            request: self.new_request_id(),
-        };
-        self.messages.push(message);
-    }
-
     fn kind_of(&self, new: &NewVolume) -> Result<VolumeType, Refusal> {
-        let source = new.source.as_deref().or_else(|| {
-            let snapshot = self.snapshots.get(new.snapshot.as_deref()?)?;
-            Some(snapshot.volume.as_str())
-        });
-        let inherited = source.and_then(|id| self.volumes.get(id)).map(|volume| volume.kind.clone());
-        let Some(name) = new.kind.clone().or(inherited) else { return Ok(self.types[0].clone()) };
-        let found = self.types.iter().find(|kind| kind.name == name || kind.id == name).cloned();
-        found.ok_or_else(|| Refusal::new(404, format!("Volume type with name {name} could not be found.")))
+        let source = new.source.as_ref().and_then(|id| self.volumes.get(id)).map(|volume| &volume.kind);
+        let snapshot = new.snapshot.as_ref().and_then(|id| self.snapshots.get(id)).map(|one| &one.kind);
+        match new.kind.as_ref().or(source).or(snapshot) {
+            Some(name) => self.kind_named(name).cloned(),
+            None => Ok(self.types[0].clone()),
+        }
     }
 
+    /// The zone asked for, that of the source, or the first.
     fn zone_of(&self, new: &NewVolume) -> Result<String, Refusal> {
-        let source = new.snapshot.as_ref().and_then(|id| self.snapshots.get(id));
-        let inherited = source.map(|snapshot| snapshot.zone.clone());
-        let zone = new.zone.clone().or(inherited).unwrap_or_else(|| self.settings.zones[0].clone());
-        if self.settings.zones.contains(&zone) {
-            return Ok(zone);
+        let source = new.source.as_ref().and_then(|id| self.volumes.get(id)).map(|volume| &volume.zone);
+        let snapshot = new.snapshot.as_ref().and_then(|id| self.snapshots.get(id)).map(|one| &one.zone);
+        let zone = new.zone.as_ref().or(source).or(snapshot).unwrap_or(&self.settings.zones[0]);
+        if self.settings.zones.contains(zone) {
+            return Ok(zone.clone());
         }
         Err(Refusal::new(400, format!("Availability zone '{zone}' is invalid.")))
     }
 
     fn check_sources(&self, new: &NewVolume, zone: &str) -> Result<(), Refusal> {
+        if let Some(id) = &new.source {
+            self.volume(&new.project, id)?;
+        }
+        if let Some(id) = &new.snapshot {
+            self.snapshot(&new.project, id)?;
+        }
+        if let Some(id) = &new.backup {
+            self.backup(&new.project, id)?;
+        }
+        let sources = [&new.snapshot, &new.source, &new.backup];
+        if sources.iter().filter(|source| source.is_some()).count() > 1 {
+            let reason = "May specify only one of backup, imageRef, snapshot, source volume";
+            return Err(Refusal::invalid_input(reason));
+        }
         if let Some(id) = &new.snapshot {
             self.check_snapshot_source(id, new, zone)?;
         }
-        if let Some(id) = &new.source {
-            let source = self.volume(&new.project, id)?;
-            if source.size > new.size {
-                return Err(Refusal::invalid_input(format!(
-                    "Volume size '{}'GB cannot be smaller than original volume size  {}GB. They must be >= original \
-                     volume size.",
-                    new.size, source.size
-                )));
-            }
+        if let Some(id) = &new.backup {
+            self.check_backup_restorable(id, new)?;
         }
-        Ok(())
-    }
-
-    pub(super) fn check_size(&self, project: &str, size: u64) -> Result<(), Refusal> {
-        let limit = self.identity.project(project).and_then(|project| project.quota.per_volume_gigabytes);
-        match limit {
-            Some(limit) if size > limit => Err(Refusal::new(
-                413,
-                format!(
-                    "VolumeSizeExceedsLimit: Requested volume size {size}G is larger than maximum allowed limit \
-                     {limit}G."
-                ),
-            )),
-            _ => Ok(()),
+        let Some(id) = &new.source else { return Ok(()) };
+        let source = self.volume(&new.project, id)?;
+        if !["available", "in-use"].contains(&source.status.as_str()) {
+            let reason = "Originating source volume status must be one of 'available, in-use' values";
+            return Err(Refusal::invalid_volume(reason));
         }
-    }
-
-    /// Gigabytes first, as Cinder does: a project over both limits hears of the gigabytes.
-    pub(super) fn check_quota(&self, project: &str, gigabytes: u64, volumes: usize) -> Result<(), Refusal> {
-        let Some(quota) = self.identity.project(project).map(|project| project.quota) else { return Ok(()) };
-        let (used_volumes, used_gigabytes) = self.usage(project);
-        if used_gigabytes + gigabytes > quota.gigabytes {
-            return Err(Refusal::new(
-                413,
-                format!(
-                    "VolumeSizeExceedsAvailableQuota: Requested volume or snapshot exceeds allowed gigabytes quota. \
-                     Requested {gigabytes}G, quota is {}G and {used_gigabytes}G has been consumed.",
-                    quota.gigabytes
-                ),
-            ));
+        if source.size > new.size {
+            return Err(Refusal::invalid_input(format!(
+                "Volume size '{}'GB cannot be smaller than original volume size  {}GB. They must be >= original \
+                 volume size.",
+                new.size, source.size
+            )));
         }
-        if used_volumes + volumes > quota.volumes {
-            return Err(Refusal::new(
-                413,
-                format!(
-                    "VolumeLimitExceeded: Maximum number of volumes allowed ({}) exceeded for quota 'volumes'.",
-                    quota.volumes
-                ),
+        if source.zone != zone {
+            return Err(Refusal::invalid_input(
+                "Volume must be in the same availability zone as the source volume",
             ));
         }
         Ok(())
     }
 
-    /// Volumes and gigabytes that count against the quota; snapshots use gigabytes, too.
-    pub fn usage(&self, project: &str) -> (usize, u64) {
-        let sizes =
-            self.volumes.values().filter(|volume| volume.project == project).map(|volume| volume.size);
-        let snapshots = self
-            .snapshots
-            .values()
-            .filter(|snapshot| snapshot.project == project)
-            .map(|snapshot| snapshot.size);
-        (sizes.clone().count(), sizes.sum::<u64>() + snapshots.sum::<u64>())
-    }
-
-    fn take_unlisted(&mut self) -> Option<Duration> {
-        let index = self.mishaps.iter().position(|mishap| matches!(mishap, Mishap::Unlisted(_)))?;
+    /// When lists will show the next new object of this kind, if not at once.
+    pub(super) fn take_unlisted(&mut self, operation: Operation) -> Option<Instant> {
+        let is_met = |mishap: &Mishap| matches!(mishap, Mishap::Unlisted(met, _) if *met == operation);
+        let index = self.mishaps.iter().position(is_met)?;
         match self.mishaps.remove(index) {
-            Mishap::Unlisted(time) => Some(time),
+            Mishap::Unlisted(_, time) => Some(Instant::now() + time),
             _ => None,
         }
     }
-}
 
-const NO_BACKEND: &str = "Could not find any available weighted backend.";
+    /// The target starts with what the source holds.
+    pub(super) fn copy(&mut self, source: &str, target: &str) {
+        if let Some(hypervisor) = &mut self.hypervisor
+            && let Err(error) = hypervisor.copy(source, target)
+        {
+            tracing::warn!(source, target, %error, "the sandbox could not copy a volume");
+        }
+    }
+
+    pub(super) fn forget(&mut self, id: &str) {
+        if let Some(hypervisor) = &mut self.hypervisor {
+            hypervisor.forget(id);
+        }
+    }
+}

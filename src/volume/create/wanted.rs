@@ -2,19 +2,25 @@
 
 use std::collections::BTreeMap;
 
-use crate::openstack::{NewVolume, Volume};
-use crate::volume::metadata::{ATTEMPT, CLUSTER};
+use super::origin;
+use crate::openstack::{Hints, NewVolume, Origin, Volume};
+use crate::volume::metadata::{ATTEMPT, CLUSTER, RESTORED_FROM};
 
 /// A volume as asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wanted {
     pub name: String,
-    /// GiB.
+    /// GiB, at least.
     pub size: u64,
+    /// Nobody asked for a size: a copy gets its source's.
+    pub size_is_free: bool,
     /// GiB: an existing volume may be as large.
     pub size_limit: Option<u64>,
     pub volume_type: Option<String>,
     pub zone: ZoneChoice,
+    /// What it is a copy of. The orchestrator has one kind of id for snapshots and backups: `Snapshot` is either.
+    pub origin: Option<Origin>,
+    pub hints: Hints,
     /// Whether more than one server must be able to use it.
     pub multiattach: bool,
     pub cluster: String,
@@ -26,24 +32,37 @@ pub struct Wanted {
 pub enum ZoneChoice {
     /// Cinder's default, or anywhere.
     Any,
-    /// The first one for a new volume, any of them for one that is there.
+    /// For a new volume the first one that has room, for one that is there any of them.
     OneOf(Vec<String>),
 }
 
+impl ZoneChoice {
+    /// The zones to try, in this order; none where Cinder chooses.
+    pub(super) fn zones(&self) -> &[String] {
+        match self {
+            ZoneChoice::Any => &[],
+            ZoneChoice::OneOf(zones) => zones,
+        }
+    }
+}
+
 impl Wanted {
+    /// What to ask Cinder for.
     pub(super) fn order(&self, attempt: &str) -> NewVolume {
         let mut metadata = self.metadata.clone();
         metadata.insert(CLUSTER.to_owned(), self.cluster.clone());
         metadata.insert(ATTEMPT.to_owned(), attempt.to_owned());
+        if let Some(Origin::Backup(id)) = self.origin {
+            metadata.insert(RESTORED_FROM.to_owned(), id.to_string());
+        }
         NewVolume {
             name: self.name.clone(),
             description: "Created by OpenStack Cinder CSI driver".to_owned(),
             size: self.size,
             volume_type: self.volume_type.clone(),
-            availability_zone: match &self.zone {
-                ZoneChoice::Any => None,
-                ZoneChoice::OneOf(zones) => zones.first().cloned(),
-            },
+            availability_zone: self.zone.zones().first().cloned(),
+            origin: self.origin,
+            hints: self.hints.clone(),
             metadata,
         }
     }
@@ -53,7 +72,7 @@ impl Wanted {
         self.size_difference(volume)
             .or_else(|| self.type_difference(volume))
             .or_else(|| self.zone_difference(volume))
-            .or_else(|| origin(volume))
+            .or_else(|| origin::difference(self.origin, volume))
             .or_else(|| self.owner_difference(volume))
     }
 
@@ -93,17 +112,4 @@ impl Wanted {
             None => Some(format!("it lacks the metadata {CLUSTER}, so it isn't this driver's")),
         }
     }
-}
-
-fn origin(volume: &Volume) -> Option<String> {
-    let snapshot = volume
-        .snapshot_id
-        .as_ref()
-        .map(|id| format!("it was made from snapshot {id} and an empty one is asked for"));
-    snapshot.or_else(|| {
-        volume
-            .source_volid
-            .as_ref()
-            .map(|id| format!("it is a clone of volume {id} and an empty one is asked for"))
-    })
 }

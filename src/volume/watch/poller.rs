@@ -1,15 +1,17 @@
 //! The task that looks, for as long as somebody waits.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use futures_util::future::join_all;
 use tokio::time::Instant;
 
-use super::{Answer, Ask, Interest, LIST_EVERY, Seen, Shared, State};
+use super::lists::List;
+use super::{About, Answer, Ask, Interest, LIST_EVERY, Seen, Shared, State};
 use crate::openstack::{self, Kind, Volume, VolumeId};
 use crate::pace::{self, Deadline};
+use crate::volume::group::Sight;
 
 /// Up to this many waiters, a GET each costs the cloud less than a list.
 const FEW: usize = 2;
@@ -31,7 +33,8 @@ enum Plan {
     /// A look for each of these.
     Each(Vec<Interest>),
     Changes(SystemTime),
-    Deletions(Vec<VolumeId>),
+    /// A list of what is on its way, for those that wait for its end.
+    Passing(List, Vec<Interest>),
 }
 
 pub struct Poller(pub Arc<Shared>);
@@ -45,7 +48,7 @@ impl Poller {
                 Plan::Sleep(until) => self.sleep(until).await,
                 Plan::Each(asks) => self.look_at_each(asks).await,
                 Plan::Changes(since) => self.list_changes(since).await,
-                Plan::Deletions(ids) => self.list_deletions(ids).await,
+                Plan::Passing(list, asks) => self.list_passing(list, asks).await,
             }
         }
     }
@@ -78,6 +81,21 @@ impl Poller {
                     let found = cinder.find_volume(*id).await?;
                     Ok(found.map_or(Seen::Gone, |volume| Seen::Volume(Box::new(volume))))
                 }
+                Interest::Snapshot(About::Named(name, _)) => {
+                    cinder.list_snapshots_named(name).await.map(Seen::Snapshots)
+                }
+                Interest::Snapshot(About::End(id)) => {
+                    let found = cinder.find_snapshot(*id).await?;
+                    Ok(found.map_or(Seen::Gone, |snapshot| Seen::Snapshot(Box::new(snapshot))))
+                }
+                Interest::Backup(About::Named(name, _)) => {
+                    cinder.list_backups_named(name).await.map(Seen::Backups)
+                }
+                Interest::Backup(About::End(id)) => {
+                    let found = cinder.find_backup(*id).await?;
+                    Ok(found.map_or(Seen::Gone, |backup| Seen::Backup(Box::new(backup))))
+                }
+                Interest::Group(name) => Sight::of(cinder, name).await.map(Seen::Group),
             }
         })
         .await
@@ -86,7 +104,7 @@ impl Poller {
     async fn list_changes(&self, since: SystemTime) {
         let mut began = self.begin();
         let listed = limited(self.0.cinder.list_volumes_changed_since(since)).await;
-        self.listed(false);
+        self.listed(List::Changes);
         match listed {
             Ok(changes) => {
                 began.clock = changes.date.unwrap_or(began.clock);
@@ -95,7 +113,7 @@ impl Poller {
                 let listed = |ask: &Ask| ask.interest.id().and_then(|id| volumes.get(&id));
                 self.deliver(
                     &began,
-                    |ask| !ask.awaits_deletion() || listed(ask).is_some(),
+                    |ask| ask.list() == Some(List::Changes) || listed(ask).is_some(),
                     |ask| listed(ask).map(|volume| Ok(Seen::Volume(Box::new(volume.clone())))),
                 );
             }
@@ -106,19 +124,18 @@ impl Poller {
         }
     }
 
-    /// A volume that is no longer on the list of what is being deleted is gone, or its deletion failed: a GET tells.
-    async fn list_deletions(&self, ids: Vec<VolumeId>) {
+    /// What is no longer on the list of what is on its way has come to its end, or failed: a look at it tells.
+    async fn list_passing(&self, list: List, asks: Vec<Interest>) {
         let began = self.begin();
-        let listed = limited(self.0.cinder.list_volumes_being_deleted()).await;
-        self.listed(true);
+        let listed = limited(list.passing(&self.0.cinder)).await;
+        self.listed(list);
         match listed {
-            Ok(deleting) => {
-                let deleting: HashSet<_> = deleting.into_iter().collect();
-                let ended: Vec<_> =
-                    ids.into_iter().filter(|id| !deleting.contains(id)).map(Interest::Deletion).collect();
+            Ok(passing) => {
+                let is_over = |ask: &Interest| ask.listed().is_none_or(|listed| !passing.contains(&listed));
+                let ended: Vec<_> = asks.into_iter().filter(is_over).collect();
                 let looks = join_all(ended.iter().map(|interest| self.look(interest))).await;
                 let seen: BTreeMap<_, _> = ended.iter().zip(looks).collect();
-                self.deliver(&began, Ask::awaits_deletion, |ask| seen.get(&ask.interest).cloned());
+                self.deliver(&began, |ask| ask.list() == Some(list), |ask| seen.get(&ask.interest).cloned());
             }
             Err(error) => self.deliver(&began, |_| true, |_| Some(Err(error.clone()))),
         }
@@ -128,10 +145,10 @@ impl Poller {
         Began { at: Instant::now(), clock: self.0.cinder.clock() }
     }
 
-    fn listed(&self, deletions: bool) {
+    fn listed(&self, list: List) {
         let mut state = self.0.lock();
         state.listed = Some(Instant::now());
-        state.deletions_had_turn = deletions;
+        state.last_turn = Some(list);
         state.full_look_had_turn = false;
     }
 
@@ -178,8 +195,8 @@ struct Began {
 }
 
 impl Ask {
-    fn awaits_deletion(&self) -> bool {
-        matches!(self.interest, Interest::Deletion(_))
+    fn list(&self) -> Option<List> {
+        self.interest.list()
     }
 
     fn put_off(&mut self, looked: Instant) {
@@ -216,7 +233,7 @@ fn plan(state: &mut State) -> Plan {
         state.full_look_had_turn = true;
         return Plan::Each(vec![interest]);
     }
-    crowd(state)
+    crowd(state, now)
 }
 
 /// The asks whose time has come, the longest waiting first.
@@ -232,21 +249,20 @@ fn due(state: &State, now: Instant, most: usize) -> Vec<Interest> {
     each
 }
 
-/// One list for all: of what changed since the oldest news, or of what is being deleted.
-fn crowd(state: &State) -> Plan {
-    let mut deletions = Vec::new();
-    let mut since = None;
-    for ask in &state.asks {
-        match ask.interest {
-            Interest::Deletion(id) => deletions.push(id),
-            Interest::Change(_) | Interest::Named(..) => {
-                since = Some(since.map_or(ask.since, |since| ask.since.min(since)))
-            }
+/// One list for all that wait alike; the lists take turns.
+fn crowd(state: &State, now: Instant) -> Plan {
+    let mut wanted: Vec<List> =
+        state.asks.iter().filter(|ask| ask.due <= now).filter_map(Ask::list).collect();
+    wanted.sort();
+    let next = wanted.iter().find(|list| Some(**list) > state.last_turn).or(wanted.first());
+    let Some(list) = next.copied() else { return Plan::Each(due(state, now, FEW)) };
+    let asks = state.asks.iter().filter(|ask| ask.list() == Some(list));
+    match list {
+        List::Changes => {
+            let since = asks.map(|ask| ask.since).min().unwrap_or(SystemTime::UNIX_EPOCH);
+            Plan::Changes(since - OVERLAP)
         }
-    }
-    match since {
-        Some(since) if deletions.is_empty() || state.deletions_had_turn => Plan::Changes(since - OVERLAP),
-        _ => Plan::Deletions(deletions),
+        _ => Plan::Passing(list, asks.map(|ask| ask.interest.clone()).collect()),
     }
 }
 
@@ -265,6 +281,7 @@ mod tests {
     use tokio::sync::oneshot;
 
     use super::*;
+    use crate::openstack::SnapshotId;
     use crate::pace::Backoff;
     use crate::volume::sample::id;
 
@@ -297,6 +314,11 @@ mod tests {
 
     fn deletions(count: u128) -> Vec<Interest> {
         (101..=100 + count).map(|n| Interest::Deletion(id(n))).collect()
+    }
+
+    fn snapshots(count: u128) -> Vec<Interest> {
+        let id = |n| SnapshotId::from(uuid::Uuid::from_u128(n));
+        (1..=count).map(|n| Interest::Snapshot(About::Named(format!("snap-{n}"), Some(id(n))))).collect()
     }
 
     #[tokio::test(start_paused = true)]
@@ -337,13 +359,29 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_two_lists_take_turns() {
-        let ids: Vec<_> = (101..=105).map(id).collect();
-        assert_eq!(plan(&mut waiting(deletions(5)).state), Plan::Deletions(ids));
-        let mut both = waiting(changes(5).into_iter().chain(deletions(5)));
-        assert!(matches!(plan(&mut both.state), Plan::Deletions(_)));
-        both.state.deletions_had_turn = true;
-        assert!(matches!(plan(&mut both.state), Plan::Changes(_)));
+    async fn the_lists_take_turns() {
+        let passing = |list, asks| Plan::Passing(list, asks);
+        assert_eq!(plan(&mut waiting(deletions(5)).state), passing(List::VolumesDeleting, deletions(5)));
+        let mut all = waiting(changes(5).into_iter().chain(deletions(5)).chain(snapshots(5)));
+        let mut turns = Vec::new();
+        for _ in 0..4 {
+            let list = match plan(&mut all.state) {
+                Plan::Changes(_) => List::Changes,
+                Plan::Passing(list, _) => list,
+                other => panic!("{other:?}"),
+            };
+            all.state.last_turn = Some(list);
+            turns.push(list);
+        }
+        use List::*;
+        assert_eq!(turns, [Changes, VolumesDeleting, SnapshotsCreating, Changes]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn names_that_have_nothing_yet_are_looked_at_a_few_at_a_time() {
+        let named = |n| Interest::Snapshot(About::Named(format!("snap-{n}"), None));
+        let mut crowd = waiting((1..=5).map(named));
+        assert_eq!(plan(&mut crowd.state), Plan::Each(vec![named(1), named(2)]));
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,59 +1,141 @@
-//! The list of volumes: filters, order and pages.
+//! Lists: filters, order and pages, the same for every kind of object.
 
-use jiff::civil::DateTime;
-use serde_json::{Value, json};
-use tokio::time::Instant;
+mod filter;
+mod order;
 
-use super::super::super::world::{Refusal, Volume, World, timestamp};
+use std::collections::BTreeMap;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde_json::{Map, Value, json};
+
+use super::super::super::world::{Microversion, Refusal, World};
 use super::super::answer::Answer;
 use super::super::request::{Caller, Request};
-use super::show::{summary, volume};
+use order::Order;
 
-/// The first microversion that refuses filters that it doesn't know; below it they are ignored.
-const STRICT_FILTERS: (u32, u32) = (3, 31);
-/// A Cinder of this microversion compares times, and does so for every caller from 3.31: a caller below that asks for
-/// what has changed and gets everything.
-const TIME_FILTERS: (u32, u32) = (3, 60);
-const TIMES: [&str; 2] = ["updated_at", "created_at"];
+/// From here on a list tells how many objects there are, if it is asked.
+const COUNTS: Microversion = (3, 45);
 /// Cinder's `osapi_max_limit`.
 const PAGE_LIMIT: usize = 1000;
 
-const CONTROLS: [&str; 8] =
-    ["limit", "marker", "offset", "sort", "sort_key", "sort_dir", "with_count", "all_tenants"];
-const FILTERS: [&str; 8] =
-    ["name", "status", "metadata", "bootable", "migration_status", "availability_zone", "id", "size"];
+/// An object that Cinder lists.
+pub(super) trait Listed {
+    /// What the list is called: `volumes`.
+    const COLLECTION: &'static str;
+    /// Under which name it tells of its next page.
+    const LINKS: &'static str;
+    /// What Cinder calls one of them when there is none: `Volume ID could not be found.`
+    const KIND: &'static str;
+    const FILTERS: &'static [Filter];
+    /// Names in a query that are no filters, besides those of every list.
+    const CONTROLS: &'static [&'static str] = &[];
+    const SORT_KEYS: &'static [&'static str] =
+        &["id", "created_at", "updated_at", "name", "status", "size", "availability_zone", "volume_id"];
 
-pub(super) fn list_volumes(
-    request: &Request<'_>,
-    world: &World,
-    caller: &Caller,
-    detail: bool,
-) -> Result<Answer, Answer> {
-    let limit = limit(request)?;
-    let filters = filters(request, world, caller)?;
-    let mut found = Vec::new();
-    for candidate in world.volumes.values().filter(|one| one.project == caller.project && is_listed(one)) {
-        if meets(candidate, &filters)? {
-            found.push(candidate);
+    fn id(&self) -> &str;
+    fn project(&self) -> &str;
+    /// Whether lists show it already.
+    fn is_listed(&self) -> bool;
+    /// What it has under the name of a filter or a sort key.
+    fn column(&self, name: &str) -> Option<Column<'_>>;
+
+    fn metadata(&self) -> Option<&Map<String, Value>> {
+        None
+    }
+}
+
+/// A name that can be filtered by: since which microversion of the caller, and of the cloud.
+pub(super) struct Filter(pub &'static str, pub Microversion, pub Microversion);
+
+/// What an object has in one column of the database.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Column<'a> {
+    Null,
+    Number(u64),
+    /// MariaDB keeps whole seconds.
+    Time(u64),
+    Text(&'a str),
+}
+
+/// One page of a list.
+pub(super) struct Page<'a, T> {
+    pub items: Vec<&'a T>,
+    limit: usize,
+    count: Option<usize>,
+}
+
+impl<'a> Column<'a> {
+    pub fn time(time: SystemTime) -> Self {
+        Column::Time(time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs())
+    }
+
+    pub fn time_of(time: Option<SystemTime>) -> Self {
+        time.map_or(Column::Null, Column::time)
+    }
+
+    pub fn text(text: Option<&'a str>) -> Self {
+        text.map_or(Column::Null, Column::Text)
+    }
+
+    pub fn yes(yes: bool) -> Self {
+        Column::Text(if yes { "true" } else { "false" })
+    }
+}
+
+impl<'a, T: Listed> Page<'a, T> {
+    /// The page that the request asks for. It takes a look at every object once, whatever the page.
+    pub fn of(
+        request: &Request<'_>,
+        world: &World,
+        caller: &Caller,
+        all: &'a BTreeMap<String, T>,
+    ) -> Result<Self, Answer> {
+        let limit = limit(request)?;
+        let order = Order::of::<T>(request)?;
+        let filters = filter::read::<T>(request, world, caller)?;
+        let ours = all.values().filter(|one| one.project() == caller.project && one.is_listed());
+        let mut items: Vec<_> = ours.filter(|one| filter::meets(*one, &filters)).collect();
+        let count = items.len();
+        let mut skipped = request.query("offset").and_then(|offset| offset.parse().ok()).unwrap_or(0);
+        if let Some(marker) = request.query("marker") {
+            let found = all.get(marker).filter(|one| one.project() == caller.project);
+            let marker = found.ok_or_else(|| Refusal::not_found(T::KIND, marker))?;
+            items.retain(|item| order.compare(*item, marker).is_gt());
         }
+        order.sort_first(&mut items, limit.saturating_add(skipped));
+        skipped = skipped.min(items.len());
+        items.drain(..skipped);
+        Ok(Self { items, limit, count: counts(request, caller).then_some(count) })
     }
-    sort(request, &mut found);
-    let count = found.len();
-    let start = after_marker(request, world, caller, &found)?;
-    let page: Vec<_> = found.iter().skip(start).take(limit).collect();
-    let shown: Vec<_> = page
-        .iter()
-        .map(|one| if detail { volume(request, world, one, caller) } else { summary(request, one, caller) })
-        .collect();
-    let mut body = json!({ "volumes": shown });
-    // A full page has a link, even where nothing follows; without a limit there is none.
-    if let Some(last) = page.last().filter(|_| page.len() == limit) {
-        body["volumes_links"] = json!([{ "rel": "next", "href": next(request, caller, detail, &last.id) }]);
+
+    /// The page as JSON, each object as `show` shows it.
+    pub fn answer(
+        &self,
+        request: &Request<'_>,
+        caller: &Caller,
+        detail: bool,
+        show: impl Fn(&T) -> Value,
+    ) -> Answer {
+        let shown: Vec<_> = self.items.iter().map(|one| show(one)).collect();
+        let mut body = json!({ T::COLLECTION: shown });
+        // A full page has a link, even where nothing follows. One that counts compares with the whole list instead.
+        let reached = self.count.unwrap_or(self.items.len());
+        if let Some(last) = self.items.last().filter(|_| self.limit <= reached) {
+            let path = if detail { "/detail" } else { "" };
+            let path = format!("{}{path}", T::COLLECTION);
+            let link = json!({ "rel": "next", "href": next(request, caller, &path, last.id()) });
+            body[T::LINKS] = json!([link]);
+        }
+        if let Some(count) = self.count {
+            body["count"] = json!(count);
+        }
+        Answer::new(200, body)
     }
-    if request.query("with_count").is_some_and(|wanted| wanted.eq_ignore_ascii_case("true")) {
-        body["count"] = json!(count);
-    }
-    Ok(Answer::new(200, body))
+}
+
+fn counts(request: &Request<'_>, caller: &Caller) -> bool {
+    let wanted = request.query("with_count").unwrap_or_default();
+    caller.version >= COUNTS && wanted.eq_ignore_ascii_case("true")
 }
 
 fn limit(request: &Request<'_>) -> Result<usize, Answer> {
@@ -65,128 +147,11 @@ fn limit(request: &Request<'_>) -> Result<usize, Answer> {
     }
 }
 
-fn filters<'a>(
-    request: &'a Request<'_>,
-    world: &World,
-    caller: &Caller,
-) -> Result<Vec<(&'a str, &'a str)>, Answer> {
-    let strict = caller.version >= STRICT_FILTERS;
-    let mut filters = Vec::new();
-    for (key, value) in request.query.iter().map(|(key, value)| (key.as_str(), value.as_str())) {
-        if CONTROLS.contains(&key) {
-            continue;
-        }
-        let known = match TIMES.contains(&key) {
-            true => strict && world.settings.block_storage >= TIME_FILTERS,
-            false => FILTERS.contains(&key),
-        };
-        if !known && strict {
-            return Err(Answer::fault(400, &format!("Invalid filters {key} are found in query options.")));
-        }
-        if known && TIMES.contains(&key) {
-            conditions(value)?;
-        }
-        if known {
-            filters.push((key, value));
-        }
-    }
-    Ok(filters)
-}
-
-fn is_listed(volume: &Volume) -> bool {
-    volume.unlisted_until.is_none_or(|until| until <= Instant::now())
-}
-
-fn meets(volume: &Volume, filters: &[(&str, &str)]) -> Result<bool, Answer> {
-    for (key, wanted) in filters {
-        let met = match *key {
-            "name" => volume.name.as_deref() == Some(wanted),
-            "status" => volume.status == *wanted,
-            "id" => volume.id == *wanted,
-            "size" => volume.size.to_string() == *wanted,
-            "availability_zone" => volume.zone == *wanted,
-            "bootable" => volume.bootable.to_string().eq_ignore_ascii_case(wanted),
-            "metadata" => has_metadata(volume, wanted),
-            "updated_at" => compare(volume.updated.map(timestamp), wanted)?,
-            "created_at" => compare(Some(timestamp(volume.created)), wanted)?,
-            _ => false,
-        };
-        if !met {
-            return Ok(false);
-        }
-    }
-    Ok(true)
-}
-
-/// Cinder reads a Python literal: `{'key': 'value'}` is as good as JSON.
-fn has_metadata(volume: &Volume, wanted: &str) -> bool {
-    let parsed = serde_json::from_str(wanted).or_else(|_| serde_json::from_str(&wanted.replace('\'', "\"")));
-    match parsed {
-        Ok(Value::Object(wanted)) => {
-            wanted.iter().all(|(key, value)| volume.metadata.get(key) == Some(value))
-        }
-        _ => false,
-    }
-}
-
-/// `gte:2026-01-01T00:00:00`. Cinder joins several of them, with commas, by "or".
-fn compare(time: Option<String>, wanted: &str) -> Result<bool, Answer> {
-    let time = time.and_then(|time| time.parse::<DateTime>().ok());
-    let is_met = |(operator, limit): (&str, DateTime)| {
-        time.is_some_and(|time| match operator {
-            "gt" => time > limit,
-            "gte" => time >= limit,
-            "eq" => time == limit,
-            "neq" => time != limit,
-            "lt" => time < limit,
-            _ => time <= limit,
-        })
-    };
-    Ok(conditions(wanted)?.into_iter().any(is_met))
-}
-
-fn conditions(wanted: &str) -> Result<Vec<(&str, DateTime)>, Answer> {
-    let read = |one: &'_ str| {
-        let (operator, limit) = one.split_once(':').unwrap_or((one, ""));
-        if !["gt", "gte", "eq", "neq", "lt", "lte"].contains(&operator) {
-            return Err(Answer::fault(400, &format!("Invalid {operator} operator")));
-        }
-        match limit.trim_end_matches('Z').parse() {
-            Ok(time) => Ok(time),
-            Err(_) => Err(Answer::fault(400, &format!("Invalid {limit} value"))),
-        }
-    };
-    wanted.split(',').map(|one| Ok((one.split(':').next().unwrap_or_default(), read(one)?))).collect()
-}
-
-/// Newest first; within a second, by id.
-fn sort(request: &Request<'_>, found: &mut [&Volume]) {
-    found.sort_by_cached_key(|volume| (timestamp(volume.created), volume.id.clone()));
-    let wanted = request.query("sort").or_else(|| request.query("sort_dir")).unwrap_or_default();
-    if !wanted.ends_with("asc") {
-        found.reverse();
-    }
-}
-
-fn after_marker(
-    request: &Request<'_>,
-    world: &World,
-    caller: &Caller,
-    found: &[&Volume],
-) -> Result<usize, Answer> {
-    let Some(marker) = request.query("marker") else {
-        return Ok(request.query("offset").and_then(|offset| offset.parse().ok()).unwrap_or(0));
-    };
-    world.volume(&caller.project, marker).map_err(|_| Refusal::not_found("Volume", marker))?;
-    Ok(found.iter().position(|one| one.id == marker).map_or(0, |index| index + 1))
-}
-
-fn next(request: &Request<'_>, caller: &Caller, detail: bool, last: &str) -> String {
+fn next(request: &Request<'_>, caller: &Caller, path: &str, last: &str) -> String {
     let mut query = url::form_urlencoded::Serializer::new(String::new());
     for (key, value) in request.query.iter().filter(|(key, _)| key != "marker") {
         query.append_pair(key, value);
     }
     let query = query.append_pair("marker", last).finish();
-    let detail = if detail { "/detail" } else { "" };
-    format!("{}/volume/v3/{}/volumes{detail}?{query}", request.base, caller.project)
+    format!("{}/volume/v3/{}/{path}?{query}", request.base, caller.project)
 }

@@ -1,11 +1,10 @@
-//! Which of the volumes of one name is the one.
+//! Which of the things of one name is the one. Pure.
 
 use std::cmp::Reverse;
 use std::time::{Duration, SystemTime};
 
-use super::Wanted;
-use crate::openstack::{Status, Volume, VolumeId};
-use crate::volume::metadata::{ATTEMPT, is_settled, is_unpromised};
+use super::{Candidate, Order, Stage};
+use crate::volume::metadata::ATTEMPT;
 use crate::volume::{Condition, Error};
 
 /// An attempt that hasn't settled for so long has died: no RPC lives as long.
@@ -13,178 +12,186 @@ const DEAD_AFTER: Duration = Duration::from_secs(600);
 
 /// This RPC's own attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Attempt {
+pub struct Attempt<I> {
     pub id: String,
-    pub posted: Posted,
+    pub posted: Posted<I>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Posted {
+pub enum Posted<I> {
     No,
-    As(VolumeId),
+    As(I),
     /// The POST was sent and no clear answer came.
     Unclear,
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub enum Step {
+pub enum Step<C: Candidate> {
     Create,
     Wait,
     /// Mark it, then answer with it.
-    Settle(Volume),
-    Answer(Volume),
-    /// Remove a volume that lost, then look again.
-    Discard(VolumeId),
-    /// Remove a volume of ours and say why; without a reason, Cinder knows it.
-    Remove(VolumeId, Option<Error>),
+    Settle(C),
+    Answer(C),
+    /// Remove one that lost, then look again.
+    Discard(C::Id),
+    /// Remove one of ours and say why; without a reason, Cinder knows it.
+    Remove(C::Id, Option<Error>),
+    /// It is promised, or somebody else's, and Cinder couldn't make it or keep it: say why.
+    Broken(C::Id),
     Refuse(Error),
 }
 
-impl Attempt {
-    fn made(&self, volume: &Volume) -> bool {
-        self.posted == Posted::As(volume.id) || volume.metadata.get(ATTEMPT) == Some(&self.id)
+impl<I: Copy + Eq> Attempt<I> {
+    fn made<C: Candidate<Id = I>>(&self, one: &C) -> bool {
+        self.posted == Posted::As(one.id()) || one.metadata().get(ATTEMPT) == Some(&self.id)
     }
 
-    /// The volume that the next looks are at.
-    pub fn followed(&self, seen: &[Volume]) -> Option<VolumeId> {
+    /// The one that the next looks are at.
+    pub fn followed<C: Candidate<Id = I>>(&self, seen: &[C]) -> Option<I> {
         let own = match &self.posted {
             Posted::As(id) => Some(*id),
             Posted::No | Posted::Unclear => None,
         };
-        let known = own.filter(|id| seen.is_empty() || seen.iter().any(|volume| volume.id == *id));
-        known.or_else(|| seen.iter().find(|volume| is_being_made(volume)).map(|volume| volume.id)).or(own)
+        let known = own.filter(|id| seen.is_empty() || seen.iter().any(|one| one.id() == *id));
+        known.or_else(|| seen.iter().find(|one| is_being_made(*one)).map(Candidate::id)).or(own)
     }
 }
 
-pub fn is_being_made(volume: &Volume) -> bool {
-    matches!(volume.status, Status::Creating | Status::Downloading)
+pub fn is_being_made<C: Candidate>(one: &C) -> bool {
+    one.stage() == Stage::Making
 }
 
-pub fn plan(wanted: &Wanted, attempt: &Attempt, seen: &[Volume], now: SystemTime) -> Step {
-    let mut there: Vec<&Volume> = seen
+pub fn plan<O: Order>(
+    order: &O,
+    attempt: &Attempt<<O::Made as Candidate>::Id>,
+    seen: &[O::Made],
+    now: SystemTime,
+) -> Step<O::Made> {
+    let mut there: Vec<&O::Made> = seen
         .iter()
         // MySQL compares names without case, and what is going away is no longer there.
-        .filter(|volume| volume.name == wanted.name && !is_going(volume))
+        .filter(|one| one.name() == order.name() && !is_going(*one))
         .collect();
-    there.sort_by_key(|volume| (Reverse(is_settled(volume)), volume.created_at, volume.id));
-    if let Some(broken) = there.iter().find(|volume| volume.status == Status::Error && is_unpromised(volume))
-    {
+    there.sort_by_key(|one| (Reverse(one.is_settled()), one.created_at(), one.id()));
+    let unmade = |one: &&&O::Made| one.stage() == Stage::Broken && one.is_unpromised();
+    if let Some(broken) = there.iter().find(unmade) {
         // Beside another of the name the error would be final for that one, too.
-        return if there.len() == 1 { Step::Remove(broken.id, None) } else { Step::Discard(broken.id) };
+        return if there.len() == 1 { Step::Remove(broken.id(), None) } else { Step::Discard(broken.id()) };
     }
-    if let Some(stuck) = seen.iter().find(|volume| volume.name == wanted.name && is_stuck(volume)) {
+    if let Some(stuck) = seen.iter().find(|one| one.name() == order.name() && is_stuck(*one)) {
         return without_own(attempt, &there, unremovable(stuck));
     }
-    if let Some(step) = incompatible(wanted, attempt, &there, now) {
+    if let Some(step) = incompatible(order, attempt, &there, now) {
         return step;
     }
     match there.as_slice() {
         [] => absent(attempt),
-        [only] => alone(wanted, attempt, only),
+        [only] => alone(order, attempt, *only),
         several => contested(attempt, several, now),
     }
 }
 
-fn is_going(volume: &Volume) -> bool {
-    matches!(volume.status, Status::Deleting | Status::ErrorDeleting)
+fn is_going<C: Candidate>(one: &C) -> bool {
+    matches!(one.stage(), Stage::Going | Stage::Stuck)
 }
 
-/// A volume that nobody was promised and that Cinder couldn't delete. Each further try could leave one more.
-fn is_stuck(volume: &Volume) -> bool {
-    volume.status == Status::ErrorDeleting && is_unpromised(volume)
+/// One that nobody was promised and that Cinder couldn't delete. Each further try could leave one more.
+fn is_stuck<C: Candidate>(one: &C) -> bool {
+    one.stage() == Stage::Stuck && one.is_unpromised()
 }
 
-fn unremovable(volume: &Volume) -> Error {
+fn unremovable<C: Candidate>(one: &C) -> Error {
     let why = format!(
-        "volume {} of that name couldn't be made and can't be removed (status error_deleting): an administrator must delete it \
-         (openstack volume delete --force), then this goes on by itself",
-        volume.id
+        "{} {} of that name couldn't be made and can't be removed (status error_deleting): an administrator must delete it \
+         ({}), then this goes on by itself",
+        C::WHAT,
+        one.id(),
+        C::REMOVED_BY
     );
     Error::new(Condition::Unsettled, why)
 }
 
-fn absent(attempt: &Attempt) -> Step {
+fn absent<C: Candidate>(attempt: &Attempt<C::Id>) -> Step<C> {
     match attempt.posted {
         Posted::No => Step::Create,
-        // Lists may show a new volume late.
+        // Lists may show a new one late.
         Posted::As(_) | Posted::Unclear => Step::Wait,
     }
 }
 
 /// The one of this name, which is compatible or our own.
-fn alone(wanted: &Wanted, attempt: &Attempt, volume: &Volume) -> Step {
-    if is_being_made(volume) {
+fn alone<O: Order>(order: &O, attempt: &Attempt<<O::Made as Candidate>::Id>, one: &O::Made) -> Step<O::Made> {
+    if is_being_made(one) {
         return Step::Wait;
     }
-    if let Some(difference) = wanted.difference(volume).filter(|_| attempt.made(volume)) {
-        let why = format!("Cinder made another volume than asked for: {difference}");
-        return Step::Remove(volume.id, Some(Error::new(Condition::Invalid, why)));
+    if let Some(difference) = order.difference(one).filter(|_| attempt.made(one)) {
+        let why = format!("Cinder made another {} than asked for: {difference}", O::Made::WHAT);
+        return Step::Remove(one.id(), Some(Error::new(Condition::Invalid, why)));
     }
-    match volume.status {
-        Status::Error => Step::Refuse(Error::new(
-            Condition::Precondition,
-            format!(
-                "volume {} of that name is in status error; an administrator can reset it, or delete it",
-                volume.id
-            ),
-        )),
-        _ if is_settled(volume) => Step::Answer(volume.clone()),
-        _ => Step::Settle(volume.clone()),
+    match one.stage() {
+        Stage::Broken => Step::Broken(one.id()),
+        _ if one.is_settled() => Step::Answer(one.clone()),
+        _ => Step::Settle(one.clone()),
     }
 }
 
 /// More than one: the settled one wins, else the oldest. The winner is answered once the others are gone.
-fn contested(attempt: &Attempt, there: &[&Volume], now: SystemTime) -> Step {
+fn contested<C: Candidate>(attempt: &Attempt<C::Id>, there: &[&C], now: SystemTime) -> Step<C> {
     let losers = || there.iter().skip(1);
-    let removable = |loser: &&&Volume| attempt.made(loser) || is_dead(loser, now);
-    let free = |loser: &&&Volume| loser.attachments.is_empty() && !is_being_made(loser);
-    if let Some(loser) = losers().filter(removable).find(free) {
-        return Step::Discard(loser.id);
+    let removable = |loser: &&&C| attempt.made(**loser) || is_dead(**loser, now);
+    if let Some(loser) = losers().filter(removable).find(|loser| loser.is_free()) {
+        return Step::Discard(loser.id());
     }
     // One without an attempt, or a second settled one, is nobody's to remove.
-    if losers().any(|loser| !is_unpromised(loser)) {
+    if losers().any(|loser| !loser.is_unpromised()) {
         return without_own(attempt, there, ambiguous(there));
     }
     Step::Wait
 }
 
-/// Refuses once this attempt's own volume is out of the way.
-fn without_own(attempt: &Attempt, there: &[&Volume], refusal: Error) -> Step {
-    match there.iter().find(|volume| attempt.made(volume)) {
-        Some(own) if is_being_made(own) => Step::Wait,
-        Some(own) => Step::Discard(own.id),
+/// Refuses once this attempt's own one is out of the way.
+fn without_own<C: Candidate>(attempt: &Attempt<C::Id>, there: &[&C], refusal: Error) -> Step<C> {
+    match there.iter().find(|one| attempt.made(**one)) {
+        Some(own) if !own.is_free() => Step::Wait,
+        Some(own) => Step::Discard(own.id()),
         None => Step::Refuse(refusal),
     }
 }
 
-fn ambiguous(there: &[&Volume]) -> Error {
-    let ids: Vec<_> = there.iter().map(|volume| volume.id.to_string()).collect();
+fn ambiguous<C: Candidate>(there: &[&C]) -> Error {
+    let ids: Vec<_> = there.iter().map(|one| one.id().to_string()).collect();
     Error::new(
         Condition::AlreadyExists,
         format!(
-            "there are several volumes of that name and which one is in use can't be told: {}; delete or rename the others",
+            "there are several {}s of that name and which one is in use can't be told: {}; delete or rename the others",
+            C::WHAT,
             ids.join(", ")
         ),
     )
 }
 
-fn is_dead(volume: &Volume, now: SystemTime) -> bool {
-    let created = volume.created_at.and_then(|created| SystemTime::try_from(created).ok());
+fn is_dead<C: Candidate>(one: &C, now: SystemTime) -> bool {
+    let created = one.created_at().and_then(|created| SystemTime::try_from(created).ok());
     let age = created.and_then(|created| now.duration_since(created).ok());
-    is_unpromised(volume) && age.is_some_and(|age| age > DEAD_AFTER)
+    one.is_unpromised() && age.is_some_and(|age| age > DEAD_AFTER)
 }
 
-/// What to do about a volume of the name that isn't as wanted and isn't this attempt's.
-fn incompatible(wanted: &Wanted, attempt: &Attempt, there: &[&Volume], now: SystemTime) -> Option<Step> {
-    let others = there.iter().filter(|volume| !attempt.made(volume));
-    let (other, difference) =
-        others.filter_map(|volume| Some((volume, wanted.difference(volume)?))).next()?;
-    if is_dead(other, now) {
-        return Some(Step::Discard(other.id));
+/// What to do about one of the name that isn't as wanted and isn't this attempt's.
+fn incompatible<O: Order>(
+    order: &O,
+    attempt: &Attempt<<O::Made as Candidate>::Id>,
+    there: &[&O::Made],
+    now: SystemTime,
+) -> Option<Step<O::Made>> {
+    let others = there.iter().filter(|one| !attempt.made(**one));
+    let (other, difference) = others.filter_map(|one| Some((one, order.difference(one)?))).next()?;
+    if is_dead(*other, now) {
+        return Some(Step::Discard(other.id()));
     }
     // One that nobody was promised may be another attempt's that is about to remove it: not final.
-    let condition = if is_unpromised(other) { Condition::Unsettled } else { Condition::AlreadyExists };
-    let refusal = Error::new(condition, format!("volume {} has that name, but {difference}", other.id));
+    let condition = if other.is_unpromised() { Condition::Unsettled } else { Condition::AlreadyExists };
+    let what = O::Made::WHAT;
+    let refusal = Error::new(condition, format!("{what} {} has that name, but {difference}", other.id()));
     Some(without_own(attempt, there, refusal))
 }
 
@@ -193,23 +200,46 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::openstack::{Hints, Origin, Status, Volume, VolumeId};
     use crate::volume::sample::{id, volume};
-    use crate::volume::{ZoneChoice, metadata};
+    use crate::volume::{Wanted, ZoneChoice, metadata};
 
     fn wanted() -> Wanted {
         Wanted {
             name: "pvc-1".to_owned(),
             size: 1,
+            size_is_free: false,
             size_limit: None,
             volume_type: None,
             zone: ZoneChoice::Any,
+            origin: None,
+            hints: Hints::default(),
             multiattach: false,
             cluster: "kubernetes".to_owned(),
             metadata: BTreeMap::new(),
         }
     }
 
-    fn ours(posted: Posted) -> Attempt {
+    fn copy(origin: Origin) -> Wanted {
+        Wanted { origin: Some(origin), ..wanted() }
+    }
+
+    fn uuid(n: u128) -> uuid::Uuid {
+        uuid::Uuid::from_u128(n)
+    }
+
+    fn cloned(source: u128) -> Volume {
+        Volume { source_volid: Some(uuid(source).to_string()), ..volume(Status::Available).settled() }
+    }
+
+    /// As Cinder marks it, and with it the existing driver.
+    fn restored(backup: u128) -> Volume {
+        let mut volume = volume(Status::Available).settled();
+        volume.metadata.insert("src_backup_id".to_owned(), uuid(backup).to_string());
+        volume
+    }
+
+    fn ours(posted: Posted<VolumeId>) -> Attempt<VolumeId> {
         Attempt { id: "ours".to_owned(), posted }
     }
 
@@ -218,11 +248,11 @@ mod tests {
         SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_225_660)
     }
 
-    fn decided(attempt: &Attempt, seen: &[Volume]) -> Step {
+    fn decided(attempt: &Attempt<VolumeId>, seen: &[Volume]) -> Step<Volume> {
         plan(&wanted(), attempt, seen, soon())
     }
 
-    fn refusal(step: &Step) -> Option<Condition> {
+    fn refusal(step: &Step<Volume>) -> Option<Condition> {
         match step {
             Step::Refuse(error) => Some(error.condition),
             _ => None,
@@ -274,11 +304,8 @@ mod tests {
         let broken = |volume: Volume| decided(&ours(Posted::No), &[volume]);
         assert_eq!(broken(volume(Status::Error).made_by("ours")), Step::Remove(id(1), None));
         assert_eq!(broken(volume(Status::Error).made_by("another")), Step::Remove(id(1), None));
-        assert_eq!(
-            refusal(&broken(volume(Status::Error).made_by("another").settled())),
-            Some(Condition::Precondition)
-        );
-        assert_eq!(refusal(&broken(volume(Status::Error))), Some(Condition::Precondition));
+        assert_eq!(broken(volume(Status::Error).made_by("another").settled()), Step::Broken(id(1)));
+        assert_eq!(broken(volume(Status::Error)), Step::Broken(id(1)));
     }
 
     #[test]
@@ -370,6 +397,11 @@ mod tests {
             (zoned, settled(), "zone is az1"),
             (wanted(), Volume { snapshot_id: Some("s".to_owned()), ..settled() }, "snapshot s"),
             (wanted(), Volume { source_volid: Some("v".to_owned()), ..settled() }, "clone of volume v"),
+            (copy(Origin::Snapshot(uuid(1).into())), settled(), "isn't a copy"),
+            (copy(Origin::Volume(uuid(1).into())), cloned(2), "clone of volume"),
+            (copy(Origin::Snapshot(uuid(1).into())), cloned(1), "clone of volume"),
+            (wanted(), restored(1), "made from backup"),
+            (copy(Origin::Backup(uuid(2).into())), restored(1), "made from backup"),
             (wanted(), Volume { metadata: BTreeMap::new(), ..settled() }, metadata::CLUSTER),
         ];
         for (wanted, volume, named) in table {
@@ -377,6 +409,21 @@ mod tests {
             assert_eq!(refusal(&step), Some(Condition::AlreadyExists), "{step:?}");
             let Step::Refuse(error) = step else { unreachable!() };
             assert!(error.message.contains(named), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_copy_of_the_wanted_source_is_the_one_whatever_kind_of_snapshot_it_is() {
+        let from_snapshot =
+            Volume { snapshot_id: Some(uuid(1).to_string()), ..volume(Status::Available).settled() };
+        for (origin, volume) in [
+            (Origin::Snapshot(uuid(1).into()), from_snapshot),
+            (Origin::Snapshot(uuid(1).into()), restored(1)),
+            (Origin::Backup(uuid(1).into()), restored(1)),
+            (Origin::Volume(uuid(1).into()), cloned(1)),
+        ] {
+            let step = plan(&copy(origin), &ours(Posted::No), std::slice::from_ref(&volume), soon());
+            assert_eq!(step, Step::Answer(volume), "{origin}");
         }
     }
 

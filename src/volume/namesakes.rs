@@ -1,0 +1,231 @@
+//! One thing for one name: a volume, a snapshot or a backup.
+//!
+//! Cinder takes no client token and its names aren't unique, so that a reply that got lost, a second controller and a
+//! crash between two calls can each leave a second one of a name. Each carries the attempt that made it; the one that is
+//! answered is marked settled first. An attempt removes its own one once another one has won.
+
+mod doubts;
+mod plan;
+
+pub use doubts::Doubts;
+pub use plan::Posted;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::future::Future;
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::watch::{Interest, Looks, Seen};
+use super::{Condition, Error, Result, Volumes, metadata};
+use crate::openstack::{self, Effect};
+use plan::{Attempt, Step, plan};
+
+/// One of those that may have the name.
+pub trait Candidate: Clone + fmt::Debug + PartialEq + Send + Sync {
+    type Id: Copy + Ord + fmt::Debug + fmt::Display + Send + Sync;
+    /// "volume"
+    const WHAT: &'static str;
+    /// How an administrator removes one that Cinder couldn't delete.
+    const REMOVED_BY: &'static str;
+
+    fn id(&self) -> Self::Id;
+    fn name(&self) -> &str;
+    fn created_at(&self) -> Option<Timestamp>;
+    fn metadata(&self) -> &BTreeMap<String, String>;
+    fn stage(&self) -> Stage;
+    /// Whether Cinder would delete it as it is now.
+    fn is_free(&self) -> bool;
+
+    fn is_settled(&self) -> bool {
+        metadata::is_settled(self.metadata())
+    }
+
+    fn is_unpromised(&self) -> bool {
+        metadata::is_unpromised(self.metadata())
+    }
+}
+
+/// How far one has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// It can't be answered yet.
+    Making,
+    Made,
+    /// Cinder gave it up.
+    Broken,
+    Going,
+    /// Cinder couldn't delete it, and no tenant can try again.
+    Stuck,
+}
+
+/// What a caller asks for under a name, and the calls that make it so.
+pub trait Order: Sync {
+    type Made: Candidate;
+
+    fn name(&self) -> &str;
+
+    /// In what one differs from what is asked for, as a clause; `None` where it is as asked for.
+    fn difference(&self, made: &Self::Made) -> Option<String>;
+
+    /// All of the name, and of them this one where it is known.
+    fn interest(&self, followed: Option<Id<Self>>) -> Interest;
+
+    fn glance(&self, seen: Seen) -> Glance<Self::Made>;
+
+    fn find(&self, volumes: &Volumes) -> impl Future<Output = openstack::Result<Vec<Self::Made>>> + Send;
+
+    /// Makes one with the attempt's mark, or sees that it isn't the time: then the name is looked at again.
+    fn post(&self, volumes: &Volumes, attempt: &str)
+    -> impl Future<Output = Result<Posted<Id<Self>>>> + Send;
+
+    /// What the cloud's clear no to the POST means.
+    fn refused(error: &openstack::Error) -> Error;
+
+    fn settle(&self, volumes: &Volumes, made: Self::Made) -> impl Future<Output = Result<Self::Made>> + Send;
+
+    /// Returns once Cinder knows it no more.
+    fn remove(volumes: &Volumes, id: Id<Self>) -> impl Future<Output = Result<()>> + Send;
+
+    /// Why Cinder couldn't make it, as a clause.
+    fn reason(volumes: &Volumes, id: Id<Self>) -> impl Future<Output = String> + Send;
+
+    /// One that was tried couldn't be made, for this reason.
+    fn not_made(reason: &str) -> Error {
+        Error::new(Condition::Failed, format!("Cinder couldn't make it; {reason}"))
+    }
+}
+
+pub type Id<O> = <<O as Order>::Made as Candidate>::Id;
+
+/// What one look showed of those of a name.
+pub enum Glance<C> {
+    All(Vec<C>),
+    One(C),
+    /// The followed one is gone.
+    Gone,
+}
+
+impl Volumes {
+    /// Returns the one of the order's name once it can be answered.
+    pub(super) async fn make_one<O: Order>(&self, order: &O) -> Result<O::Made> {
+        let made = self.converge(order).await;
+        if made.is_ok() {
+            self.doubts.settle(&doubt(order));
+        }
+        made
+    }
+
+    async fn converge<O: Order>(&self, order: &O) -> Result<O::Made> {
+        let mut attempt = Attempt { id: Uuid::new_v4().to_string(), posted: Posted::No };
+        // An earlier call of this name may have left one: until that is known, nothing is final.
+        let mut seen = self.named(order).await?;
+        let mut looks = None;
+        loop {
+            match plan(order, &attempt, &seen, self.cinder.clock()) {
+                Step::Create => attempt.posted = order.post(self, &attempt.id).await?,
+                Step::Wait => {}
+                Step::Answer(made) => return Ok(made),
+                Step::Settle(made) => return order.settle(self, made).await,
+                Step::Discard(id) => {
+                    discard::<O>(self, id).await?;
+                    seen = self.named(order).await?;
+                    continue;
+                }
+                Step::Remove(id, why) => return Err(remove::<O>(self, id, why).await),
+                Step::Broken(id) => return Err(broken::<O>(self, id).await),
+                Step::Refuse(error) => return Err(error),
+            }
+            let interest = order.interest(attempt.followed(&seen));
+            let looks = looks.get_or_insert_with(|| self.watch.follow(interest.clone()));
+            looks.turn_to(interest);
+            seen = self.look(looks, order).await?;
+        }
+    }
+
+    async fn named<O: Order>(&self, order: &O) -> Result<Vec<O::Made>> {
+        order.find(self).await.map_err(|error| Error::unsettled(&error))
+    }
+
+    /// All of the name, once the followed one may have come to rest.
+    async fn look<O: Order>(&self, looks: &mut Looks, order: &O) -> Result<Vec<O::Made>> {
+        match order.glance(looks.next_seen().await?) {
+            Glance::All(seen) => Ok(seen),
+            Glance::One(one) if plan::is_being_made(&one) => Ok(vec![one]),
+            Glance::One(_) | Glance::Gone => self.named(order).await,
+        }
+    }
+
+    /// What is known after a POST.
+    pub(super) fn posted<O: Order>(
+        &self,
+        order: &O,
+        answer: openstack::Result<Id<O>>,
+    ) -> Result<Posted<Id<O>>> {
+        match answer {
+            Ok(id) => Ok(Posted::As(id)),
+            Err(error) if error.effect == Effect::Unknown => {
+                self.doubts.raise(&doubt(order));
+                Ok(Posted::Unclear)
+            }
+            Err(error) => Err(self.before(order, O::refused(&error))),
+        }
+    }
+
+    /// An error before anything was sent. A final one would let the caller forget what an earlier POST may still make.
+    pub(super) fn before<O: Order>(&self, order: &O, error: Error) -> Error {
+        if self.doubts.are_there(&doubt(order)) { unfinished(error) } else { error }
+    }
+}
+
+fn doubt<O: Order>(order: &O) -> String {
+    doubt_of(O::Made::WHAT, order.name())
+}
+
+/// Under what a doubt is kept.
+pub fn doubt_of(what: &str, name: &str) -> String {
+    format!("{what} {name}")
+}
+
+/// Removes one that nobody was promised.
+async fn discard<O: Order>(volumes: &Volumes, id: Id<O>) -> Result<()> {
+    O::remove(volumes, id).await.map_err(unfinished)
+}
+
+/// Removes one of ours that can't be answered, and says why: the reason is read before it goes.
+async fn remove<O: Order>(volumes: &Volumes, id: Id<O>, why: Option<Error>) -> Error {
+    let why = match why {
+        Some(why) => why,
+        None => O::not_made(&O::reason(volumes, id).await),
+    };
+    let what = O::Made::WHAT;
+    match discard::<O>(volumes, id).await {
+        Ok(()) => {
+            let mut what = what.to_owned();
+            what[..1].make_ascii_uppercase();
+            Error::new(why.condition, format!("{why}. {what} {id} was removed"))
+        }
+        Err(error) => error.context(format!("{why}, and {what} {id} couldn't be removed yet")),
+    }
+}
+
+async fn broken<O: Order>(volumes: &Volumes, id: Id<O>) -> Error {
+    let reason = O::reason(volumes, id).await;
+    let what = O::Made::WHAT;
+    Error::new(
+        Condition::Precondition,
+        format!(
+            "{what} {id} of that name is in status error; {reason}; delete it, or let an administrator reset it"
+        ),
+    )
+}
+
+/// While one is left to be removed, the orchestrator must call again.
+pub fn unfinished(error: Error) -> Error {
+    let condition = match error.condition {
+        Condition::TimedOut => Condition::TimedOut,
+        _ => Condition::Unsettled,
+    };
+    Error::new(condition, error.message)
+}
