@@ -103,7 +103,7 @@ fn credentials(secret: &str) -> Vec<Credential> {
     ] {
         all.push(Credential::ApplicationCredential { by, secret: secret() });
     }
-    all.extend(federated(&secret).map(|proof| {
+    all.extend(federated(secret).map(|proof| {
         let who = Federated { identity_provider: "corp".to_owned(), protocol: "openid".to_owned(), proof };
         Credential::Federated { who, scope: project() }
     }));
@@ -111,7 +111,7 @@ fn credentials(secret: &str) -> Vec<Credential> {
 }
 
 /// Every way to prove oneself to an identity provider, which is as talkative as the cloud.
-fn federated(secret: &impl Fn() -> SecretString) -> impl Iterator<Item = Proof> + use<> {
+fn federated(secret: impl Fn() -> SecretString) -> [Proof; 4] {
     let url: url::Url = "http://cloud.test/idp".parse().unwrap();
     let client = |endpoint, grant, secret| {
         let (id, scope) = ("csi".to_owned(), "openid".to_owned());
@@ -124,7 +124,6 @@ fn federated(secret: &impl Fn() -> SecretString) -> impl Iterator<Item = Proof> 
         client(TokenEndpoint::ToldBy(url.clone()), Grant::ClientCredentials, Some(secret())),
         client(TokenEndpoint::At(url), user, None),
     ]
-    .into_iter()
 }
 
 /// A cloud that repeats what it was sent, in every answer.
