@@ -17,7 +17,7 @@ use crate::csi::{
     Annotations, Controller, ControllerSettings, Endpoint, Identity, NodeService, NodeSettings, Services,
     Topology, ZoneMap,
 };
-use crate::k8s::{Absent, Kubernetes};
+use crate::k8s::{Absent, Events, Kubernetes};
 use crate::node::{self, Linux, Node, Whoami};
 use crate::pace::Deadline;
 use crate::telemetry;
@@ -71,13 +71,13 @@ impl Driver {
         };
         let controller =
             if options.controller { Some(controller(options, source, topology.clone())?) } else { None };
+        if let Some(controller) = &controller {
+            look_after(controller, options);
+        }
         let node = Node::new(Arc::new(Linux::default()), disks(options, &settings));
+        let identity = Identity { topology: topology.clone() };
         let service = NodeService::new(node.clone(), node_settings(options, &settings, topology));
-        let services = Services {
-            identity: Identity { topology: options.with_topology },
-            controller,
-            node: options.node.then_some(service),
-        };
+        let services = Services { identity, controller, node: options.node.then_some(service) };
         Ok(Self { endpoint: options.endpoint.clone(), services, node })
     }
 
@@ -181,6 +181,14 @@ fn kubernetes(options: &Serve) -> Result<Option<Kubernetes>, Failure> {
             Ok(None)
         }
         Err(Absent::Unusable(message)) => Err(config::Error { place: None, message }.into()),
+    }
+}
+
+/// Somebody must be there to be told: who reads the metrics, or the Kubernetes API.
+fn look_after(controller: &Controller, options: &Serve) {
+    let events = Kubernetes::connect(&options.kubernetes).ok().map(Events::new);
+    if !options.health_interval.is_zero() && (events.is_some() || options.http_endpoint.is_some()) {
+        tokio::spawn(controller.rounds(events).run(options.health_interval));
     }
 }
 

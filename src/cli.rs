@@ -12,6 +12,7 @@ pub use sandbox::{Latency, Sandbox};
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::builder::{StyledStr, TypedValueParser, ValueParser};
 use clap::error::ErrorKind;
@@ -122,6 +123,10 @@ struct ServeFlags {
     #[arg(long, value_name = "ADDRESS", default_value = "")]
     http_endpoint: String,
 
+    /// How often the controller looks for volumes with something wrong, such as 5m; 0s: never
+    #[arg(long, value_name = "TIME", value_parser = flags::duration, default_value = "5m")]
+    health_interval: Duration,
+
     /// Serve the CSI controller
     #[arg(long, value_name = "BOOL", value_parser = go_bool(), num_args = 0..=1, require_equals = true,
         default_value = "true", default_missing_value = "true", action = ArgAction::Set)]
@@ -198,6 +203,8 @@ pub struct Serve {
     pub with_topology: bool,
     pub additional_topology: BTreeMap<String, String>,
     pub http_endpoint: Option<String>,
+    /// How often the controller looks for volumes with something wrong; zero: never.
+    pub health_interval: Duration,
     pub controller: bool,
     pub node: bool,
     pub user_agent: Vec<String>,
@@ -283,6 +290,7 @@ impl ServeFlags {
             with_topology: self.with_topology,
             additional_topology: self.additional_topology.into_iter().flatten().collect(),
             http_endpoint: given(self.http_endpoint),
+            health_interval: self.health_interval,
             controller: self.provide_controller_service,
             node: self.provide_node_service,
             user_agent: self.user_agent,

@@ -10,6 +10,7 @@ mod node;
 mod pages;
 mod reply;
 mod request;
+mod rounds;
 mod server;
 mod status;
 mod token;
@@ -20,6 +21,7 @@ pub use clouds::Clouds;
 pub use controller::{Controller, ControllerSettings};
 pub use identity::Identity;
 pub use node::{NodeService, NodeSettings};
+pub use rounds::Rounds;
 pub use server::{Endpoint, Services, serve, serve_connections};
 pub use topology::{Topology, ZoneMap};
 

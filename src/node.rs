@@ -4,19 +4,23 @@
 //! volume until it ends: see `claim.rs`.
 
 mod claim;
+mod copy;
 mod device;
 mod error;
 mod expand;
 #[cfg(test)]
 mod fake;
 mod filesystem;
+mod health;
 mod host;
 mod instance;
 mod linux;
+mod machine;
 mod mounts;
 mod options;
 mod place;
 mod publish;
+mod room;
 mod stage;
 mod stats;
 
@@ -25,6 +29,7 @@ use std::sync::Arc;
 
 pub use error::{Condition, Error, Result};
 pub use filesystem::{FsType, UnknownFsType};
+pub use health::{Finding, Severity};
 pub use host::{
     Command, FileKind, Flags, Hold, Host, MountCall, MountKind, Number, Output, Reply, Stat, Statfs, Uevents,
 };
@@ -115,6 +120,46 @@ impl Node {
     pub async fn stats(&self, volume: &str, path: &Path) -> Result<Stats> {
         let work = stats::stats(self.host.clone(), volume.to_owned(), path.to_owned());
         self.looks.run(&format!("{volume} at {}", path.display()), work).await
+    }
+
+    /// What is wrong with the volume on this node. A disk that doesn't answer is such a thing, and not an error of the call.
+    pub async fn health(
+        &self,
+        volume: &str,
+        target: Option<&Path>,
+        staging: Option<&Path>,
+    ) -> Result<Vec<Finding>> {
+        let key = format!("health of {volume}");
+        let ask = health::Ask {
+            volume: volume.to_owned(),
+            target: target.map(Path::to_owned),
+            staging: staging.map(Path::to_owned),
+            device_dir: self.settings.device_dir.clone(),
+        };
+        let work = || health::health(self.host.clone(), ask.clone());
+        Ok(health::patiently(&self.looks, &key, work).await?.unwrap_or_else(|| vec![Finding::silent()]))
+    }
+
+    /// What is wrong with the disks of volumes on this node, all together.
+    pub async fn storage_health(&self) -> Result<Option<Finding>> {
+        let mut answers = Vec::new();
+        for disk in machine::volumes(&*self.host).await? {
+            let key = format!("disk {}", disk.display());
+            answers.push(async move {
+                let work = || health::answers(self.host.clone(), disk.clone());
+                let answer = health::patiently(&self.looks, &key, work).await;
+                (disk.clone(), answer)
+            });
+        }
+        let answers = futures_util::future::join_all(answers).await;
+        let failed = answers.iter().filter(|(_, answer)| !matches!(answer, Ok(Some(()))));
+        let failed: Vec<_> = failed.map(|(disk, _)| disk.display().to_string()).collect();
+        Ok(health::of_storage(&failed, answers.len()))
+    }
+
+    /// How many volumes this machine's bus has room for, ours that are there included. `None`: it can't be known.
+    pub async fn room(&self) -> Option<usize> {
+        machine::observe(&*self.host).await.ok().and_then(|machine| room::room(&machine))
     }
 
     /// Waits until the disk has `required` bytes, grows what is on it, and answers the disk's size.

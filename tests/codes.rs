@@ -133,6 +133,16 @@ async fn create_volume_is_honest_in_every_trouble() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn create_volume_from_a_snapshot_is_honest_in_every_trouble() {
+    judge_all(Rpc::Restore).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn create_volume_from_a_volume_is_honest_in_every_trouble() {
+    judge_all(Rpc::Clone).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn delete_volume_is_honest_in_every_trouble() {
     judge_all(Rpc::Delete).await;
 }
@@ -188,6 +198,9 @@ async fn a_refusal_has_the_code_that_says_what_to_do() {
         (Rpc::Create, 404, InvalidArgument),
         // Real Cinder sends Retry-After: 0 with it, and waiting doesn't help.
         (Rpc::Create, 413, ResourceExhausted),
+        (Rpc::Restore, 400, InvalidArgument),
+        (Rpc::Restore, 413, ResourceExhausted),
+        (Rpc::Clone, 403, PermissionDenied),
         (Rpc::Publish, 400, FailedPrecondition),
         (Rpc::Publish, 401, Unauthenticated),
         (Rpc::Publish, 403, PermissionDenied),
@@ -236,6 +249,8 @@ async fn a_refusal_has_the_code_that_says_what_to_do() {
 async fn what_the_cloud_gave_up_is_final_and_told_soon() {
     for (rpc, code) in [
         (Rpc::Create, Code::ResourceExhausted),
+        (Rpc::Restore, Code::ResourceExhausted),
+        (Rpc::Clone, Code::ResourceExhausted),
         (Rpc::Delete, Code::Internal),
         (Rpc::Publish, Code::Internal),
         (Rpc::Unpublish, Code::Internal),

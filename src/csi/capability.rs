@@ -26,11 +26,13 @@ const CONTROLLER: [rpc::Type; 15] = [
     rpc::Type::SingleNodeMultiWriter,
 ];
 
-const NODE: [node_rpc::Type; 4] = [
+const NODE: [node_rpc::Type; 6] = [
     node_rpc::Type::StageUnstageVolume,
     node_rpc::Type::ExpandVolume,
     node_rpc::Type::GetVolumeStats,
     node_rpc::Type::SingleNodeMultiWriter,
+    node_rpc::Type::GetVolumeHealth,
+    node_rpc::Type::GetStorageHealth,
 ];
 
 pub fn controller() -> Vec<ControllerServiceCapability> {
@@ -57,7 +59,7 @@ pub fn group() -> Vec<GroupControllerServiceCapability> {
 
 /// Of the plugin as a whole: every instance says the same, whichever services it serves.
 /// <https://github.com/container-storage-interface/spec/blob/v1.13.0/spec.md#getplugincapabilities>
-pub fn plugin(topology: bool) -> Vec<PluginCapability> {
+pub fn plugin(topology: bool, snapshots_have_zones: bool) -> Vec<PluginCapability> {
     let service = |kind: service::Type| PluginCapability {
         r#type: Some(plugin_capability::Type::Service(Service { r#type: kind as i32 })),
     };
@@ -69,5 +71,7 @@ pub fn plugin(topology: bool) -> Vec<PluginCapability> {
     let controller = service(service::Type::ControllerService);
     let groups = service(service::Type::GroupControllerService);
     let topology = topology.then(|| service(service::Type::VolumeAccessibilityConstraints));
-    [controller, groups, online].into_iter().chain(topology).collect()
+    let zones = service(service::Type::SnapshotAccessibilityConstraints);
+    let snapshots = snapshots_have_zones.then_some(zones);
+    [controller, groups, online].into_iter().chain(topology).chain(snapshots).collect()
 }

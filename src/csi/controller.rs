@@ -17,7 +17,9 @@ use super::clouds::Clouds;
 use super::locks::Locks;
 use super::proto::controller_server;
 use super::proto::*;
+use super::rounds::Rounds;
 use super::topology::Topology;
+use crate::k8s::Events;
 
 #[derive(Clone, Debug, Default)]
 pub struct ControllerSettings {
@@ -46,6 +48,11 @@ impl Controller {
     /// Places volumes by the annotations of their PVCs.
     pub fn with_annotations(self, annotations: Annotations) -> Self {
         Self { annotations: Some(annotations), ..self }
+    }
+
+    /// The rounds through its cluster's volumes.
+    pub fn rounds(&self, events: Option<Events>) -> Rounds {
+        Rounds { clouds: self.clouds.clone(), cluster: self.settings.cluster.clone(), events }
     }
 }
 

@@ -10,8 +10,8 @@ use super::proto::volume_usage::Unit;
 use super::proto::*;
 use super::server::about;
 use super::topology::Topology;
-use super::{capability, request, status};
-use crate::node::{Identity, Node, Usage, Whoami};
+use super::{capability, request};
+use crate::node::{Finding, Identity, Node, Severity, Usage, Whoami};
 
 #[derive(Clone, Debug)]
 pub struct NodeSettings {
@@ -121,25 +121,68 @@ impl node_server::Node for NodeService {
         _: Request<NodeGetInfoRequest>,
     ) -> Result<Response<NodeGetInfoResponse>, Status> {
         let identity = self.identity.get_or_try_init(|| self.node.identify(&self.settings.whoami)).await?;
+        let limit = attach_limit(self.settings.attach_limit, self.node.room().await);
         Ok(Response::new(NodeGetInfoResponse {
             node_id: identity.server.clone(),
-            max_volumes_per_node: self.settings.attach_limit.into(),
+            max_volumes_per_node: limit,
             accessible_topology: self.settings.topology.of_node(identity.zone.as_deref()),
         }))
     }
 
     async fn node_get_volume_health(
         &self,
-        _: Request<NodeGetVolumeHealthRequest>,
+        request: Request<NodeGetVolumeHealthRequest>,
     ) -> Result<Response<NodeGetVolumeHealthResponse>, Status> {
-        Err(status::not_advertised("NodeGetVolumeHealth"))
+        let request = request.into_inner();
+        about(&request.volume_id, "");
+        let ask = request::node::health(&request)?;
+        let found = self.node.health(&ask.volume, ask.target.as_deref(), ask.staging.as_deref()).await?;
+        let volume_health = VolumeHealth {
+            volume_id: request.volume_id,
+            health_statuses: found.into_iter().map(health_entry).collect(),
+        };
+        Ok(Response::new(NodeGetVolumeHealthResponse { volume_health: Some(volume_health) }))
     }
 
     async fn node_get_storage_health(
         &self,
         _: Request<NodeGetStorageHealthRequest>,
     ) -> Result<Response<NodeGetStorageHealthResponse>, Status> {
-        Err(status::not_advertised("NodeGetStorageHealth"))
+        let found = self.node.storage_health().await?;
+        let backend_health = found.into_iter().map(backend_health).collect();
+        Ok(Response::new(NodeGetStorageHealthResponse { backend_health }))
+    }
+}
+
+/// The administrator's limit counts volumes, as the existing driver has it, and stays as it is unless the bus has no room
+/// for so many. Never 0, which would mean no limit.
+fn attach_limit(configured: u16, room: Option<usize>) -> i64 {
+    let room = room.and_then(|room| i64::try_from(room).ok()).unwrap_or(i64::MAX);
+    i64::from(configured).min(room).max(1)
+}
+
+fn health_entry(found: Finding) -> volume_health::VolumeHealthEntry {
+    let status = match found.severity {
+        Severity::Degraded => VolumeHealthErrorType::Degraded,
+        Severity::Inaccessible => VolumeHealthErrorType::Inaccessible,
+    };
+    volume_health::VolumeHealthEntry {
+        status: status as i32,
+        reason: found.reason.to_owned(),
+        message: found.message,
+    }
+}
+
+fn backend_health(found: Finding) -> node_get_storage_health_response::StorageBackendHealth {
+    let status = match found.severity {
+        Severity::Degraded => StorageHealthErrorType::StorageDegraded,
+        Severity::Inaccessible => StorageHealthErrorType::StorageUnreachable,
+    };
+    node_get_storage_health_response::StorageBackendHealth {
+        status: status as i32,
+        reason: found.reason.to_owned(),
+        message: found.message,
+        volume_capability: None,
     }
 }
 
@@ -154,4 +197,23 @@ fn usage(unit: Unit, usage: Usage) -> VolumeUsage {
 
 fn signed(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::attach_limit;
+
+    #[test]
+    fn the_administrators_limit_stands_unless_the_bus_has_less_room() {
+        for (configured, room, want) in [
+            (256, None, 256),
+            (256, Some(26), 26),
+            (25, Some(26), 25),
+            (25, Some(25), 25),
+            (25, Some(24), 24),
+            (256, Some(0), 1),
+        ] {
+            assert_eq!(attach_limit(configured, room), want, "{configured} {room:?}");
+        }
+    }
 }

@@ -93,12 +93,15 @@ pub fn stale_token(list: &str, token: &str) -> Status {
     ))
 }
 
+/// What is in another zone than the caller needs it in. RESOURCE_EXHAUSTED, so that it looks elsewhere.
+pub fn elsewhere(what: &str, zone: &str) -> Status {
+    Status::resource_exhausted(format!(
+        "accessibility_requirements: the {what} is in zone {zone:?}, and no volume made of it can be reached from where it is asked for"
+    ))
+}
+
 pub fn panicked(method: &str) -> Status {
     Status::internal(format!(
         "a bug in the driver ended {method}; the log has its place. The call may be repeated"
     ))
-}
-
-pub fn not_advertised(method: &str) -> Status {
-    Status::unimplemented(format!("{method} isn't among the capabilities of this driver"))
 }

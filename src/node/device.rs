@@ -12,9 +12,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::error::{Error, On, Result};
-use super::host::{FileKind, Hold, Host, Number};
+use super::host::{Command, FileKind, Hold, Host, Number};
 use super::{Expected, Settings};
 use crate::pace;
+pub(super) use identity::serials;
+pub(super) use judge::claims_to_be_a_volume;
 use judge::{Facts, Verdict};
 pub(super) use watch::Watch;
 
@@ -191,6 +193,23 @@ pub(super) async fn in_use(host: &dyn Host, volume: &str, number: Number) -> Res
     Ok(Disk::held(path, number, facts.size, !facts.serials.is_empty(), hold))
 }
 
+/// The number of the disk that says it's the volume's, or that a link says is. To look at only: nothing proves it.
+pub(super) async fn find(host: &dyn Host, links: &Path, volume: &str) -> Option<Number> {
+    let links = judge::link_names(volume).into_iter().map(|name| links.join(name));
+    for path in identity::scan(host, volume).await.into_iter().chain(links) {
+        if let Some(number) = host.stat(&path).await.ok().and_then(|found| found.kind.disk()) {
+            return Some(number);
+        }
+    }
+    None
+}
+
+/// The device node of the disk `number`.
+pub(super) async fn path_of(host: &dyn Host, number: Number) -> Option<PathBuf> {
+    let directory = host.canonical(&PathBuf::from(format!("/sys/dev/block/{number}"))).await.ok()?;
+    Some(Path::new("/dev").join(directory.file_name()?))
+}
+
 /// Whether the disk `number` has gone from the machine. Where there is no sysfs to tell, it hasn't.
 pub(super) async fn has_vanished(host: &dyn Host, number: Number) -> bool {
     let disks = Path::new("/sys/dev/block");
@@ -208,6 +227,23 @@ pub(super) async fn rescan_disk(host: &dyn Host, disk: &Disk) {
     if let Err(error) = host.write(&path, b"1").await {
         tracing::debug!(disk = %disk.path.display(), %error, "no rescan of this disk");
     }
+}
+
+/// Tells the kernel whether anyone on this node may write to the disk. A disk that the cloud gave for reading only stays so.
+pub(super) async fn protect(host: &dyn Host, disk: &Disk, read_only: bool) -> Result<()> {
+    let file = PathBuf::from(format!("/sys/dev/block/{}/ro", disk.number));
+    let now = host.read(&file).await.is_ok_and(|text| text.starts_with(b"1"));
+    if now == read_only {
+        return Ok(());
+    }
+    let flag = if read_only { "--setro" } else { "--setrw" };
+    let command = Command::new("blockdev").with(flag).with(&disk.path);
+    let output = host.run(command).await.on(disk.path.display(), "run blockdev")?;
+    if output.code != Some(0) {
+        let cause = format!("blockdev {flag} failed: {}", output.complaint());
+        return Err(Error::internal(disk.path.display(), cause));
+    }
+    Ok(())
 }
 
 pub(super) async fn size(host: &dyn Host, disk: &Disk) -> Result<u64> {

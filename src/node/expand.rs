@@ -70,7 +70,7 @@ impl Expansion {
             Error::precondition(&object, format!("the disk {} under it has vanished", mount.source.display()))
         })?;
         let fs = mount.fs.parse().map_err(|error| Error::precondition(&object, error))?;
-        if mount.super_options.iter().any(|option| option == "ro") {
+        if mount.file_system_is_read_only() {
             return Err(Error::precondition(object, "its file system is mounted read-only: it can't grow")
                 .next("stage the volume for writing"));
         }

@@ -26,6 +26,8 @@ pub(super) struct World {
     pub mounts: Vec<String>,
     /// Paths at which statfs never answers and a read fails.
     pub hung: Vec<PathBuf>,
+    /// Disks that someone has for himself.
+    pub claimed: Vec<PathBuf>,
     /// Mount points that only a lazy unmount frees.
     pub busy: Vec<PathBuf>,
     /// What was done, one line each.
@@ -169,6 +171,10 @@ impl Host for Fake {
         ready(self.world().stat(disk).map(|stat| Hold::new(stat, ())))
     }
 
+    fn is_claimed(&self, disk: &Path) -> Reply<bool> {
+        ready(Ok(self.world().claimed.iter().any(|claimed| claimed == disk)))
+    }
+
     fn disk_size(&self, disk: &Path) -> Reply<u64> {
         ready(self.world().disks.get(disk).map_or_else(missing, |(_, size)| Ok(*size)))
     }
@@ -176,6 +182,9 @@ impl Host for Fake {
     /// The start of a disk is the file of its name.
     fn read_disk(&self, disk: &Path, offset: u64, length: usize) -> Reply<Vec<u8>> {
         let world = self.world();
+        if world.hung.iter().any(|hung| hung == disk) {
+            return Box::pin(std::future::pending());
+        }
         let range = usize::try_from(offset).map(|offset| offset..offset + length);
         let found = world.files.get(disk).and_then(|bytes| bytes.get(range.ok()?));
         ready(found.map_or_else(missing, |bytes| Ok(bytes.to_vec())))

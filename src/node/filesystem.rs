@@ -4,6 +4,7 @@ mod btrfs;
 mod ext;
 mod mark;
 mod probe;
+mod uuid;
 mod xfs;
 
 use std::fmt;
@@ -14,10 +15,15 @@ use super::device::Disk;
 use super::error::{Error, On, Result};
 use super::host::{Command, Host, Output};
 pub(super) use probe::{Probe, WAY_OUT, probe};
+pub(super) use uuid::{
+    Step as UuidStep, has_own as has_own_uuid, look as look_at_uuid, plan as plan_uuid,
+    rewrite as rewrite_uuid,
+};
 
 /// The file systems that this driver makes and mounts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FsType {
+    Ext2,
     Ext3,
     Ext4,
     Xfs,
@@ -28,11 +34,12 @@ pub enum FsType {
 const SLACK: u64 = 16 << 20;
 
 impl FsType {
-    pub const ALL: [Self; 4] = [Self::Ext3, Self::Ext4, Self::Xfs, Self::Btrfs];
+    pub const ALL: [Self; 5] = [Self::Ext2, Self::Ext3, Self::Ext4, Self::Xfs, Self::Btrfs];
 
     /// Its name to blkid, to mount(2) and in a StorageClass.
     pub fn name(self) -> &'static str {
         match self {
+            Self::Ext2 => "ext2",
             Self::Ext3 => "ext3",
             Self::Ext4 => "ext4",
             Self::Xfs => "xfs",
@@ -42,7 +49,12 @@ impl FsType {
 
     /// Whether it's checked and grown before it's mounted. xfs and btrfs replay their log at mount, and grow mounted only.
     pub(super) fn is_ext(self) -> bool {
-        matches!(self, Self::Ext3 | Self::Ext4)
+        matches!(self, Self::Ext2 | Self::Ext3 | Self::Ext4)
+    }
+
+    /// Whether what blkid calls `found` can be mounted as this one: ext4 takes its predecessors as they are.
+    pub(super) fn takes(self, found: &str) -> bool {
+        found == self.name() || self == Self::Ext4 && matches!(found, "ext2" | "ext3")
     }
 }
 
@@ -61,7 +73,7 @@ impl FromStr for FsType {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the file system type {0:?} is none of ext4, ext3, xfs and btrfs")]
+#[error("the file system type {0:?} is none of ext4, ext3, ext2, xfs and btrfs")]
 pub struct UnknownFsType(pub String);
 
 /// Makes `fs` on a disk that a probe found empty, or `again` where our own mkfs was cut off.
@@ -75,7 +87,7 @@ pub(super) async fn make(
 ) -> Result<()> {
     mark::write(host, disk, volume).await?;
     let command = match fs {
-        FsType::Ext3 | FsType::Ext4 => ext::make(fs, options, &disk.path),
+        FsType::Ext2 | FsType::Ext3 | FsType::Ext4 => ext::make(fs, options, &disk.path),
         FsType::Xfs => xfs::make(options, &disk.path, again),
         FsType::Btrfs => btrfs::make(options, &disk.path, again),
     };
@@ -92,13 +104,21 @@ pub(super) async fn make(
 }
 
 /// The options of the file system's own at its mount. A volume made from a snapshot has the UUID of its origin, and xfs
-/// refuses to mount it beside that without `nouuid`: xfs(5).
-pub(super) fn mount_data(fs: FsType, data: String) -> String {
-    match (fs, data.as_str()) {
-        (FsType::Xfs, "") => "nouuid".into(),
-        (FsType::Xfs, own) if own.split(',').all(|option| option != "nouuid") => format!("{own},nouuid"),
-        _ => data,
-    }
+/// refuses to mount it beside that without `nouuid`: xfs(5). `untouched`: not even a journal is replayed.
+pub(super) fn mount_data(fs: FsType, data: &str, untouched: bool) -> String {
+    let uuid = (fs == FsType::Xfs).then_some("nouuid");
+    let journal = match fs {
+        _ if !untouched => None,
+        FsType::Ext2 => None,
+        FsType::Ext3 | FsType::Ext4 => Some("noload"),
+        FsType::Xfs => Some("norecovery"),
+        // Linux 5.9; the name before it, `nologreplay`, is gone from newer kernels.
+        FsType::Btrfs => Some("rescue=nologreplay"),
+    };
+    let own = data.split(',').filter(|option| !option.is_empty());
+    let missing =
+        [uuid, journal].into_iter().flatten().filter(|more| data.split(',').all(|own| own != *more));
+    own.chain(missing).collect::<Vec<_>>().join(",")
 }
 
 /// Takes away the sign that a mkfs has begun: from here on the disk is never formatted again.
@@ -118,7 +138,7 @@ pub(super) async fn check(host: &dyn Host, disk: &Disk, fs: FsType) -> Result<()
 /// The bytes that the file system spans: `mounted` names where, unless it's none.
 pub(super) async fn size(host: &dyn Host, disk: &Disk, fs: FsType, mounted: Option<&Path>) -> Result<u64> {
     let output = match (fs, mounted) {
-        (FsType::Ext3 | FsType::Ext4, _) => run(host, disk, ext::describe(&disk.path)).await?,
+        (FsType::Ext2 | FsType::Ext3 | FsType::Ext4, _) => run(host, disk, ext::describe(&disk.path)).await?,
         (FsType::Xfs, Some(point)) => run(host, disk, xfs::describe(point)).await?,
         (FsType::Btrfs, Some(point)) => {
             return Ok(host.statfs(point).await.on(point.display(), "read its file system's size")?.total);
@@ -168,7 +188,7 @@ pub(super) async fn grow(host: &dyn Host, disk: &Disk, fs: FsType, mounted: Opti
 fn grow_command(disk: &Disk, fs: FsType, mounted: Option<&Path>) -> Command {
     let place = mounted.unwrap_or(&disk.path);
     match fs {
-        FsType::Ext3 | FsType::Ext4 => ext::grow(&disk.path),
+        FsType::Ext2 | FsType::Ext3 | FsType::Ext4 => ext::grow(&disk.path),
         FsType::Xfs => xfs::grow(place),
         FsType::Btrfs => btrfs::grow(place),
     }
@@ -198,8 +218,23 @@ mod tests {
         for fs in FsType::ALL {
             assert_eq!(fs.name().parse(), Ok(fs));
         }
-        for name in ["", "EXT4", "ext2", "ntfs", "ext4 "] {
+        for name in ["", "EXT4", "ext5", "ntfs", "ext4 "] {
             assert!(name.parse::<FsType>().is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn only_ext4_takes_a_predecessor() {
+        for (fs, found, takes) in [
+            (FsType::Ext4, "ext2", true),
+            (FsType::Ext4, "ext3", true),
+            (FsType::Ext3, "ext2", false),
+            (FsType::Ext3, "ext4", false),
+            (FsType::Ext2, "ext4", false),
+            (FsType::Ext4, "xfs", false),
+            (FsType::Btrfs, "btrfs", true),
+        ] {
+            assert_eq!(fs.takes(found), takes, "{found} as {fs}");
         }
     }
 
@@ -212,7 +247,21 @@ mod tests {
             (FsType::Ext4, "discard", "discard"),
         ];
         for (fs, data, want) in table {
-            assert_eq!(mount_data(fs, data.into()), want);
+            assert_eq!(mount_data(fs, data, false), want);
+        }
+    }
+
+    #[test]
+    fn what_several_nodes_read_is_mounted_without_a_replay() {
+        let table = [
+            (FsType::Ext2, "", ""),
+            (FsType::Ext3, "", "noload"),
+            (FsType::Ext4, "noload,errors=remount-ro", "noload,errors=remount-ro"),
+            (FsType::Xfs, "", "nouuid,norecovery"),
+            (FsType::Btrfs, "compress=zstd", "compress=zstd,rescue=nologreplay"),
+        ];
+        for (fs, data, want) in table {
+            assert_eq!(mount_data(fs, data, true), want, "{fs}");
         }
     }
 

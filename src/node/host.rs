@@ -31,6 +31,8 @@ pub trait Host: Send + Sync + 'static {
     fn remove(&self, path: &Path) -> Reply<()>;
     /// Opens a disk and keeps it open: its name can't pass to another disk meanwhile.
     fn hold(&self, disk: &Path) -> Reply<Hold>;
+    /// Whether someone has the disk for himself: it's mounted in some namespace, or part of another disk.
+    fn is_claimed(&self, disk: &Path) -> Reply<bool>;
     /// The size of a disk in bytes.
     fn disk_size(&self, disk: &Path) -> Reply<u64>;
     /// Reads all of `length` bytes past the page cache: a short read is an error.

@@ -171,6 +171,15 @@ impl Host for Linux {
         })
     }
 
+    fn is_claimed(&self, disk: &Path) -> Reply<bool> {
+        let disk = disk.to_owned();
+        blocking(move || match OpenOptions::new().read(true).custom_flags(OFlag::O_EXCL.bits()).open(disk) {
+            Ok(_) => Ok(false),
+            Err(error) if error.kind() == io::ErrorKind::ResourceBusy => Ok(true),
+            Err(error) => Err(error),
+        })
+    }
+
     fn disk_size(&self, disk: &Path) -> Reply<u64> {
         let disk = disk.to_owned();
         blocking(move || File::open(disk)?.seek(SeekFrom::End(0)))

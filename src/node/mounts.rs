@@ -46,7 +46,22 @@ impl Mounts {
 impl Mount {
     /// `ro` of the mount or of the whole file system.
     pub fn is_read_only(&self) -> bool {
-        self.options.iter().chain(&self.super_options).any(|option| option == "ro")
+        self.options.iter().any(|option| option == "ro") || self.file_system_is_read_only()
+    }
+
+    /// Since Linux 6.15 ext4 says `emergency_ro` where it makes itself read-only after an error, and stays `rw`.
+    pub fn file_system_is_read_only(&self) -> bool {
+        self.super_options.iter().any(|option| option == "ro" || option == "emergency_ro")
+    }
+
+    /// The kernel did that: who mounts for reading only makes the mount itself `ro`, too.
+    pub fn was_made_read_only(&self) -> bool {
+        self.file_system_is_read_only() && self.options.iter().all(|option| option != "ro")
+    }
+
+    /// ext4 says that it ended all work on a disk that fails; xfs doesn't.
+    pub fn is_shut_down(&self) -> bool {
+        self.super_options.iter().any(|option| option == "shutdown")
     }
 }
 

@@ -3,10 +3,10 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::device;
+use super::device::{self, Disk};
 use super::error::{Error, On, Result};
-use super::host::{FileKind, Host, Number};
-use super::mounts::{Mount, Mounts};
+use super::host::{FileKind, Host, MountCall, Number};
+use super::mounts::{self, Mount, Mounts};
 
 /// What was seen at one moment.
 pub(super) struct Place {
@@ -16,6 +16,13 @@ pub(super) struct Place {
     pub kind: Option<FileKind>,
     pub mounts: Mounts,
 }
+
+/// A flag, or a superblock, that the file system doesn't take: <https://man7.org/linux/man-pages/man2/mount.2.html>.
+const EINVAL: i32 = 22;
+/// A file system that the kernel doesn't know.
+const ENODEV: i32 = 19;
+/// btrfs before Linux 6.7, of a second disk with the UUID of one that is mounted.
+const EEXIST: i32 = 17;
 
 /// No one stacks more mounts on one path; a loop that doesn't end would hide that unmounting has no effect.
 const DEEPEST: usize = 64;
@@ -61,6 +68,42 @@ pub(super) async fn uses(host: &dyn Host, mounts: &Mounts, number: Number) -> Ve
         }
     }
     points
+}
+
+/// Where a disk is in use beside `path`, which a tree bound elsewhere can show once more.
+pub(super) fn elsewhere(uses: &[PathBuf], path: &Path) -> Vec<String> {
+    let others = uses.iter().filter(|point| !mounts::mirrors(point, path));
+    others.map(|point| point.display().to_string()).take(3).collect()
+}
+
+/// Mounts a disk, and proves that it's this one: the kernel knows a btrfs by its UUID, and may hold a copy for its origin.
+pub(super) async fn mount(host: &dyn Host, disk: &Disk, call: MountCall) -> Result<()> {
+    let (source, target) = (call.source.clone(), call.target.clone());
+    let object = format!("{} at {}", source.display(), target.display());
+    host.mount(call).await.map_err(|error| {
+        let next = match error.raw_os_error() {
+            Some(EINVAL) => "a mount flag that this file system doesn't know, or a damaged file system: the kernel log tells",
+            Some(ENODEV) => "load the kernel module of this file system",
+            Some(EEXIST) => {
+                "another disk of this node has the same file system: a copy of it needs `regenerate-uuid: \"true\"` in its \
+                 StorageClass, or a node without its origin"
+            }
+            _ => "see this node's kernel log",
+        };
+        Error::internal(&object, format!("can't mount it: {error}")).next(next)
+    })?;
+    let mounts = mounts(host).await?;
+    let found = match mounts.at(&target) {
+        Some(mount) => disk_of(host, mount).await,
+        None => None,
+    };
+    if found == Some(disk.number) {
+        return Ok(());
+    }
+    clear(host, &target).await?;
+    Err(Error::precondition(object, "the kernel mounted another disk, which was unmounted again").next(
+        "another disk of this node has the same file system; detach it, or set regenerate-uuid for copies",
+    ))
 }
 
 /// Unmounts all that is stacked on `path`. A disk that is gone is let go lazily: nothing can be written to it any more.
@@ -127,6 +170,7 @@ impl FileKind {
 mod tests {
     use super::super::error::Condition;
     use super::super::fake::Fake;
+    use super::super::host::{Flags, MountKind};
     use super::*;
 
     const MOUNT: &str = "1 2 252:16 / /staging rw - ext4 /dev/vdb rw";
@@ -142,6 +186,29 @@ mod tests {
         let fake = mounted(&[MOUNT, MOUNT, "1 2 252:16 / /other rw - ext4 /dev/vdb rw"]);
         clear(&fake, Path::new("/staging")).await.unwrap();
         assert_eq!(fake.world().done, ["unmount /staging", "unmount /staging"]);
+    }
+
+    #[test]
+    fn a_tree_that_is_bound_elsewhere_shows_staging_twice() {
+        let uses = [PathBuf::from("/a/staging"), "/host/a/staging".into(), "/pods/target".into()];
+        assert_eq!(elsewhere(&uses, Path::new("/a/staging")), ["/pods/target"]);
+    }
+
+    #[tokio::test]
+    async fn a_mount_that_shows_another_disk_is_taken_down() {
+        let fake = mounted(&["1 2 0:44 / /staging rw - btrfs /dev/vdc rw"]);
+        fake.plug("vdb", 16, 1 << 30, &[]);
+        fake.plug("vdc", 32, 1 << 30, &[]);
+        let hold = |minor| fake.hold(Path::new(if minor == 16 { "/dev/vdb" } else { "/dev/vdc" }));
+        for (name, minor, right) in [("/dev/vdc", 32, true), ("/dev/vdb", 16, false)] {
+            let number = Number { major: 252, minor };
+            let disk = Disk::held(name.into(), number, 1 << 30, true, hold(minor).await.unwrap());
+            let kind = MountKind::New { fs: "btrfs", data: String::new() };
+            let call =
+                MountCall { source: name.into(), target: "/staging".into(), kind, flags: Flags::default() };
+            assert_eq!(mount(&fake, &disk, call).await.is_ok(), right, "{name}");
+        }
+        assert_eq!(fake.world().done, ["mount /staging", "mount /staging", "unmount /staging"]);
     }
 
     #[tokio::test]

@@ -3,6 +3,7 @@
 //! | on the disk | what happens |
 //! |---|---|
 //! | the file system asked for | checked, grown, mounted |
+//! | the same as a copy that is to have a UUID of its own | likewise, with that UUID: `copy.rs` |
 //! | nothing, all areas readable and zero | formatted, unless the volume was made from data or is staged read-only |
 //! | our own mkfs, cut off | formatted again, likewise |
 //! | another file system, or anything else | refused, nothing is written |
@@ -10,11 +11,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::device::{Disk, Search};
+use super::copy::Copy;
+use super::device::{self, Disk, Search};
 use super::error::{Condition, Error, On, Result};
 use super::filesystem::{self, FsType, Probe};
-use super::host::{Host, MountCall, MountKind};
-use super::mounts::{self, Mount};
+use super::host::{Flags, Host, MountCall, MountKind};
+use super::mounts::Mount;
 use super::place::{self, Place};
 use super::{Access, Expected, options};
 
@@ -28,6 +30,10 @@ pub struct Stage {
     pub format: FormatPolicy,
     pub mkfs_options: Vec<String>,
     pub read_only: bool,
+    /// Nothing at all is written, not even a journal's replay: other nodes read the same disk.
+    pub untouched: bool,
+    /// A copy gets a UUID of its own before its first mount.
+    pub own_uuid: bool,
     /// The file system must span the disk afterwards. Without it a file system that can't grow is mounted as it is.
     pub resize: bool,
 }
@@ -54,11 +60,6 @@ enum Plan {
     Use,
 }
 
-/// A flag, or a superblock, that the file system doesn't take: <https://man7.org/linux/man-pages/man2/mount.2.html>.
-const EINVAL: i32 = 22;
-/// A file system that the kernel doesn't know.
-const ENODEV: i32 = 19;
-
 /// What is asked of a file system volume.
 struct Ask<'a> {
     volume: &'a str,
@@ -72,28 +73,60 @@ pub(super) async fn stage(search: Search, request: Stage) -> Result<()> {
     let host = &*search.host;
     match &request.access {
         // A raw disk has nothing to prepare: it's bound when it's published.
-        Access::Block => Ok(()),
+        Access::Block => {
+            let mounts = place::mounts(host).await?;
+            let in_use = place::uses(host, &mounts, disk.number).await;
+            protect(host, &disk, &request, &in_use).await
+        }
         Access::Mount { fs, flags } => {
             let (flags, data) = options::parse(flags)?;
-            let read_only = request.read_only || flags.read_only;
-            host.make_directory(&request.staging)
-                .await
-                .on(request.staging.display(), "make the directory")?;
-            let place = living(host, &request.staging).await?;
+            let read_only = request.read_only || request.untouched || flags.read_only;
             let ask = Ask { volume: &request.volume, fs: *fs, read_only, format: request.format };
-            if plan_staged(place.mount(), is_of(host, place.mount(), &disk).await, &ask)? == Staged::No {
-                prepare(host, &disk, &ask, &request, &place).await?;
-                let flags = super::Flags { read_only, ..flags };
-                let kind = MountKind::New { fs: fs.name(), data: filesystem::mount_data(*fs, data) };
-                mount(host, MountCall { source: disk.path.clone(), target: place.path.clone(), kind, flags })
-                    .await?;
-            }
-            if !read_only {
-                grow(host, &disk, &ask, &request, Some(&place.path)).await?;
-            }
-            Ok(())
+            mounted(host, &disk, &ask, &request, Flags { read_only, ..flags }, &data).await
         }
     }
+}
+
+async fn mounted(
+    host: &dyn Host,
+    disk: &Disk,
+    ask: &Ask<'_>,
+    request: &Stage,
+    flags: Flags,
+    data: &str,
+) -> Result<()> {
+    host.make_directory(&request.staging).await.on(request.staging.display(), "make the directory")?;
+    let mut place = living(host, &request.staging).await?;
+    let is_ours = is_of(host, place.mount(), disk).await;
+    if plan_staged(place.mount(), is_ours, ask)? == Staged::Already && wants_own_uuid(request, ask) {
+        let staging = place.path.clone();
+        place = copy(disk, ask, &staging).undo_replay(host, place).await?;
+    }
+    if place.mount().is_none() {
+        prepare(host, disk, ask, request, &place).await?;
+        let data = filesystem::mount_data(ask.fs, data, request.untouched);
+        let kind = MountKind::New { fs: ask.fs.name(), data };
+        let (source, target) = (disk.path.clone(), place.path.clone());
+        place::mount(host, disk, MountCall { source, target, kind, flags }).await?;
+    }
+    if !ask.read_only {
+        grow(host, disk, ask, request, Some(&place.path)).await?;
+    }
+    Ok(())
+}
+
+fn wants_own_uuid(request: &Stage, ask: &Ask<'_>) -> bool {
+    request.own_uuid && request.format == FormatPolicy::Never && !ask.read_only
+}
+
+fn copy<'a>(disk: &'a Disk, ask: &Ask<'a>, staging: &'a Path) -> Copy<'a> {
+    Copy { disk, fs: ask.fs, volume: ask.volume, staging }
+}
+
+/// Other nodes read a disk that is to stay untouched: then the kernel itself is told. `ro` and `noload` together don't keep
+/// ext4 from clearing its list of orphans, and a bind mount that is `ro` keeps no one from writing to a raw disk.
+async fn protect(host: &dyn Host, disk: &Disk, request: &Stage, in_use: &[PathBuf]) -> Result<()> {
+    if in_use.is_empty() { device::protect(host, disk, request.untouched).await } else { Ok(()) }
 }
 
 pub(super) async fn unstage(host: Arc<dyn Host>, volume: String, staging: PathBuf) -> Result<()> {
@@ -101,7 +134,7 @@ pub(super) async fn unstage(host: Arc<dyn Host>, volume: String, staging: PathBu
     let place = Place::observe(host, &staging).await?;
     let Some(mount) = place.mount() else { return Ok(()) };
     if let Some(number) = place::disk_of(host, mount).await {
-        let others = published(&place::uses(host, &place.mounts, number).await, &place.path);
+        let others = place::elsewhere(&place::uses(host, &place.mounts, number).await, &place.path);
         if !others.is_empty() {
             let cause = format!("the volume is still mounted at {}", others.join(", "));
             return Err(
@@ -110,12 +143,6 @@ pub(super) async fn unstage(host: Arc<dyn Host>, volume: String, staging: PathBu
         }
     }
     place::clear(host, &place.path).await
-}
-
-/// Where a disk is in use beside `staging`, which a tree bound elsewhere can show once more.
-fn published(uses: &[PathBuf], staging: &Path) -> Vec<String> {
-    let others = uses.iter().filter(|point| !mounts::mirrors(point, staging));
-    others.map(|point| point.display().to_string()).take(3).collect()
 }
 
 async fn is_of(host: &dyn Host, mount: Option<&Mount>, disk: &Disk) -> bool {
@@ -142,6 +169,7 @@ async fn living(host: &dyn Host, staging: &Path) -> Result<Place> {
 async fn prepare(host: &dyn Host, disk: &Disk, ask: &Ask<'_>, request: &Stage, place: &Place) -> Result<()> {
     let in_use = place::uses(host, &place.mounts, disk.number).await;
     refuse_borrowed(disk, &in_use)?;
+    protect(host, disk, request, &in_use).await?;
     let found = filesystem::probe(host, disk, ask.volume).await?;
     if let Plan::Format { again } = plan_disk(&found, disk, ask)? {
         refuse_in_use(disk, &in_use)?;
@@ -152,6 +180,9 @@ async fn prepare(host: &dyn Host, disk: &Disk, ask: &Ask<'_>, request: &Stage, p
     }
     filesystem::settle(host, disk, ask.volume).await?;
     filesystem::check(host, disk, ask.fs).await?;
+    if wants_own_uuid(request, ask) {
+        copy(disk, ask, &place.path).ensure_own_uuid(host).await?;
+    }
     if ask.fs.is_ext() {
         grow(host, disk, ask, request, None).await?;
     }
@@ -200,18 +231,6 @@ async fn grow(
     }
 }
 
-async fn mount(host: &dyn Host, call: MountCall) -> Result<()> {
-    let object = format!("{} at {}", call.source.display(), call.target.display());
-    host.mount(call).await.map_err(|error| {
-        let next = match error.raw_os_error() {
-            Some(EINVAL) => "a mount flag that this file system doesn't know, or a damaged file system: the kernel log tells",
-            Some(ENODEV) => "load the kernel module of this file system",
-            _ => "see this node's kernel log",
-        };
-        Error::internal(object, format!("can't mount it: {error}")).next(next)
-    })
-}
-
 fn plan_staged(mount: Option<&Mount>, is_this_disk: bool, ask: &Ask<'_>) -> Result<Staged> {
     let Some(mount) = mount else { return Ok(Staged::No) };
     let object = format!("volume {} at {}", ask.volume, mount.point.display());
@@ -239,7 +258,7 @@ fn plan_disk(found: &Probe, disk: &Disk, ask: &Ask<'_>) -> Result<Plan> {
     let object = format!("volume {} ({})", ask.volume, disk.path.display());
     let refuse = |cause: String| Err(Error::precondition(&object, cause).next(filesystem::WAY_OUT));
     let again = match found {
-        Probe::Found(fs) if fs == ask.fs.name() => return Ok(Plan::Use),
+        Probe::Found(fs) if ask.fs.takes(fs) => return Ok(Plan::Use),
         Probe::Found(fs) => {
             let cause = format!("it holds {fs}, and {} is asked for", ask.fs);
             return Err(Error::precondition(&object, cause)
@@ -293,7 +312,8 @@ mod tests {
             (found("ext4"), false, Allowed, Some(Plan::Use)),
             (found("ext4"), true, Never, Some(Plan::Use)),
             (found("xfs"), false, Allowed, None),
-            (found("ext3"), false, Allowed, None),
+            (found("ext3"), false, Allowed, Some(Plan::Use)),
+            (found("ext2"), true, Never, Some(Plan::Use)),
             (found("vfat"), true, Allowed, None),
             (Probe::Foreign("swap".into()), false, Allowed, None),
             (Probe::Foreign("swap".into()), true, Never, None),
@@ -348,12 +368,6 @@ mod tests {
         let error = refuse_in_use(&disk(true), &[PathBuf::from("/pods/raw")]).unwrap_err();
         assert!(error.to_string().contains("in use already at /pods/raw"), "{error}");
         refuse_in_use(&disk(true), &[]).unwrap();
-    }
-
-    #[test]
-    fn a_tree_that_is_bound_elsewhere_shows_staging_twice() {
-        let uses = [PathBuf::from("/a/staging"), "/host/a/staging".into(), "/pods/target".into()];
-        assert_eq!(published(&uses, Path::new("/a/staging")), ["/pods/target"]);
     }
 
     #[tokio::test]

@@ -68,13 +68,18 @@ impl Volumes {
         let mut sent = Sent::Nothing;
         let mut refusals = 0;
         let mut looks = None;
+        let mut full = None;
         loop {
             match plan(&seen, server, sharing, &sent) {
                 Step::Done => return Ok(published(seen, server)),
+                Step::Attach if let Some(error) = &full => {
+                    return Err(self.over_limit(id, server, error).await);
+                }
                 Step::Attach => match self.nova.attach_volume(server, id).await {
                     Ok(request) => sent = Sent::Accepted(request),
                     Err(error) if error.effect == Effect::Unknown => sent = Sent::Unclear(error.to_string()),
                     Err(error) if error.kind == Kind::Refused && refusals < REFUSALS => refusals += 1,
+                    Err(error) if error.kind == Kind::OverLimit => full = Some(error),
                     Err(error) => return Err(self.refused(id, server, &error).await),
                 },
                 Step::Wait => {}
@@ -135,6 +140,14 @@ impl Volumes {
             ),
             Ok(Some(_)) => self.contradicted(id, error).await,
             Err(error) => Error::reading(&error),
+        }
+    }
+
+    /// Nova refuses one disk too many with a 403, and counts before it looks: the last one may be this very volume.
+    async fn over_limit(&self, id: VolumeId, server: ServerId, error: &openstack::Error) -> Error {
+        match self.nova.has_attachment(server, id).await {
+            Ok(false) => Error::reading(error),
+            Ok(true) | Err(_) => Error::unsettled(error),
         }
     }
 

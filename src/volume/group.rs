@@ -10,9 +10,10 @@ mod transient;
 
 use std::collections::BTreeSet;
 
+use super::namesakes::{doubt_of, unfinished};
 use super::watch::{Interest, Seen};
 use super::{Condition, Error, GroupId, GroupSnapshotId, Result, Saved, SnapshotId, VolumeId, Volumes};
-use crate::openstack::{self, Effect, GroupSnapshot, GroupState};
+use crate::openstack::{self, Effect, GroupSnapshot, GroupState, Kind};
 use plan::{MARK, Sent, Step, plan, signature};
 
 pub use plan::Sight;
@@ -58,6 +59,9 @@ impl Volumes {
     /// Returns the group snapshot of this name once it is cut, and its volumes are out of the group again.
     pub async fn ensure_group_cut(&self, wanted: &WantedGroup) -> Result<CutGroup> {
         let cut = self.cut_group(wanted).await;
+        if cut.is_ok() {
+            self.doubts.settle(&doubt(wanted));
+        }
         cut.map_err(|error| error.context(format!("group snapshot {}", wanted.name)))
     }
 
@@ -81,32 +85,52 @@ impl Volumes {
         loop {
             match plan(&wanted.volumes, &sent, &seen, self.cinder.clock()) {
                 Step::MakeGroup => {
-                    let group = self.transient_group(wanted).await?;
-                    sent.group =
-                        Some(begun(self.cinder.create_group(&group).await).map_err(|error| refused(&error))?);
+                    let group = self.transient_group(wanted).await;
+                    let group = group.map_err(|error| self.in_doubt(wanted, error))?;
+                    sent.group = Some(self.begun(wanted, self.cinder.create_group(&group).await)?);
                 }
                 Step::Fill(group, volumes) => {
                     if let Err(error) = self.cinder.add_to_group(group, &volumes).await
                         && error.effect != Effect::Unknown
                     {
-                        self.can_join(&volumes, group, &error).await?;
                         refusals += 1;
-                        if refusals > REFUSALS {
-                            return Err(self.give_up(group, refused(&error)).await);
+                        let obstacle = self.obstacle(&volumes, group, &error).await?;
+                        let why = obstacle.or_else(|| (refusals > REFUSALS).then(|| refused(&error)));
+                        if let Some(why) = why {
+                            return Err(self.in_doubt(wanted, self.give_up(group, why).await));
                         }
                     }
                 }
                 Step::Cut(group) => {
                     let cut = self.cinder.create_group_snapshot(group, &wanted.name, MARK).await;
-                    sent.cut = Some(begun(cut).map_err(|error| Error::unsettled(&error))?);
+                    match cut {
+                        Err(error) if is_clear_no(&error) => {
+                            refusals += 1;
+                            if refusals > REFUSALS {
+                                let why = self.give_up(group, refused(&error)).await;
+                                return Err(self.in_doubt(wanted, why));
+                            }
+                        }
+                        Err(error) if error.effect != Effect::Unknown => {
+                            return Err(Error::unsettled(&error));
+                        }
+                        cut => sent.cut = Some(self.begun(wanted, cut)?),
+                    }
                 }
                 Step::Empty(group, volumes) => self.empty(group, &volumes).await?,
                 Step::Sign(group, cut) => self.sign(group, cut).await?,
                 Step::Discard(group) => self.discard_group(group).await?,
                 Step::Drop(cut) => self.drop_cut(cut).await?,
-                Step::Undo(cut) => return Err(self.undo(cut).await),
+                Step::GiveUp(group) => {
+                    let why = Error::new(
+                        Condition::Failed,
+                        "Cinder couldn't hold the volumes together in a group (status error)",
+                    );
+                    return Err(self.in_doubt(wanted, self.give_up(group, why).await));
+                }
+                Step::Undo(cut) => return Err(self.in_doubt(wanted, self.undo(cut).await)),
                 Step::Answer(cut) => return self.answer(wanted, cut).await,
-                Step::Refuse(error) => return Err(error),
+                Step::Refuse(error) => return Err(self.in_doubt(wanted, error)),
                 Step::Wait => {}
             }
             if let Seen::Group(sight) = looks.next_seen().await? {
@@ -123,6 +147,23 @@ impl Volumes {
     async fn sign(&self, group: GroupId, cut: GroupSnapshotId) -> Result<()> {
         let signed = self.cinder.describe_group(group, &signature(cut)).await;
         signed.map_err(|error| Error::unsettled(&error))
+    }
+
+    /// The id of what a POST has begun to make, where that is known.
+    fn begun<I>(&self, wanted: &WantedGroup, answer: openstack::Result<I>) -> Result<Option<I>> {
+        match answer {
+            Ok(id) => Ok(Some(id)),
+            Err(error) if error.effect == Effect::Unknown => {
+                self.doubts.raise(&doubt(wanted));
+                Ok(None)
+            }
+            Err(error) => Err(self.in_doubt(wanted, refused(&error))),
+        }
+    }
+
+    /// A final error would let the caller forget what an earlier POST may still make.
+    fn in_doubt(&self, wanted: &WantedGroup, error: Error) -> Error {
+        if self.doubts.are_there(&doubt(wanted)) { unfinished(error) } else { error }
     }
 
     async fn answer(&self, wanted: &WantedGroup, cut: GroupSnapshot) -> Result<CutGroup> {
@@ -148,20 +189,19 @@ fn listed(ids: &BTreeSet<SnapshotId>) -> String {
     ids.iter().map(SnapshotId::to_string).collect::<Vec<_>>().join(", ")
 }
 
-/// The id of what a POST has begun to make, where that is known.
-fn begun<I>(answer: openstack::Result<I>) -> openstack::Result<Option<I>> {
-    match answer {
-        Ok(id) => Ok(Some(id)),
-        Err(error) if error.effect == Effect::Unknown => Ok(None),
-        Err(error) => Err(error),
-    }
+fn doubt(wanted: &WantedGroup) -> String {
+    doubt_of("group snapshot", &wanted.name)
+}
+
+/// The cloud has seen the call and won't do it.
+fn is_clear_no(error: &openstack::Error) -> bool {
+    let says_no = matches!(error.kind, Kind::Refused | Kind::NotFound | Kind::OverLimit | Kind::Forbidden);
+    says_no && error.effect == Effect::None
 }
 
 fn refused(error: &openstack::Error) -> Error {
     match error.kind {
-        openstack::Kind::NotFound | openstack::Kind::Refused => {
-            Error::new(Condition::Precondition, error.to_string())
-        }
+        Kind::NotFound | Kind::Refused => Error::new(Condition::Precondition, error.to_string()),
         _ => Error::reading(error),
     }
 }

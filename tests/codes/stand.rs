@@ -27,6 +27,10 @@ const GIB: i64 = 1 << 30;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rpc {
     Create,
+    /// As Create, from a snapshot.
+    Restore,
+    /// As Create, from a volume.
+    Clone,
     Delete,
     Publish,
     Unpublish,
@@ -60,6 +64,8 @@ pub struct Stand {
     driver: Driver,
     view: Volumes,
     volume: Option<VolumeId>,
+    /// What is to be copied.
+    source: Option<(VolumeId, VolumeContentSource)>,
     saved: Option<SnapshotId>,
     server: ServerId,
     pub(super) cinder: Cinder,
@@ -68,9 +74,13 @@ pub struct Stand {
 }
 
 impl Rpc {
+    pub fn makes_a_volume(self) -> bool {
+        matches!(self, Rpc::Create | Rpc::Restore | Rpc::Clone)
+    }
+
     pub fn sidecar(self) -> Sidecar {
         match self {
-            Rpc::Create | Rpc::Delete => Sidecar::Provisioner,
+            Rpc::Create | Rpc::Restore | Rpc::Clone | Rpc::Delete => Sidecar::Provisioner,
             Rpc::Publish | Rpc::Unpublish => Sidecar::Attacher,
             Rpc::Expand => Sidecar::Resizer,
             Rpc::Snapshot | Rpc::DeleteSnapshot | Rpc::Backup | Rpc::DeleteBackup => Sidecar::Snapshotter,
@@ -81,7 +91,7 @@ impl Rpc {
     /// The one request that changes something.
     pub fn mutation(self) -> (Method, &'static str) {
         match self {
-            Rpc::Create => (Method::POST, "/volumes"),
+            Rpc::Create | Rpc::Restore | Rpc::Clone => (Method::POST, "/volumes"),
             Rpc::Delete => (Method::DELETE, "/volumes/{id}"),
             Rpc::Publish => (Method::POST, "/servers/{id}/os-volume_attachments"),
             Rpc::Unpublish => (Method::DELETE, "/servers/{id}/os-volume_attachments/{id}"),
@@ -95,7 +105,7 @@ impl Rpc {
 
     pub fn operation(self) -> Operation {
         match self {
-            Rpc::Create => Operation::Create,
+            Rpc::Create | Rpc::Restore | Rpc::Clone => Operation::Create,
             Rpc::Delete => Operation::Delete,
             Rpc::Publish => Operation::Attach,
             Rpc::Unpublish => Operation::Detach,
@@ -117,7 +127,7 @@ impl Stand {
         let (cinder, view) = (around.cinder.clone(), Volumes::new(around));
         let server = cloud.server_id("node-1").parse().unwrap();
         let mut volume = None;
-        if rpc != Rpc::Create {
+        if !rpc.makes_a_volume() {
             volume = Some(view.ensure_created(&wanted(NAME)).await.unwrap().id);
         }
         if rpc == Rpc::Unpublish {
@@ -130,8 +140,20 @@ impl Stand {
             Rpc::DeleteBackup => Some(made_backup(&view, volume.unwrap()).await),
             _ => None,
         };
+        let source = source(rpc, &view).await;
         let driver = Driver::in_memory(controller(&cloud));
-        Self { rpc, cloud, driver, view, volume, saved, server, cinder, promised: AtomicBool::new(false) }
+        Self {
+            rpc,
+            cloud,
+            driver,
+            view,
+            volume,
+            source,
+            saved,
+            server,
+            cinder,
+            promised: AtomicBool::new(false),
+        }
     }
 
     /// The RPC, from a caller that waits so long.
@@ -141,7 +163,11 @@ impl Stand {
         let node_id = self.server.to_string();
         let secrets = Default::default();
         let answer = match self.rpc {
-            Rpc::Create => controller.create_volume(within(patience, create())).await.map(drop),
+            Rpc::Create | Rpc::Restore | Rpc::Clone => {
+                let volume_content_source = self.source.as_ref().map(|(_, source)| source.clone());
+                let request = CreateVolumeRequest { volume_content_source, ..create() };
+                controller.create_volume(within(patience, request)).await.map(drop)
+            }
             Rpc::Delete => {
                 let request = DeleteVolumeRequest { volume_id, secrets };
                 controller.delete_volume(within(patience, request)).await.map(drop)
@@ -212,7 +238,9 @@ impl Stand {
         let status = |volume: &Volume| volume.status.to_string();
         let found = all.iter().find(|listed| match self.rpc {
             // Nobody but the caller that gets an error knows of them.
-            Rpc::Create => !["deleting", "error_deleting"].contains(&status(listed).as_str()),
+            Rpc::Create | Rpc::Restore | Rpc::Clone => {
+                !["deleting", "error_deleting"].contains(&status(listed).as_str())
+            }
             Rpc::Delete => status(listed) == "deleting",
             Rpc::Publish => status(listed) != "available",
             Rpc::Unpublish => status(listed) == "detaching",
@@ -233,7 +261,7 @@ impl Stand {
         let shown = if shown.is_empty() { "no volume".to_owned() } else { shown.join("; ") };
         let as_asked = match (self.rpc, all.as_slice()) {
             (Rpc::Delete, all) => all.is_empty(),
-            (Rpc::Create, [only]) => only.status.to_string() == "available",
+            (Rpc::Create | Rpc::Restore | Rpc::Clone, [only]) => only.status.to_string() == "available",
             (Rpc::Publish, [only]) => only.status.to_string() == "in-use" && published(only) == [self.server],
             (Rpc::Unpublish, [only]) => only.status.to_string() == "available" && published(only).is_empty(),
             (Rpc::Modify, [only]) => is_fast(only) && only.status.to_string() == "available",
@@ -245,8 +273,27 @@ impl Stand {
 
     async fn all(&self) -> Vec<Volume> {
         let page = self.view.page(None, None, None).await.unwrap();
-        try_join_all(page.volumes.iter().map(|listed| self.view.get(listed.id))).await.unwrap()
+        let source = self.source.as_ref().map(|(id, _)| *id);
+        let others = page.volumes.iter().filter(|listed| Some(listed.id) != source);
+        try_join_all(others.map(|listed| self.view.get(listed.id))).await.unwrap()
     }
+}
+
+/// What a copy is made from, and the volume that it keeps there.
+async fn source(rpc: Rpc, view: &Volumes) -> Option<(VolumeId, VolumeContentSource)> {
+    use volume_content_source::{SnapshotSource, Type, VolumeSource};
+    if !matches!(rpc, Rpc::Restore | Rpc::Clone) {
+        return None;
+    }
+    let id = view.ensure_created(&wanted("source")).await.unwrap().id;
+    let source = match rpc {
+        Rpc::Clone => Type::Volume(VolumeSource { volume_id: id.to_string() }),
+        _ => {
+            let snapshot = view.ensure_snapshot(&snapshot("source", id)).await.unwrap();
+            Type::Snapshot(SnapshotSource { snapshot_id: snapshot.id().to_string() })
+        }
+    };
+    Some((id, VolumeContentSource { r#type: Some(source) }))
 }
 
 /// Backs the volume up, and leaves the intermediate snapshot as a crash would.

@@ -114,6 +114,8 @@ impl Drop for Bed {
             let _ = nix::mount::umount2(point, nix::mount::MntFlags::MNT_DETACH);
         }
         for device in self.loops.lock().unwrap().iter() {
+            // The next user of this loop device inherits its flags.
+            let _ = Command::new("blockdev").arg("--setrw").arg(device).status();
             let _ = Command::new("losetup").arg("--detach").arg(device).status();
         }
     }
@@ -147,6 +149,8 @@ pub fn stage_in(bed: &Path, fs: FsType, size: u64) -> Stage {
         format: FormatPolicy::Allowed,
         mkfs_options: Vec::new(),
         read_only: false,
+        untouched: false,
+        own_uuid: false,
         resize: false,
     }
 }

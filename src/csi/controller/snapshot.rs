@@ -9,7 +9,7 @@ use crate::csi::proto::*;
 use crate::csi::request::snapshot::{Search, Wanted, create, list};
 use crate::csi::server::about;
 use crate::csi::{reply, request, status};
-use crate::volume::{Saved, SnapshotId, Thing, VolumeId};
+use crate::volume::{Saved, SnapshotId, Thing, VolumeId, Volumes};
 
 impl Controller {
     pub(super) async fn create_snapshot(
@@ -22,13 +22,31 @@ impl Controller {
         let named = request::cloud::named(&request.secrets, &request.parameters)?;
         let cloud = self.clouds.of_thing(named, Thing::Volume(wanted.source())).await?;
         let _claim = self.locks.claim(format!("snapshot name {}", request.name))?;
+        let usable = self.usable_from(cloud, &wanted, &request).await?;
         let saved = match &wanted {
             Wanted::Snapshot(wanted) => cloud.ensure_snapshot(wanted).await,
             Wanted::Backup(wanted) => cloud.ensure_backup(wanted).await,
         };
         let saved = saved.map_err(|error| self.clouds.told(cloud, error))?;
         self.clouds.remember(Thing::Snapshot(saved.id()), cloud);
-        Ok(CreateSnapshotResponse { snapshot: Some(reply::snapshot(&saved)) })
+        let snapshot = Snapshot { accessible_topology: usable, ..reply::snapshot(&saved) };
+        Ok(CreateSnapshotResponse { snapshot: Some(snapshot) })
+    }
+
+    /// From where volumes that are made of it can be reached: Cinder shows a snapshot's zone with its volume only.
+    async fn usable_from(
+        &self,
+        cloud: &Volumes,
+        wanted: &Wanted,
+        request: &CreateSnapshotRequest,
+    ) -> Result<Vec<Topology>, Status> {
+        let topology = &self.settings.topology;
+        let Wanted::Snapshot(wanted) = wanted else { return Ok(Vec::new()) };
+        if !topology.constrains_snapshots() {
+            return Ok(Vec::new());
+        }
+        let zone = cloud.zone_of(wanted.source).await.map_err(|error| self.clouds.told(cloud, error))?;
+        topology.of_required_snapshot(zone.as_deref(), request.accessibility_requirements.as_ref())
     }
 
     pub(super) async fn delete_snapshot(

@@ -6,9 +6,12 @@ use std::path::PathBuf;
 use tonic::Status;
 
 use super::access::{Access, access};
+use super::parameters::REGENERATE_UUID;
 use super::{MADE_FROM_DATA, MKFS_OPTIONS, path, place, text};
 use crate::csi::proto::volume_capability::access_mode::Mode;
-use crate::csi::proto::{NodeExpandVolumeRequest, NodePublishVolumeRequest, NodeStageVolumeRequest};
+use crate::csi::proto::{
+    NodeExpandVolumeRequest, NodeGetVolumeHealthRequest, NodePublishVolumeRequest, NodeStageVolumeRequest,
+};
 use crate::csi::status::{self, invalid};
 use crate::node::{self, Expected, FormatPolicy, Publish, Stage};
 use crate::volume::VolumeId;
@@ -22,7 +25,8 @@ pub fn stage(request: &NodeStageVolumeRequest) -> Result<Stage, Status> {
     let access = access(request.volume_capability.as_ref())?;
     let volume = volume_id(&request.volume_id)?;
     let context = &request.volume_context;
-    let from_data = context.get(MADE_FROM_DATA).is_some_and(|value| value == "true");
+    let is_set = |key: &str| context.get(key).is_some_and(|value| value.eq_ignore_ascii_case("true"));
+    let from_data = is_set(MADE_FROM_DATA);
     Ok(Stage {
         volume,
         staging,
@@ -30,6 +34,8 @@ pub fn stage(request: &NodeStageVolumeRequest) -> Result<Stage, Status> {
         format: if from_data { FormatPolicy::Never } else { FormatPolicy::Allowed },
         mkfs_options: mkfs_options(context.get(MKFS_OPTIONS).map_or("", String::as_str))?,
         read_only: access.is_read_only(),
+        untouched: access.mode == Mode::MultiNodeReaderOnly,
+        own_uuid: from_data && is_set(REGENERATE_UUID),
         resize: from_data,
         access: for_node(access),
     })
@@ -84,6 +90,24 @@ pub fn expand(request: &NodeExpandVolumeRequest) -> Result<Expand, Status> {
     }
     let required = u64::try_from(range.required_bytes).ok().filter(|bytes| *bytes > 0);
     Ok(Expand { volume: volume_id(&request.volume_id)?, path, staging, required })
+}
+
+/// What NodeGetVolumeHealth names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Health {
+    pub volume: String,
+    pub target: Option<PathBuf>,
+    pub staging: Option<PathBuf>,
+}
+
+pub fn health(request: &NodeGetVolumeHealthRequest) -> Result<Health, Status> {
+    text("volume_id", &request.volume_id)?;
+    let named = |field, text: &str| (!text.is_empty()).then(|| path(field, text)).transpose();
+    Ok(Health {
+        target: named("volume_publish_path", &request.volume_publish_path)?,
+        staging: named("staging_target_path", &request.staging_target_path)?,
+        volume: volume_id(&request.volume_id)?,
+    })
 }
 
 /// No disk has another id's serial, so that nothing has to be looked for.

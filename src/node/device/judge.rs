@@ -47,6 +47,18 @@ pub fn identifies(serial: &str, volume: &str) -> bool {
     serial == volume || volume.get(..SHORT) == Some(serial) || serial.eq_ignore_ascii_case(&plain)
 }
 
+/// Whether a serial is one that some Cinder volume has: its id is a random UUID (version 4), whole, without dashes, or cut.
+pub fn claims_to_be_a_volume(serial: &str) -> bool {
+    let plain: String = serial.chars().filter(|c| *c != '-').collect();
+    let dashes = |at: usize| serial.len() <= at || serial.as_bytes()[at] == b'-';
+    let shaped = match serial.len() {
+        36 | SHORT => [8, 13, 18, 23].into_iter().all(dashes),
+        32 => plain.len() == 32,
+        _ => false,
+    };
+    shaped && plain.bytes().all(|byte| byte.is_ascii_hexdigit()) && plain.as_bytes().get(12) == Some(&b'4')
+}
+
 pub fn judge(volume: &str, expected: &Expected, facts: &Facts) -> Verdict {
     if facts.partition {
         return Verdict::Wrong("is a partition, not a disk".into());
@@ -96,6 +108,23 @@ mod tests {
             assert!(!identifies(serial, VOLUME) || serial == &VOLUME[..20], "{serial}");
         }
         assert!(identifies("short", "short"));
+    }
+
+    #[test]
+    fn a_volume_is_told_from_other_disks_by_the_shape_of_its_serial() {
+        for serial in [VOLUME, &VOLUME[..20], &VOLUME.replace('-', "")] {
+            assert!(claims_to_be_a_volume(serial), "{serial}");
+        }
+        // VMware's own disks, a drive's, a UUID of version 1.
+        for serial in [
+            "",
+            "6000c29f6c2e6d534b6a9d5e1c2f3a4b",
+            "WD-WCC4N0123456",
+            "0f9c0b2e-6d53-1b6a-9d5e-1c2f3a4b5c6d",
+            "é",
+        ] {
+            assert!(!claims_to_be_a_volume(serial), "{serial}");
+        }
     }
 
     #[test]

@@ -1,13 +1,25 @@
-//! ext3 and ext4, with e2fsprogs.
+//! ext2, ext3 and ext4, with e2fsprogs.
 //!
 //! mke2fs overwrites the old superblock first and writes the new one when it closes the file system, after everything
 //! else: one that was killed leaves a disk on which blkid finds nothing.
 
 use std::path::Path;
 
+use uuid::Uuid;
+
 use super::super::error::Error;
 use super::super::host::{Command, Output};
 use super::FsType;
+use super::uuid::{Log, Seen, at};
+
+/// <https://docs.kernel.org/filesystems/ext4/super.html>
+const SUPERBLOCK: usize = 1024;
+const MAGIC: (usize, [u8; 2]) = (SUPERBLOCK + 0x38, [0x53, 0xef]);
+const INCOMPATIBLE: usize = SUPERBLOCK + 0x60;
+const READ_ONLY_COMPATIBLE: usize = SUPERBLOCK + 0x64;
+const UUID: usize = SUPERBLOCK + 0x68;
+const METADATA_CHECKSUMS: u32 = 0x400;
+const CHECKSUM_SEED: u32 = 0x2000;
 
 /// What e2fsck found and left as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,7 +31,11 @@ pub enum Problem {
 /// `-F`: a whole disk, no partition. `-m0`: no blocks kept for root, as Kubernetes' own mkfs does. No discard: it would
 /// take the mark of an unfinished mkfs with it, and a new volume has nothing to discard. The user's options come last.
 pub fn make(fs: FsType, options: &[String], disk: &Path) -> Command {
-    let program = if fs == FsType::Ext3 { "mkfs.ext3" } else { "mkfs.ext4" };
+    let program = match fs {
+        FsType::Ext2 => "mkfs.ext2",
+        FsType::Ext3 => "mkfs.ext3",
+        _ => "mkfs.ext4",
+    };
     Command::new(program).with_all(["-F", "-m0", "-E", "nodiscard"]).with_all(options).with(disk)
 }
 
@@ -30,6 +46,28 @@ pub fn check(disk: &Path) -> Command {
 
 pub fn check_all(disk: &Path) -> Command {
     Command::new("e2fsck").with_all(["-f", "-p"]).with(disk)
+}
+
+/// Metadata checksums begin with the UUID, unless the superblock holds a seed for them: without the seed tune2fs rewrites
+/// every block of metadata, which must not be cut off.
+pub fn rewrite(disk: &Path, own: Uuid, block: &[u8]) -> Command {
+    let has = |offset, bit| number(block, offset).is_some_and(|features| features & bit != 0);
+    let seeds = has(READ_ONLY_COMPATIBLE, METADATA_CHECKSUMS) && !has(INCOMPATIBLE, CHECKSUM_SEED);
+    let seed = if seeds { ["-O", "metadata_csum_seed"].as_slice() } else { &[] };
+    Command::new("tune2fs").with_all(seed).with("-U").with(own.to_string()).with(disk)
+}
+
+/// From the first block of the disk. tune2fs writes the first superblock after all its copies.
+pub fn identity(block: &[u8]) -> Option<Seen> {
+    if block.get(MAGIC.0..MAGIC.0 + 2)? != MAGIC.1 {
+        return None;
+    }
+    // e2fsck replayed the journal just before.
+    Some(Seen { uuid: at(block, UUID)?, whole: true, log: Log::Clean })
+}
+
+fn number(block: &[u8], offset: usize) -> Option<u32> {
+    Some(u32::from_le_bytes(block.get(offset..offset + 4)?.try_into().ok()?))
 }
 
 pub fn grow(disk: &Path) -> Command {
@@ -93,6 +131,20 @@ mod tests {
         for code in [Some(8), Some(12), Some(16), Some(32), Some(128), None] {
             assert!(matches!(judge_check(&ended(code)), Err(Problem::Failed(_))), "{code:?}");
         }
+    }
+
+    #[test]
+    fn a_uuid_changes_without_all_checksums_only_where_they_have_a_seed() {
+        let mut block = vec![0; 4096];
+        assert_eq!(identity(&block), None);
+        block[MAGIC.0..MAGIC.0 + 2].copy_from_slice(&MAGIC.1);
+        assert_eq!(identity(&block).unwrap().uuid, Uuid::nil());
+        let seeds = |block: &[u8]| rewrite(Path::new("/dev/vdb"), Uuid::nil(), block).arguments.len() == 5;
+        assert!(!seeds(&block));
+        block[READ_ONLY_COMPATIBLE + 1] = 0x04;
+        assert!(seeds(&block));
+        block[INCOMPATIBLE + 1] = 0x20;
+        assert!(!seeds(&block));
     }
 
     #[test]

@@ -12,7 +12,7 @@ impl Volumes {
         if let Err(error) = &answer
             && error.kind == Kind::Refused
             && error.effect == Effect::None
-            && let Some(why) = self.zone_refused(&fitted, error).await
+            && let Some(why) = self.why_refused(&fitted, error).await
         {
             return Err(self.before(wanted, why));
         }
@@ -46,8 +46,12 @@ impl Volumes {
         }
     }
 
-    /// Why Cinder refused, if it is for the zone: another one may do.
-    async fn zone_refused(&self, fitted: &Fitted, error: &openstack::Error) -> Option<Error> {
+    /// Why Cinder refused, if it is for the source's state or for the zone: another one may do.
+    async fn why_refused(&self, fitted: &Fitted, error: &openstack::Error) -> Option<Error> {
+        // The source may have changed its status just then.
+        if let Err(why) = self.fit_to_origin(&fitted.wanted).await {
+            return Some(why);
+        }
         let zone = fitted.wanted.zone.zones().first()?;
         if let (Some(source), Some(origin)) = (&fitted.zone_elsewhere, fitted.wanted.origin) {
             let why = format!(
