@@ -15,7 +15,7 @@ mod sweep;
 mod world;
 
 pub use calls::{Call, Service};
-pub use cloud::{Credentials, Served, SimulatedCloud};
+pub use cloud::{Credentials, Federation, Served, SimulatedCloud};
 pub use command::{Failure, run};
 pub use faults::{Fault, Mishap, Operation, Trouble};
 pub use host::LoopDevices;

@@ -307,6 +307,36 @@ async fn a_warning_is_an_event_on_the_pvc_once() {
     assert_eq!(event["involvedObject"], object);
 }
 
+/// Lets time pass while nothing is on its way: tokio doesn't see bytes in a socket.
+async fn later(time: Duration) {
+    tokio::time::pause();
+    tokio::time::advance(time).await;
+    tokio::time::resume();
+}
+
+#[tokio::test]
+async fn a_warning_that_goes_on_is_counted_and_made_anew_once_it_is_forgotten() {
+    let api = Api::start().await;
+    api.claim("data", Some("pv-1"), json!({}));
+    let written = Events::new(connected(&api));
+    let first = || written.warn(report("data", "the volume is in error"));
+    first();
+    let made = events(&api, |events| events.len() == 1).await;
+    later(Duration::from_secs(601)).await;
+    first();
+    let counted = events(&api, |events| events[0]["count"] == 2).await;
+    assert_eq!(counted.len(), 1);
+    assert_eq!((&counted[0]["count"], &counted[0]["message"]), (&json!(2), &made[0]["message"]));
+    assert!(counted[0]["lastTimestamp"].as_str() > made[0]["lastTimestamp"].as_str());
+    assert_eq!(counted[0]["firstTimestamp"], made[0]["firstTimestamp"]);
+    api.forget_events();
+    later(Duration::from_secs(601)).await;
+    first();
+    let anew = events(&api, |events| events.len() == 1).await;
+    assert_eq!(anew[0]["count"], 1);
+    assert_ne!(anew[0]["metadata"]["name"], made[0]["metadata"]["name"]);
+}
+
 #[tokio::test]
 async fn events_that_cannot_be_written_stop_nothing() {
     let api = Api::start().await;

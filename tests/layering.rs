@@ -25,17 +25,23 @@ const ARROWS: [(&str, &[&str]); 11] = [
 const WIRING: [&str; 3] = ["main", "cli", "app"];
 
 /// What `config` may name of `openstack`: what a cloud is reached with, and nothing that reaches it.
-const OPTIONS: [&str; 10] = [
+const OPTIONS: [&str; 16] = [
     "ApplicationCredential",
     "Credential",
+    "Federated",
+    "Grant",
     "Interface",
+    "OidcClient",
     "Options",
+    "Proof",
     "Proxy",
     "Scope",
+    "ServerId",
     "Tls",
+    "TokenEndpoint",
+    "TokenType",
     "User",
     "UserDomain",
-    "ServerId",
 ];
 
 /// Words that only some files may have in their code, and what they are. `Command` alone is a value of `node`.

@@ -22,7 +22,8 @@ use cinder_csi::csi::proto::volume_capability::access_mode::Mode;
 use cinder_csi::csi::proto::volume_capability::{AccessMode, AccessType, MountVolume};
 use cinder_csi::csi::proto::*;
 use cinder_csi::openstack::{
-    ApplicationCredential, Cloud, Credential, Http, Options, Proxy, Scope, Tls, User, UserDomain,
+    ApplicationCredential, Cloud, Credential, Federated, Grant, Http, OidcClient, Options, Proof, Proxy,
+    Scope, Tls, TokenEndpoint, TokenType, User, UserDomain,
 };
 use cinder_csi::sandbox::{Settings, SimulatedCloud};
 use cinder_csi::volume::Volumes;
@@ -68,8 +69,11 @@ impl Log {
     }
 }
 
+/// `csi:canary-s3cr3t`, as a client of an identity provider writes it.
+const BASIC: &str = "Y3NpOmNhbmFyeS1zM2NyM3Q";
+
 fn hidden(seen: &str) {
-    for secret in [CANARY, "gAAAAA"] {
+    for secret in [CANARY, "gAAAAA", BASIC] {
         assert!(!seen.contains(secret), "{seen}");
     }
 }
@@ -99,14 +103,35 @@ fn credentials(secret: &str) -> Vec<Credential> {
     ] {
         all.push(Credential::ApplicationCredential { by, secret: secret() });
     }
+    all.extend(federated(secret).map(|proof| {
+        let who = Federated { identity_provider: "corp".to_owned(), protocol: "openid".to_owned(), proof };
+        Credential::Federated { who, scope: project() }
+    }));
     all
+}
+
+/// Every way to prove oneself to an identity provider, which is as talkative as the cloud.
+fn federated(secret: impl Fn() -> SecretString) -> [Proof; 4] {
+    let url: url::Url = "http://cloud.test/idp".parse().unwrap();
+    let client = |endpoint, grant, secret| {
+        let (id, scope) = ("csi".to_owned(), "openid".to_owned());
+        Proof::Client(OidcClient { id, secret, endpoint, scope, token_type: TokenType::AccessToken, grant })
+    };
+    let user = Grant::Password { username: "csi".to_owned(), password: secret() };
+    [
+        Proof::AccessToken(secret()),
+        client(TokenEndpoint::At(url.clone()), Grant::ClientCredentials, Some(secret())),
+        client(TokenEndpoint::ToldBy(url.clone()), Grant::ClientCredentials, Some(secret())),
+        client(TokenEndpoint::At(url), user, None),
+    ]
 }
 
 /// A cloud that repeats what it was sent, in every answer.
 fn echo(status: u16) -> Http {
     Http::new(service_fn(move |request: http::Request<Bytes>| async move {
         let token = request.headers().get("x-auth-token").map(|token| token.to_str().unwrap().to_owned());
-        let sent = format!("{:?} {token:?}", String::from_utf8_lossy(request.body()));
+        let header = request.headers().get("authorization").map(|value| value.to_str().unwrap_or_default());
+        let sent = format!("{:?} {token:?} {header:?}", String::from_utf8_lossy(request.body()));
         let body = serde_json::json!({ "error": { "message": sent, "code": status } }).to_string();
         Ok(http::Response::builder().status(status).body(Bytes::from(body)).unwrap())
     }))

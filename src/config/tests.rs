@@ -8,6 +8,7 @@ use credentials::show;
 
 mod clouds;
 mod credentials;
+mod federation;
 
 const CANARY: &str = "canary-s3cr3t";
 const FILE: &str = "/etc/config/cloud.conf";

@@ -94,7 +94,7 @@ impl Annotations {
             None => Ok(Affinity::default()),
         };
         let Err(error) = asked else { return asked };
-        match cloud.begun(name).await? {
+        match cloud.progress_of(name).await? {
             Begun::No => Err(error),
             Begun::There => {
                 info!(volume = name, why = error.message(), "the volume is there: its PVC isn't asked again");

@@ -62,6 +62,15 @@ pub struct Credentials {
     pub trustee_id: String,
 }
 
+/// How a user of the simulated identity provider logs in; it is at `/identity/idp`.
+#[derive(Clone, Debug)]
+pub struct Federation {
+    pub identity_provider: String,
+    pub protocol: String,
+    pub client_id: String,
+    pub client_secret: String,
+}
+
 /// Larger than any request to these services.
 const LARGEST_BODY: usize = 1 << 20;
 

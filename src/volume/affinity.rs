@@ -43,7 +43,7 @@ impl Volumes {
     }
 
     /// Whether a volume of this name is there or on its way.
-    pub async fn begun(&self, name: &str) -> Result<Begun> {
+    pub async fn progress_of(&self, name: &str) -> Result<Begun> {
         let named = self.cinder.list_volumes_named(name).await.map_err(|error| Error::unsettled(&error))?;
         Ok(match named.is_empty() {
             false => Begun::There,

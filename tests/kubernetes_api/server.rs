@@ -101,6 +101,11 @@ impl Api {
         self.state.lock().unwrap().claims.remove(name);
     }
 
+    /// As after an hour.
+    pub fn forget_events(&self) {
+        self.state.lock().unwrap().events.clear();
+    }
+
     pub fn events(&self) -> Vec<Value> {
         self.state.lock().unwrap().events.values().cloned().collect()
     }

@@ -3,7 +3,9 @@
 use secrecy::ExposeSecret;
 
 use super::*;
-use crate::openstack::{ApplicationCredential, Credential, Scope, User, UserDomain};
+use crate::openstack::{
+    ApplicationCredential, Credential, Grant, OidcClient, Proof, Scope, TokenEndpoint, User, UserDomain,
+};
 
 /// A credential as a line, its secret shown.
 pub fn show(credential: &Credential) -> String {
@@ -24,6 +26,27 @@ pub fn show(credential: &Credential) -> String {
     match credential {
         Credential::Password { user, password, scope } => {
             format!("{}, {}, {}", who(user), password.expose_secret(), where_(scope))
+        }
+        Credential::Federated { who, scope } => {
+            let proof = match &who.proof {
+                Proof::AccessToken(token) => format!("access token {}", token.expose_secret()),
+                Proof::Client(client) => {
+                    let OidcClient { id, secret, endpoint, scope, token_type, grant } = client;
+                    let secret = secret.as_ref().map_or("none", |secret| secret.expose_secret());
+                    let endpoint = match endpoint {
+                        TokenEndpoint::At(url) => format!("at {url}"),
+                        TokenEndpoint::ToldBy(url) => format!("told by {url}"),
+                    };
+                    let grant = match grant {
+                        Grant::ClientCredentials => "itself".to_owned(),
+                        Grant::Password { username, password } => {
+                            format!("{username} {}", password.expose_secret())
+                        }
+                    };
+                    format!("client {id} {secret} {endpoint} for {grant}, {scope}, {}", token_type.name())
+                }
+            };
+            format!("{} by {}, {proof}, {}", who.identity_provider, who.protocol, where_(scope))
         }
         Credential::Token { token, scope } => format!("token {}, {}", token.expose_secret(), where_(scope)),
         Credential::ApplicationCredential { by: ApplicationCredential::Id(id), secret } => {

@@ -1,5 +1,7 @@
 //! Keystone v3: tokens and the catalog.
 
+mod federation;
+
 use http::Method;
 use serde_json::{Value, json};
 
@@ -26,6 +28,12 @@ pub(super) fn answer(request: &Request<'_>, world: &mut World) -> Answer {
             validate(request, world)
         }
         ["v3", "auth", "tokens"] if method == Method::DELETE => revoke(request, world),
+        ["idp", ..] => federation::provider(request, world),
+        ["v3", "OS-FEDERATION", "identity_providers", provider, "protocols", protocol, "auth"]
+            if method == Method::POST || method == Method::GET =>
+        {
+            federation::login(request, world, provider, protocol)
+        }
         ["v3", "auth", "catalog"] => catalog_answer(request, world),
         ["v3", "projects", id] => project(request, world, id),
         _ => unknown_path(),

@@ -18,6 +18,8 @@ pub(super) struct Request<'a> {
     pub body: Value,
     pub token: Option<&'a str>,
     pub subject: Option<&'a str>,
+    pub authorization: Option<&'a str>,
+    form: Vec<(String, String)>,
     pub id: String,
     /// Scheme, host and port that the client used.
     pub base: String,
@@ -41,10 +43,15 @@ impl<'a> Request<'a> {
             method: &head.method,
             service,
             segments: segments.unwrap_or_default(),
-            query: url::form_urlencoded::parse(query.as_bytes()).into_owned().collect(),
+            query: pairs(query.as_bytes()),
             body: serde_json::from_slice(body).unwrap_or_default(),
             token: header("X-Auth-Token"),
             subject: header("X-Subject-Token"),
+            authorization: header("Authorization"),
+            form: match header("Content-Type") {
+                Some("application/x-www-form-urlencoded") => pairs(body),
+                _ => Vec::new(),
+            },
             id,
             base: format!("http://{}", host.unwrap_or("sandbox")),
             wanted: header("OpenStack-API-Version"),
@@ -69,6 +76,10 @@ impl<'a> Request<'a> {
 
     pub fn query(&self, name: &str) -> Option<&str> {
         self.query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    pub fn form(&self, name: &str) -> Option<&str> {
+        self.form.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
     /// The caller, by its token; 401 where that is missing, unknown, expired, or has no project.
@@ -121,6 +132,10 @@ impl<'a> Request<'a> {
             rest => Ok(rest),
         }
     }
+}
+
+fn pairs(text: &[u8]) -> Vec<(String, String)> {
+    url::form_urlencoded::parse(text).into_owned().collect()
 }
 
 /// What the web framework of both services says of a path that it doesn't know.

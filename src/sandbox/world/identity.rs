@@ -1,7 +1,7 @@
 //! Keystone's half of the world: users, projects, credentials, tokens.
 
 use std::collections::BTreeMap;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use super::{Quota, World, new_plain_id};
 
@@ -58,6 +58,8 @@ pub(in crate::sandbox) struct Identity {
     pub app_credentials: Vec<AppCredential>,
     pub trusts: Vec<Trust>,
     pub tokens: BTreeMap<String, Token>,
+    /// Of the identity provider, and when they end.
+    pub access_tokens: BTreeMap<String, SystemTime>,
 }
 
 /// What the small project of `tests/openstack` may have.
@@ -89,7 +91,14 @@ impl Identity {
             trustor: users[0].id.clone(),
             project: whole.id.clone(),
         }];
-        Self { projects: vec![whole, small], users, app_credentials, trusts, tokens: BTreeMap::new() }
+        Self {
+            projects: vec![whole, small],
+            users,
+            app_credentials,
+            trusts,
+            tokens: BTreeMap::new(),
+            access_tokens: BTreeMap::new(),
+        }
     }
 
     pub fn user(&self, id: &str) -> Option<&User> {
@@ -112,6 +121,14 @@ impl World {
         let name = format!("gAAAAA{}{}", new_plain_id(&mut self.random), new_plain_id(&mut self.random));
         self.identity.tokens.insert(name.clone(), token);
         name
+    }
+
+    /// An access token of the identity provider, good for `life`.
+    pub fn give_access_token(&mut self, life: Duration) -> String {
+        let token = format!("access-{}", new_plain_id(&mut self.random));
+        let ends = self.now() + life;
+        self.identity.access_tokens.insert(token.clone(), ends);
+        token
     }
 
     pub fn revoke(&mut self, token: &str) {
