@@ -6,16 +6,17 @@
 mod bed;
 #[path = "bed/driver.rs"]
 mod driver;
-
-use std::collections::HashMap;
+#[path = "bad_input/requests.rs"]
+mod requests;
 
 use bed::{Bed, printed};
+use cinder_csi::csi::proto::volume_capability::AccessMode;
 use cinder_csi::csi::proto::volume_capability::access_mode::Mode;
-use cinder_csi::csi::proto::volume_capability::{AccessMode, AccessType, BlockVolume, MountVolume};
 use cinder_csi::csi::proto::*;
 use cinder_csi::sandbox::Settings;
 use cinder_csi::volume::Wanted;
 use driver::Driver;
+use requests::*;
 use tonic::{Code, Status};
 
 const GIB: i64 = 1 << 30;
@@ -41,102 +42,6 @@ impl Stand {
         let calls = self.bed.calls();
         assert!(calls.is_empty(), "{what}:\n{}", printed(&calls));
     }
-}
-
-/// Texts that no required id or name may be.
-fn bad_texts() -> [(&'static str, String); 4] {
-    [
-        ("empty", String::new()),
-        ("overlong", "x".repeat(129)),
-        ("with a line feed", format!("{VOLUME}\n")),
-        ("with a zero", "a\0b".to_owned()),
-    ]
-}
-
-/// Paths that no required path may be.
-fn bad_paths() -> [(&'static str, String); 6] {
-    [
-        ("empty", String::new()),
-        ("relative", "relative/path".to_owned()),
-        ("climbing", "/var/lib/../../etc".to_owned()),
-        ("the root", "/".to_owned()),
-        ("overlong", format!("/{}", "x".repeat(4096))),
-        ("with a control character", "/var/\u{7}".to_owned()),
-    ]
-}
-
-fn access(mode: Mode, access_type: Option<AccessType>) -> VolumeCapability {
-    VolumeCapability { access_mode: Some(AccessMode { mode: mode as i32 }), access_type }
-}
-
-fn mounted(fs_type: &str, flags: &[&str]) -> VolumeCapability {
-    let mount = MountVolume {
-        fs_type: fs_type.to_owned(),
-        mount_flags: flags.iter().map(|flag| flag.to_string()).collect(),
-        volume_mount_group: String::new(),
-    };
-    access(Mode::SingleNodeWriter, Some(AccessType::Mount(mount)))
-}
-
-fn block() -> Option<AccessType> {
-    Some(AccessType::Block(BlockVolume {}))
-}
-
-/// Capabilities that can't be asked for, and the field that says so.
-fn bad_capabilities() -> Vec<(&'static str, Option<VolumeCapability>, &'static str)> {
-    let long = "x".repeat(5000);
-    vec![
-        ("no capability", None, "volume_capabilit"),
-        ("no access type", Some(access(Mode::SingleNodeWriter, None)), "access_type"),
-        ("no mode", Some(VolumeCapability { access_mode: None, access_type: block() }), "access_mode"),
-        ("an unknown mode", Some(access(Mode::Unknown, block())), "access_mode"),
-        (
-            "a mode of the future",
-            Some(VolumeCapability { access_mode: Some(AccessMode { mode: 99 }), access_type: block() }),
-            "access_mode",
-        ),
-        ("an unknown file system", Some(mounted("ntfs", &[])), "fs_type"),
-        ("a path as file system", Some(mounted("../ext4", &[])), "fs_type"),
-        ("an empty flag", Some(mounted("ext4", &[""])), "mount_flags"),
-        ("an option of mount(8)", Some(mounted("ext4", &["--bind"])), "mount_flags"),
-        ("a flag with a line feed", Some(mounted("ext4", &["noatime\nnodev"])), "mount_flags"),
-        ("a bind mount", Some(mounted("ext4", &["noatime,rbind"])), "mount_flags"),
-        ("a remount", Some(mounted("xfs", &["remount"])), "mount_flags"),
-        ("a loop device", Some(mounted("ext4", &["loop=/dev/loop0"])), "mount_flags"),
-        ("an overlong flag", Some(mounted("ext4", &[&long])), "mount_flags"),
-        (
-            "a file system on many nodes",
-            Some(VolumeCapability {
-                access_mode: Some(AccessMode { mode: Mode::MultiNodeMultiWriter as i32 }),
-                ..mounted("ext4", &[])
-            }),
-            "volume_capability",
-        ),
-    ]
-}
-
-fn bad_ranges() -> [(&'static str, CapacityRange, Code, &'static str); 6] {
-    let range = |required_bytes, limit_bytes| CapacityRange { required_bytes, limit_bytes };
-    [
-        ("negative size", range(-1, 0), Code::InvalidArgument, "capacity_range.required_bytes"),
-        ("negative limit", range(GIB, -GIB), Code::InvalidArgument, "capacity_range.limit_bytes"),
-        ("limit below required", range(2 * GIB, GIB), Code::InvalidArgument, "capacity_range.limit_bytes"),
-        ("no whole GiB in it", range(GIB + 1, 2 * GIB - 1), Code::OutOfRange, "capacity_range.limit_bytes"),
-        ("limit below a GiB", range(0, 1024), Code::OutOfRange, "capacity_range.limit_bytes"),
-        ("absurd size", range(i64::MAX, 0), Code::OutOfRange, "capacity_range.required_bytes"),
-    ]
-}
-
-fn create() -> CreateVolumeRequest {
-    CreateVolumeRequest {
-        name: "pvc-1".to_owned(),
-        volume_capabilities: vec![access(Mode::SingleNodeWriter, block())],
-        ..Default::default()
-    }
-}
-
-fn map(pairs: &[(&str, &str)]) -> HashMap<String, String> {
-    pairs.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect()
 }
 
 #[tokio::test]
@@ -171,9 +76,20 @@ async fn create_volume_names_the_bad_field() {
         Code::InvalidArgument,
         "secrets.cloud",
     ));
-    let volume_content_source = Some(VolumeContentSource { r#type: None });
-    let request = CreateVolumeRequest { volume_content_source, ..create() };
-    bad.push(("a source", request, Code::InvalidArgument, "volume_content_source"));
+    for (parameter, value) in bad_parameters() {
+        let request = CreateVolumeRequest { parameters: map(&[(parameter, value)]), ..create() };
+        bad.push((parameter, request, Code::InvalidArgument, parameter));
+    }
+    for (what, source, code, field) in bad_sources() {
+        let request = CreateVolumeRequest { volume_content_source: Some(source), ..create() };
+        bad.push((what, request, code, field));
+    }
+    let volume_capabilities = vec![VolumeCapability {
+        access_mode: Some(AccessMode { mode: Mode::MultiNodeMultiWriter as i32 }),
+        ..mounted("ext4", &[])
+    }];
+    let request = CreateVolumeRequest { volume_capabilities, ..create() };
+    bad.push(("a file system on many nodes", request, Code::InvalidArgument, "volume_capabilities"));
     let request = CreateVolumeRequest { mutable_parameters: map(&[("a", "b")]), ..create() };
     bad.push(("mutable", request, Code::InvalidArgument, "mutable_parameters"));
     for (what, request, code, field) in bad {
@@ -236,18 +152,17 @@ async fn a_bad_capability_is_named_wherever_one_is_taken() {
         let request = ControllerPublishVolumeRequest { volume_capability, ..publish() };
         let answer = stand.driver.controller().controller_publish_volume(request).await;
         stand.refused(answer, what, invalid, field);
-        // Whether a well-formed capability can be served is the answer there, not an error.
-        if what != "a file system on many nodes" {
-            let volume_capabilities = capability.clone().into_iter().collect();
-            let asked = GetCapacityRequest { volume_capabilities, ..Default::default() };
-            let volume_capabilities = asked.volume_capabilities.clone();
-            let request = ValidateVolumeCapabilitiesRequest { volume_capabilities, ..validate() };
-            let answer = stand.driver.controller().validate_volume_capabilities(request).await;
-            stand.refused(answer, what, invalid, field);
-            // Without any it asks about them all.
-            if !asked.volume_capabilities.is_empty() {
-                stand.refused(stand.driver.controller().get_capacity(asked).await, what, invalid, field);
-            }
+        let volume_capabilities: Vec<_> = capability.clone().into_iter().collect();
+        let request = ValidateVolumeCapabilitiesRequest {
+            volume_capabilities: volume_capabilities.clone(),
+            ..validate()
+        };
+        let answer = stand.driver.controller().validate_volume_capabilities(request).await;
+        stand.refused(answer, what, invalid, field);
+        // Without any it asks about them all.
+        if !volume_capabilities.is_empty() {
+            let request = GetCapacityRequest { volume_capabilities, ..Default::default() };
+            stand.refused(stand.driver.controller().get_capacity(request).await, what, invalid, field);
         }
         let request = NodeStageVolumeRequest { volume_capability: capability.clone(), ..stage() };
         stand.refused(stand.driver.node().node_stage_volume(request).await, what, invalid, field);
@@ -429,47 +344,5 @@ async fn a_volume_that_is_larger_than_the_limit_is_out_of_range() {
             }
             (answer, _) => panic!("{range:?}: {answer:?}"),
         }
-    }
-}
-
-fn publish() -> ControllerPublishVolumeRequest {
-    ControllerPublishVolumeRequest {
-        volume_id: VOLUME.to_owned(),
-        node_id: SERVER.to_owned(),
-        volume_capability: Some(access(Mode::SingleNodeWriter, block())),
-        ..Default::default()
-    }
-}
-
-fn expand() -> ControllerExpandVolumeRequest {
-    let capacity_range = Some(CapacityRange { required_bytes: GIB, limit_bytes: 0 });
-    ControllerExpandVolumeRequest { volume_id: VOLUME.to_owned(), capacity_range, ..Default::default() }
-}
-
-fn validate() -> ValidateVolumeCapabilitiesRequest {
-    let volume_capabilities = vec![access(Mode::SingleNodeWriter, block())];
-    ValidateVolumeCapabilitiesRequest {
-        volume_id: VOLUME.to_owned(),
-        volume_capabilities,
-        ..Default::default()
-    }
-}
-
-fn stage() -> NodeStageVolumeRequest {
-    NodeStageVolumeRequest {
-        volume_id: VOLUME.to_owned(),
-        staging_target_path: "/nowhere/staging".to_owned(),
-        volume_capability: Some(mounted("ext4", &[])),
-        ..Default::default()
-    }
-}
-
-fn node_publish() -> NodePublishVolumeRequest {
-    NodePublishVolumeRequest {
-        volume_id: VOLUME.to_owned(),
-        staging_target_path: "/nowhere/staging".to_owned(),
-        target_path: "/nowhere/target".to_owned(),
-        volume_capability: Some(mounted("ext4", &[])),
-        ..Default::default()
     }
 }

@@ -51,6 +51,7 @@ impl Volumes {
 }
 
 fn after(error: Error, tried: &[String]) -> Error {
+    let error = Error::new(Condition::Exhausted, error.message);
     match tried {
         [] | [_] => error,
         several => error.context(format!("no zone of {} would do; the last one", several.join(", "))),

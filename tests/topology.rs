@@ -1,0 +1,225 @@
+//! In which zone a volume is made, from where it can be reached, and by how many. Time is tokio's, and paused.
+
+#![cfg(feature = "sandbox")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic")]
+
+#[path = "bed/asking.rs"]
+mod asking;
+#[path = "bed/bed.rs"]
+mod bed;
+#[path = "bed/driver.rs"]
+mod driver;
+
+use asking::{block, create, gib, mount, parameters, terms, volume, zones};
+use bed::{Bed, printed};
+use cinder_csi::csi::proto::volume_capability::access_mode::Mode;
+use cinder_csi::csi::proto::*;
+use cinder_csi::sandbox::{Mishap, Operation, Settings};
+use driver::Driver;
+use http::Method;
+use serde_json::json;
+use tonic::{Code, Status};
+
+const NO_ROOM: &str = "Could not find any available weighted backend.";
+
+fn stand() -> (Bed, Driver) {
+    let bed = Bed::new(Settings::default());
+    let driver = Driver::in_memory(bed.volumes.clone());
+    (bed, driver)
+}
+
+fn in_zones(name: &str, wanted: &[&str]) -> CreateVolumeRequest {
+    CreateVolumeRequest { accessibility_requirements: zones(wanted), ..volume(name) }
+}
+
+fn posts(bed: &Bed) -> usize {
+    let calls = bed.calls();
+    calls.iter().filter(|call| call.method == Method::POST && call.path == "/volumes").count()
+}
+
+async fn publish(
+    driver: &Driver,
+    volume: &str,
+    server: &str,
+    capability: VolumeCapability,
+) -> Result<(), Status> {
+    let request = ControllerPublishVolumeRequest {
+        volume_id: volume.to_owned(),
+        node_id: server.to_owned(),
+        volume_capability: Some(capability),
+        ..Default::default()
+    };
+    driver.controller().controller_publish_volume(request).await.map(drop)
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_preferred_zone_comes_first_and_the_next_one_when_that_has_no_room() {
+    let (bed, driver) = stand();
+    let made = create(&driver, in_zones("first", &["az2", "az1"])).await.unwrap();
+    assert_eq!(made.accessible_topology, terms(&["az2"]));
+    bed.calls();
+    bed.cloud.mishap(Mishap::Fails(Operation::Create, NO_ROOM.to_owned()));
+    let made = create(&driver, in_zones("second", &["az2", "az1"])).await.unwrap();
+    assert_eq!(made.accessible_topology, terms(&["az1"]));
+    assert_eq!(posts(&bed), 2);
+    // Nothing is left in the zone that had no room, and the next call finds what there is.
+    assert_eq!(bed.all().await.len(), 2);
+    assert_eq!(create(&driver, in_zones("second", &["az2", "az1"])).await.unwrap(), made);
+}
+
+#[tokio::test(start_paused = true)]
+async fn zones_without_room_are_named_and_nothing_is_left_there() {
+    let (bed, driver) = stand();
+    for _ in 0..2 {
+        bed.cloud.mishap(Mishap::Fails(Operation::Create, NO_ROOM.to_owned()));
+    }
+    let status = create(&driver, in_zones("pvc-1", &["az2", "az1"])).await.unwrap_err();
+    assert_eq!(status.code(), Code::ResourceExhausted, "{status}");
+    assert!(status.message().contains("az2, az1"), "{status}");
+    assert!(bed.all().await.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_zone_that_cinder_does_not_have_is_passed_over_or_named() {
+    let (bed, driver) = stand();
+    let made = create(&driver, in_zones("pvc-1", &["nova", "az2"])).await.unwrap();
+    assert_eq!(made.accessible_topology, terms(&["az2"]));
+    let status = create(&driver, in_zones("pvc-2", &["nova"])).await.unwrap_err();
+    assert_eq!(status.code(), Code::ResourceExhausted, "{status}");
+    assert!(status.message().contains("no zone nova, it has az1, az2"), "{status}");
+    assert!(status.message().contains("az-map"), "{status}");
+    assert_eq!(bed.all().await.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_quota_is_no_reason_to_try_the_next_zone() {
+    let (bed, driver) = stand();
+    let request = CreateVolumeRequest { capacity_range: gib(100_000, 0), ..in_zones("p", &["az1", "az2"]) };
+    let status = create(&driver, request).await.unwrap_err();
+    assert_eq!(status.code(), Code::ResourceExhausted, "{status}");
+    assert_eq!(posts(&bed), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn zones_of_servers_are_mapped_to_those_of_volumes_and_back() {
+    let (_bed, driver) = stand();
+    let request = CreateVolumeRequest {
+        parameters: parameters(&[("az-map", "nova1=az2,nova2=az2")]),
+        ..in_zones("pvc-1", &["nova2", "nova1", "az1"])
+    };
+    let made = create(&driver, request).await.unwrap();
+    assert_eq!(made.accessible_topology, terms(&["az2", "nova1", "nova2"]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_storage_classs_own_zone_wins() {
+    let (_bed, driver) = stand();
+    let request = CreateVolumeRequest {
+        parameters: parameters(&[("availability", "az2")]),
+        ..in_zones("pvc-1", &["az1"])
+    };
+    assert_eq!(create(&driver, request).await.unwrap().accessible_topology, terms(&["az2"]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn hints_reach_the_scheduler() {
+    let (bed, driver) = stand();
+    let beside = create(&driver, volume("beside")).await.unwrap().volume_id;
+    let request = CreateVolumeRequest {
+        parameters: parameters(&[("scheduler-hint-same-host", &beside)]),
+        ..volume("pvc-1")
+    };
+    create(&driver, request).await.unwrap();
+    assert_eq!(bed.all().await.len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_several_servers_need_is_refused_before_anything_is_made() {
+    let (bed, driver) = stand();
+    let shared = |name: &str, kind: &[(&str, &str)], capability| CreateVolumeRequest {
+        volume_capabilities: vec![capability],
+        parameters: parameters(kind),
+        ..volume(name)
+    };
+    let multi = [("type", "lab-multiattach")];
+    for (kind, capability, words) in [
+        (&[("type", "lab")][..], block(Mode::MultiNodeMultiWriter), "type lab isn't a multiattach one"),
+        (&[], block(Mode::MultiNodeMultiWriter), "isn't a multiattach one"),
+        (&multi, mount(Mode::MultiNodeMultiWriter), "would corrupt it"),
+        (&multi, mount(Mode::MultiNodeSingleWriter), "would corrupt it"),
+    ] {
+        let status = create(&driver, shared("pvc-1", kind, capability)).await.unwrap_err();
+        assert_eq!(status.code(), Code::InvalidArgument, "{status}");
+        assert!(status.message().contains(words), "{status}");
+    }
+    let calls = bed.calls();
+    assert!(
+        !calls.iter().any(|call| call.method == Method::POST && call.path == "/volumes"),
+        "{}",
+        printed(&calls)
+    );
+    for (n, capability) in
+        [block(Mode::MultiNodeMultiWriter), mount(Mode::MultiNodeReaderOnly)].into_iter().enumerate()
+    {
+        create(&driver, shared(&format!("shared-{n}"), &multi, capability)).await.unwrap();
+    }
+    for mode in [Mode::SingleNodeSingleWriter, Mode::SingleNodeMultiWriter, Mode::SingleNodeReaderOnly] {
+        create(&driver, shared(mode.as_str_name(), &[], mount(mode))).await.unwrap();
+    }
+}
+
+/// The existing driver makes ReadWriteMany volumes with a file system: those PVs are there.
+#[tokio::test(start_paused = true)]
+async fn a_file_system_for_many_writers_is_published_to_one_node_at_a_time() {
+    let (bed, driver) = stand();
+    let (one, other) = (bed.server("node-1").to_string(), bed.server("node-2").to_string());
+    for kind in ["lab", "lab-multiattach"] {
+        let body = json!({ "volume": { "name": kind, "size": 1, "volume_type": kind } });
+        let made = bed.post_to_cinder("/volumes", body).await;
+        let id = made["volume"]["id"].as_str().unwrap();
+        let capability = mount(Mode::MultiNodeMultiWriter);
+        publish(&driver, id, &one, capability.clone()).await.unwrap();
+        publish(&driver, id, &one, capability.clone()).await.unwrap();
+        let status = publish(&driver, id, &other, capability.clone()).await.unwrap_err();
+        assert_eq!(status.code(), Code::FailedPrecondition, "{status}");
+        assert!(status.message().contains(&one), "{status}");
+        let unpublish = ControllerUnpublishVolumeRequest {
+            volume_id: id.to_owned(),
+            node_id: one.clone(),
+            ..Default::default()
+        };
+        driver.controller().controller_unpublish_volume(unpublish).await.unwrap();
+        publish(&driver, id, &other, capability).await.unwrap();
+    }
+}
+
+/// What the existing driver and the in-tree plugin's migration left: no mark of ours is on it.
+#[tokio::test(start_paused = true)]
+async fn volumes_that_came_before_are_published_grown_and_deleted() {
+    let (bed, driver) = stand();
+    let theirs = [
+        json!({ "cinder.csi.openstack.org/cluster": "kubernetes", "csi.storage.k8s.io/pvc/name": "data" }),
+        json!({ "kubernetes.io/created-for/pvc/name": "data" }),
+        json!({}),
+    ];
+    for (n, metadata) in theirs.into_iter().enumerate() {
+        let body = json!({ "volume": { "name": format!("kubernetes-dynamic-pvc-{n}"), "size": 1, "metadata": metadata } });
+        let made = bed.post_to_cinder("/volumes", body).await;
+        let id = made["volume"]["id"].as_str().unwrap().to_owned();
+        let server = bed.server("node-1").to_string();
+        publish(&driver, &id, &server, mount(Mode::SingleNodeWriter)).await.unwrap();
+        let grow = ControllerExpandVolumeRequest {
+            volume_id: id.clone(),
+            capacity_range: gib(2, 0),
+            ..Default::default()
+        };
+        let grown = driver.controller().controller_expand_volume(grow).await.unwrap().into_inner();
+        assert_eq!(grown.capacity_bytes, 2 << 30);
+        let unpublish =
+            ControllerUnpublishVolumeRequest { volume_id: id.clone(), node_id: server, ..Default::default() };
+        driver.controller().controller_unpublish_volume(unpublish).await.unwrap();
+        let delete = DeleteVolumeRequest { volume_id: id, ..Default::default() };
+        driver.controller().delete_volume(delete).await.unwrap();
+    }
+    assert!(bed.all().await.is_empty());
+}
