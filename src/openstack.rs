@@ -21,9 +21,9 @@ mod request;
 mod stack;
 
 pub use cinder::{
-    Attachment, Backup, BackupStatus, Changes, Cinder, Hints, Migration, NewBackup, NewSnapshot, NewVolume,
-    Origin, Page, Part, Portion, Quota, Quotas, Row, Search, Snapshot, SnapshotStatus, Status, Supply,
-    Volume, VolumeType, Zones,
+    Attachment, Backup, BackupStatus, Changes, Cinder, Group, GroupSnapshot, GroupState, GroupType, Hints,
+    Migration, NewBackup, NewGroup, NewSnapshot, NewVolume, Origin, Page, Part, Portion, Quota, Quotas, Row,
+    Search, Snapshot, SnapshotStatus, Status, Supply, Volume, VolumeType, Zones,
 };
 pub use error::{Effect, Error, Kind, Result, Service};
 pub use id::{BackupId, GroupId, GroupSnapshotId, NotAnId, ServerId, SnapshotId, VolumeId};

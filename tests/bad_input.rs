@@ -153,16 +153,14 @@ async fn a_bad_capability_is_named_wherever_one_is_taken() {
         let answer = stand.driver.controller().controller_publish_volume(request).await;
         stand.refused(answer, what, invalid, field);
         let volume_capabilities: Vec<_> = capability.clone().into_iter().collect();
-        let request = ValidateVolumeCapabilitiesRequest {
-            volume_capabilities: volume_capabilities.clone(),
-            ..validate()
-        };
+        let asked =
+            GetCapacityRequest { volume_capabilities: volume_capabilities.clone(), ..Default::default() };
+        let request = ValidateVolumeCapabilitiesRequest { volume_capabilities, ..validate() };
         let answer = stand.driver.controller().validate_volume_capabilities(request).await;
         stand.refused(answer, what, invalid, field);
         // Without any it asks about them all.
-        if !volume_capabilities.is_empty() {
-            let request = GetCapacityRequest { volume_capabilities, ..Default::default() };
-            stand.refused(stand.driver.controller().get_capacity(request).await, what, invalid, field);
+        if !asked.volume_capabilities.is_empty() {
+            stand.refused(stand.driver.controller().get_capacity(asked).await, what, invalid, field);
         }
         let request = NodeStageVolumeRequest { volume_capability: capability.clone(), ..stage() };
         stand.refused(stand.driver.node().node_stage_volume(request).await, what, invalid, field);

@@ -9,93 +9,36 @@
 mod bed;
 #[path = "bed/driver.rs"]
 mod driver;
+#[path = "clouds/requests.rs"]
+mod requests;
 #[path = "bed/site.rs"]
 mod site;
+#[path = "clouds/snapshots.rs"]
+mod snapshots;
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use bed::printed;
 use cinder_csi::csi::Clouds;
-use cinder_csi::csi::proto::volume_capability::access_mode::Mode;
-use cinder_csi::csi::proto::volume_capability::{AccessMode, AccessType, BlockVolume};
 use cinder_csi::csi::proto::*;
 use cinder_csi::pace;
 use cinder_csi::sandbox::{Call, Fault, Trouble};
 use cinder_csi::volume::Condition;
 use driver::Driver;
 use http::Method;
+use requests::{block, create, delete, expand, naming, publish, unpublish, wanted};
 use site::{Line, Site, driver_of};
 use tokio::time::Instant;
-use tonic::{Code, Request, Status};
+use tonic::{Code, Request};
 
-const ZONE: &str = "topology.cinder.csi.openstack.org/zone";
+use requests::ZONE;
 const NOBODY: &str = "11111111-2222-4333-8444-555555555555";
 
 /// East has zone a, west has zone b.
 fn two() -> (Driver, Site, Site) {
     let (east, west) = (Site::of_zone("east", 1, "a"), Site::of_zone("west", 2, "b"));
     (driver_of(&[&east, &west]), east, west)
-}
-
-/// What a StorageClass of one kind asks for: the same for every cloud.
-fn wanted(name: &str, zones: &[&str]) -> CreateVolumeRequest {
-    let term = |zone: &&str| Topology { segments: [(ZONE.to_owned(), (*zone).to_owned())].into() };
-    let terms: Vec<_> = zones.iter().map(term).collect();
-    CreateVolumeRequest {
-        name: name.to_owned(),
-        volume_capabilities: vec![block()],
-        accessibility_requirements: Some(TopologyRequirement { requisite: terms.clone(), preferred: terms }),
-        ..Default::default()
-    }
-}
-
-fn block() -> VolumeCapability {
-    VolumeCapability {
-        access_mode: Some(AccessMode { mode: Mode::SingleNodeWriter as i32 }),
-        access_type: Some(AccessType::Block(BlockVolume {})),
-    }
-}
-
-fn naming(cloud: &str) -> HashMap<String, String> {
-    HashMap::from([("cloud".to_owned(), cloud.to_owned())])
-}
-
-async fn create(driver: &Driver, request: CreateVolumeRequest) -> Result<Volume, Status> {
-    Ok(driver.controller().create_volume(request).await?.into_inner().volume.unwrap())
-}
-
-async fn publish(driver: &Driver, volume: &str, server: impl ToString) -> Result<(), Status> {
-    let request = ControllerPublishVolumeRequest {
-        volume_id: volume.to_owned(),
-        node_id: server.to_string(),
-        volume_capability: Some(block()),
-        ..Default::default()
-    };
-    driver.controller().controller_publish_volume(request).await.map(drop)
-}
-
-async fn unpublish(driver: &Driver, volume: &str, server: impl ToString) -> Result<(), Status> {
-    let request = ControllerUnpublishVolumeRequest {
-        volume_id: volume.to_owned(),
-        node_id: server.to_string(),
-        ..Default::default()
-    };
-    driver.controller().controller_unpublish_volume(request).await.map(drop)
-}
-
-async fn expand(driver: &Driver, volume: &str) -> Result<i64, Status> {
-    let request = ControllerExpandVolumeRequest {
-        volume_id: volume.to_owned(),
-        capacity_range: Some(CapacityRange { required_bytes: 2 << 30, limit_bytes: 0 }),
-        ..Default::default()
-    };
-    Ok(driver.controller().controller_expand_volume(request).await?.into_inner().capacity_bytes)
-}
-
-async fn delete(driver: &Driver, volume: &str, secrets: HashMap<String, String>) -> Result<(), Status> {
-    let request = DeleteVolumeRequest { volume_id: volume.to_owned(), secrets };
-    driver.controller().delete_volume(request).await.map(drop)
 }
 
 fn mutations(calls: &[Call]) -> Vec<&Call> {

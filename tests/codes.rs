@@ -10,6 +10,8 @@
 mod bed;
 #[path = "bed/driver.rs"]
 mod driver;
+#[path = "codes/saved.rs"]
+mod saved;
 #[path = "codes/sidecar.rs"]
 mod sidecar;
 #[path = "codes/stand.rs"]
@@ -60,10 +62,11 @@ async fn converge(stand: &Stand, case: &Case, codes: &mut Vec<Code>) -> Result<(
         let outcome = stand.call(case.patience).await;
         codes.push(outcome.code);
         honest(stand, &outcome).await?;
-        let repeated = matches!(stand.rpc, Rpc::Delete | Rpc::Unpublish);
-        let ended = outcome.code == Code::Ok || stand.rpc.sidecar().is_final(outcome.code);
+        let repeated =
+            matches!(stand.rpc, Rpc::Delete | Rpc::Unpublish | Rpc::DeleteSnapshot | Rpc::DeleteBackup);
+        let ended = outcome.ready || stand.rpc.sidecar().is_final(outcome.code);
         last = Some(outcome.clone());
-        if outcome.code == Code::Ok || (ended && !repeated) {
+        if outcome.ready || (ended && !repeated) {
             break;
         }
         pace::sleep(BETWEEN_CALLS).await;
@@ -75,12 +78,12 @@ async fn converge(stand: &Stand, case: &Case, codes: &mut Vec<Code>) -> Result<(
 
 /// A code may be final only where the cloud holds nothing that the RPC began.
 async fn honest(stand: &Stand, outcome: &Outcome) -> Result<(), String> {
-    let Outcome { code, message } = outcome;
+    let Outcome { code, message, ready } = outcome;
     if message.is_empty() && *code != Code::Ok {
         return Err(format!("{code:?} without a word"));
     }
     if *code == Code::Ok {
-        let missing = stand.missing().await;
+        let missing = stand.missing(*ready).await;
         return missing.map_or(Ok(()), |shown| Err(format!("OK, and the cloud has {shown}")));
     }
     match stand.unfinished().await {
@@ -94,12 +97,13 @@ async fn honest(stand: &Stand, outcome: &Outcome) -> Result<(), String> {
 
 /// Long after the last call the cloud must hold what that call said.
 async fn settled(stand: &Stand, case: &Case, outcome: &Outcome) -> Result<(), String> {
-    let Outcome { code, message } = outcome;
+    let Outcome { code, message, ready } = outcome;
     let is_final = stand.rpc.sidecar().is_final(*code);
     match (*code, case.ends) {
         (_, End::Never) => Ok(()),
+        (Code::Ok, _) if !ready => Err("is never ready to use".to_owned()),
         (Code::Ok, _) => {
-            let missing = stand.missing().await;
+            let missing = stand.missing(true).await;
             missing.map_or(Ok(()), |shown| Err(format!("was OK, and later the cloud has {shown}")))
         }
         (_, End::Either) if is_final => {
@@ -149,6 +153,26 @@ async fn controller_expand_volume_is_honest_in_every_trouble() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn create_snapshot_is_honest_in_every_trouble() {
+    judge_all(Rpc::Snapshot).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn delete_snapshot_is_honest_in_every_trouble() {
+    judge_all(Rpc::DeleteSnapshot).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn create_snapshot_of_a_backup_is_honest_in_every_trouble() {
+    judge_all(Rpc::Backup).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn delete_snapshot_of_a_backup_is_honest_in_every_trouble() {
+    judge_all(Rpc::DeleteBackup).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn controller_modify_volume_is_honest_in_every_trouble() {
     judge_all(Rpc::Modify).await;
 }
@@ -185,6 +209,17 @@ async fn a_refusal_has_the_code_that_says_what_to_do() {
         (Rpc::Delete, 400, FailedPrecondition),
         (Rpc::Delete, 403, PermissionDenied),
         (Rpc::Unpublish, 400, FailedPrecondition),
+        (Rpc::Snapshot, 400, FailedPrecondition),
+        (Rpc::Snapshot, 403, PermissionDenied),
+        (Rpc::Snapshot, 404, NotFound),
+        (Rpc::Snapshot, 413, ResourceExhausted),
+        (Rpc::Backup, 400, FailedPrecondition),
+        (Rpc::Backup, 403, PermissionDenied),
+        (Rpc::Backup, 413, ResourceExhausted),
+        (Rpc::DeleteSnapshot, 400, FailedPrecondition),
+        (Rpc::DeleteSnapshot, 403, PermissionDenied),
+        (Rpc::DeleteBackup, 400, FailedPrecondition),
+        (Rpc::DeleteBackup, 403, PermissionDenied),
     ] {
         let stand = Stand::new(rpc).await;
         let (method, path) = rpc.mutation();
@@ -205,6 +240,9 @@ async fn what_the_cloud_gave_up_is_final_and_told_soon() {
         (Rpc::Publish, Code::Internal),
         (Rpc::Unpublish, Code::Internal),
         (Rpc::Expand, Code::Internal),
+        (Rpc::Snapshot, Code::Internal),
+        (Rpc::DeleteSnapshot, Code::Internal),
+        (Rpc::DeleteBackup, Code::Internal),
         (Rpc::Modify, Code::InvalidArgument),
     ] {
         let stand = Stand::new(rpc).await;
@@ -233,7 +271,7 @@ async fn a_compute_host_that_comes_back_ends_as_asked() {
         stand.cloud.set_host_up(&server, true);
         let outcome = stand.call(Duration::from_secs(30)).await;
         assert_eq!(outcome.code, Code::Ok, "{rpc:?}: {outcome:?}");
-        assert_eq!(stand.missing().await, None);
+        assert_eq!(stand.missing(true).await, None);
     }
 }
 

@@ -218,7 +218,7 @@ async fn only_this_clusters_volumes_where_that_is_asked_for() {
 
 #[tokio::test(start_paused = true)]
 async fn a_request_without_a_limit_gets_a_thousand_and_a_token_for_the_rest() {
-    let quota = Quota { volumes: 3000, gigabytes: 3000, per_volume_gigabytes: None, ..Quota::default() };
+    let quota = Quota { volumes: 3000, gigabytes: 3000, ..Settings::default().quota };
     let bed = Bed::new(Settings { quota, ..Settings::default() });
     let driver = Driver::in_memory(bed.volumes.clone());
     crowd(&bed, 1800).await;

@@ -1,11 +1,14 @@
 //! What the services advertise: only what works.
 
 use super::proto::controller_service_capability::{self, Rpc, rpc};
+use super::proto::group_controller_service_capability::{self, Rpc as GroupRpc, rpc as group_rpc};
 use super::proto::node_service_capability::{self, Rpc as NodeRpc, rpc as node_rpc};
 use super::proto::plugin_capability::{self, Service, VolumeExpansion, service, volume_expansion};
-use super::proto::{ControllerServiceCapability, NodeServiceCapability, PluginCapability};
+use super::proto::{
+    ControllerServiceCapability, GroupControllerServiceCapability, NodeServiceCapability, PluginCapability,
+};
 
-const CONTROLLER: [rpc::Type; 13] = [
+const CONTROLLER: [rpc::Type; 15] = [
     rpc::Type::CreateDeleteVolume,
     rpc::Type::PublishUnpublishVolume,
     rpc::Type::ListVolumes,
@@ -18,6 +21,8 @@ const CONTROLLER: [rpc::Type; 13] = [
     rpc::Type::ModifyVolume,
     rpc::Type::GetCapacity,
     rpc::Type::CloneVolume,
+    rpc::Type::GetVolumeHealth,
+    rpc::Type::ListVolumeHealth,
     rpc::Type::SingleNodeMultiWriter,
 ];
 
@@ -42,6 +47,14 @@ pub fn node() -> Vec<NodeServiceCapability> {
     NODE.map(capability).into()
 }
 
+pub fn group() -> Vec<GroupControllerServiceCapability> {
+    let kind = group_rpc::Type::CreateDeleteGetVolumeGroupSnapshot;
+    let rpc = GroupRpc { r#type: kind as i32 };
+    vec![GroupControllerServiceCapability {
+        r#type: Some(group_controller_service_capability::Type::Rpc(rpc)),
+    }]
+}
+
 /// Of the plugin as a whole: every instance says the same, whichever services it serves.
 /// <https://github.com/container-storage-interface/spec/blob/v1.13.0/spec.md#getplugincapabilities>
 pub fn plugin(topology: bool) -> Vec<PluginCapability> {
@@ -54,6 +67,7 @@ pub fn plugin(topology: bool) -> Vec<PluginCapability> {
         })),
     };
     let controller = service(service::Type::ControllerService);
+    let groups = service(service::Type::GroupControllerService);
     let topology = topology.then(|| service(service::Type::VolumeAccessibilityConstraints));
-    [controller, online].into_iter().chain(topology).collect()
+    [controller, groups, online].into_iter().chain(topology).collect()
 }

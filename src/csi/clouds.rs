@@ -8,13 +8,13 @@ mod choice;
 mod find;
 mod memory;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use tonic::Status;
 
 use super::request::cloud::Named;
 use super::{request, status};
-use crate::volume::{Error, SnapshotId, Thing, VolumeId, Volumes};
+use crate::volume::{Error, GroupSnapshotId, SnapshotId, Thing, VolumeId, Volumes};
 use memory::Memory;
 
 /// The clouds by name; the unnamed one is `""`. Cheap to clone.
@@ -35,7 +35,7 @@ impl Clouds {
         secrets: &HashMap<String, String>,
         id: VolumeId,
     ) -> Result<&Volumes, Status> {
-        self.of_thing(secrets, Thing::Volume(id)).await
+        self.of_thing(request::cloud::secret(secrets), Thing::Volume(id)).await
     }
 
     /// As [`Self::of_volume`], for a snapshot or backup.
@@ -44,11 +44,34 @@ impl Clouds {
         secrets: &HashMap<String, String>,
         id: SnapshotId,
     ) -> Result<&Volumes, Status> {
-        self.of_thing(secrets, Thing::Snapshot(id)).await
+        self.of_thing(request::cloud::secret(secrets), Thing::Snapshot(id)).await
     }
 
-    async fn of_thing(&self, secrets: &HashMap<String, String>, thing: Thing) -> Result<&Volumes, Status> {
-        if let Some(named) = request::cloud::secret(secrets) {
+    /// As [`Self::of_volume`], for a snapshot of a group.
+    pub async fn of_group_snapshot(
+        &self,
+        secrets: &HashMap<String, String>,
+        id: GroupSnapshotId,
+    ) -> Result<&Volumes, Status> {
+        self.of_thing(request::cloud::secret(secrets), Thing::GroupSnapshot(id)).await
+    }
+
+    /// The one that has these volumes. Those of several clouds can't be cut together: the first one's doesn't know the
+    /// others and says so.
+    pub async fn of_volumes(
+        &self,
+        secrets: &HashMap<String, String>,
+        ids: &BTreeSet<VolumeId>,
+    ) -> Result<&Volumes, Status> {
+        match ids.first() {
+            Some(id) => self.of_volume(secrets, *id).await,
+            None => self.first(),
+        }
+    }
+
+    /// The one that somebody names, or else the one that has this thing.
+    pub async fn of_thing(&self, named: Option<Named<'_>>, thing: Thing) -> Result<&Volumes, Status> {
+        if let Some(named) = named {
             return self.named(&named);
         }
         match self.only() {
@@ -65,6 +88,13 @@ impl Clouds {
     /// Each cloud with its name, in the order of the names.
     pub fn all(&self) -> impl Iterator<Item = (&str, &Volumes)> {
         self.by_name.iter().map(|(name, cloud)| (name.as_str(), cloud))
+    }
+
+    /// Those of a list: the one that the caller's secrets name, or all.
+    pub fn to_list(&self, secrets: &HashMap<String, String>) -> Result<Vec<(&str, &Volumes)>, Status> {
+        let Some(named) = request::cloud::secret(secrets) else { return Ok(self.all().collect()) };
+        let cloud = self.named(&named)?;
+        Ok(self.all().filter(|(_, known)| std::ptr::eq(*known, cloud)).collect())
     }
 
     /// An error of that cloud, which is named where there are several.
@@ -96,11 +126,6 @@ impl Clouds {
     /// The unnamed cloud where there is one, whose name comes first.
     fn first(&self) -> Result<&Volumes, Status> {
         self.by_name.values().next().ok_or_else(|| status::invalid("secrets.cloud", "no cloud is configured"))
-    }
-
-    /// The one to list, where a list is of one cloud.
-    pub fn of_list(&self, secrets: &HashMap<String, String>) -> Result<&Volumes, Status> {
-        request::cloud::secret(secrets).map_or_else(|| self.first(), |named| self.named(&named))
     }
 }
 

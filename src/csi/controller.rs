@@ -2,6 +2,7 @@
 
 mod attachment;
 mod capacity;
+mod group;
 mod health;
 mod listing;
 mod modification;

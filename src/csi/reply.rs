@@ -1,8 +1,10 @@
 //! Volumes as CSI shows them.
 
+use jiff::Timestamp;
+
 use super::proto;
 use super::request::create::Create;
-use crate::volume::{GIB, Listed, Room, Saved, Volume};
+use crate::volume::{Ailment, CutGroup, GIB, Listed, Room, Saved, Severity, Volume, VolumeId};
 
 /// A volume that CreateVolume answers, to a request that was for it.
 pub fn created(volume: &Volume, create: Create, request: &proto::CreateVolumeRequest) -> proto::Volume {
@@ -43,19 +45,29 @@ pub fn entry(listed: &Listed) -> proto::list_volumes_response::Entry {
 }
 
 pub fn snapshot(saved: &Saved) -> proto::Snapshot {
-    let taken = saved.taken_at();
     proto::Snapshot {
         snapshot_id: saved.id().to_string(),
         source_volume_id: saved.source().to_string(),
         size_bytes: bytes(saved.size()),
-        creation_time: Some(prost_types::Timestamp {
-            seconds: taken.as_second(),
-            nanos: taken.subsec_nanosecond(),
-        }),
+        creation_time: Some(time(saved.taken_at())),
         ready_to_use: saved.is_ready(),
         group_snapshot_id: saved.group().map(|group| group.to_string()).unwrap_or_default(),
         accessible_topology: Vec::new(),
     }
+}
+
+/// A snapshot of several volumes: its members were cut when it was.
+pub fn group(group: &CutGroup) -> proto::VolumeGroupSnapshot {
+    proto::VolumeGroupSnapshot {
+        group_snapshot_id: group.cut.id.to_string(),
+        snapshots: group.members.iter().map(snapshot).collect(),
+        creation_time: Some(time(group.cut.created_at.unwrap_or_default())),
+        ready_to_use: group.is_ready(),
+    }
+}
+
+fn time(time: Timestamp) -> prost_types::Timestamp {
+    prost_types::Timestamp { seconds: time.as_second(), nanos: time.subsec_nanosecond() }
 }
 
 /// Cinder has whole GiB, so that one is the smallest volume.
@@ -64,6 +76,23 @@ pub fn capacity(room: Room) -> proto::GetCapacityResponse {
         available_capacity: bytes(room.available),
         maximum_volume_size: Some(bytes(room.largest)),
         minimum_volume_size: Some(bytes(1)),
+    }
+}
+
+/// What is wrong with a volume.
+pub fn health(volume: VolumeId, ailments: Vec<Ailment>) -> proto::VolumeHealth {
+    let entry = |ailment: Ailment| proto::volume_health::VolumeHealthEntry {
+        status: match ailment.reason.severity() {
+            Severity::Degraded => proto::VolumeHealthErrorType::Degraded,
+            Severity::Inaccessible => proto::VolumeHealthErrorType::Inaccessible,
+            Severity::DataLoss => proto::VolumeHealthErrorType::DataLoss,
+        } as i32,
+        reason: ailment.reason.to_string(),
+        message: ailment.message,
+    };
+    proto::VolumeHealth {
+        volume_id: volume.to_string(),
+        health_statuses: ailments.into_iter().map(entry).collect(),
     }
 }
 

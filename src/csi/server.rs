@@ -19,6 +19,7 @@ use tracing::info;
 pub use rpc::about;
 
 use super::proto::controller_server::ControllerServer;
+use super::proto::group_controller_server::GroupControllerServer;
 use super::proto::identity_server::IdentityServer;
 use super::proto::node_server::NodeServer;
 use super::{Controller, Identity, NodeService};
@@ -92,6 +93,7 @@ where
     Server::builder()
         .layer(rpc::RpcLayer)
         .add_service(IdentityServer::new(services.identity))
+        .add_optional_service(services.controller.clone().map(GroupControllerServer::new))
         .add_optional_service(services.controller.map(ControllerServer::new))
         .add_optional_service(services.node.map(NodeServer::new))
         .serve_with_incoming_shutdown(connections, stop)

@@ -4,6 +4,7 @@
 
 mod backup;
 mod clock;
+mod group;
 mod kind;
 mod limits;
 mod list;
@@ -29,6 +30,7 @@ use super::request::{Microversion, Request, Version};
 use super::{Kind, Result, Service, VolumeId};
 pub use backup::{Backup, BackupStatus, NewBackup};
 use clock::Clock;
+pub use group::{Group, GroupSnapshot, GroupState, GroupType, NewGroup};
 pub use kind::{Migration, VolumeType};
 pub use limits::{Quota, Quotas, Supply};
 pub use list::{Page, Row, Search};

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::client::Client;
+use super::page;
 use super::request::{Microversion, Request, Version};
 use super::{Kind, Result, ServerId, Service, VolumeId};
 
@@ -36,6 +37,11 @@ pub struct FailedAction {
     pub request_id: String,
     /// Nova's own words: "Error", and the event's details where the cloud shows them (2.84+).
     pub message: String,
+}
+
+#[derive(Deserialize)]
+struct Id {
+    id: ServerId,
 }
 
 #[derive(Deserialize)]
@@ -82,6 +88,12 @@ impl Nova {
                 Ok(Some(server))
             }
         }
+    }
+
+    /// GET /servers, all pages: the ids of the project's servers.
+    pub async fn list_server_ids(&self) -> Result<Vec<ServerId>> {
+        let servers: Vec<Id> = page::all(&self.client, get("list the servers", &["servers"])).await?.items;
+        Ok(servers.into_iter().map(|server| server.id).collect())
     }
 
     /// POST /servers/ID/os-volume_attachments at 2.60, or the newest that an older cloud has. Returns the request id.

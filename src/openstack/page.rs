@@ -20,6 +20,7 @@ struct Listing<T> {
         alias = "group_snapshots",
         alias = "group_types",
         alias = "volume_types",
+        alias = "servers",
         alias = "messages"
     )]
     items: Vec<T>,
@@ -28,10 +29,11 @@ struct Listing<T> {
         alias = "volumes_links",
         alias = "snapshots_links",
         alias = "backups_links",
-        alias = "groups_links",
-        alias = "group_snapshots_links",
+        alias = "group_links",
+        alias = "group_snapshot_links",
         alias = "group_type_links",
         alias = "volume_type_links",
+        alias = "servers_links",
         alias = "messages_links"
     )]
     links: Vec<Link>,

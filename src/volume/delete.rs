@@ -37,7 +37,7 @@ impl Volumes {
                     Err(error) if error.kind == Kind::Refused => {
                         self.refuse_with_snapshots(id).await?;
                         refusals += 1;
-                        if refusals > REFUSALS {
+                        if refusals > REFUSALS && !self.leave_group(id).await? {
                             return Err(Error::reading(&error));
                         }
                     }

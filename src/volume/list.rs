@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use jiff::Timestamp;
+use serde::de::DeserializeOwned;
 
 use super::metadata::CLUSTER;
 use super::{Condition, Error, Result, ServerId, Volume, VolumeId, Volumes};
@@ -40,15 +41,26 @@ pub struct Page {
 
 impl Volumes {
     /// The volumes after `after`, `limit` at most, and 1,000 at most; only those of `cluster` where one is given.
-    ///
-    /// What is made meanwhile comes at the end. Cinder goes on from a volume by its id as long as that is there; once it
-    /// is gone the time of its creation tells the place.
     pub async fn page(
         &self,
         cluster: Option<&str>,
         limit: Option<u32>,
         after: Option<Position>,
     ) -> Result<Page> {
+        let (rows, next) = self.rows::<Row>(cluster, limit, after).await?;
+        Ok(Page { volumes: rows.iter().map(Listed::from).collect(), next })
+    }
+
+    /// As [`Self::page`], with as much of each volume as `T` takes, and the place after which there is more.
+    ///
+    /// What is made meanwhile comes at the end. Cinder goes on from a volume by its id as long as that is there; once it
+    /// is gone the time of its creation tells the place.
+    pub(super) async fn rows<T: Placed>(
+        &self,
+        cluster: Option<&str>,
+        limit: Option<u32>,
+        after: Option<Position>,
+    ) -> Result<(Vec<T>, Option<Position>)> {
         let limit = limit.unwrap_or(MOST).min(MOST);
         let mut search = Search {
             // One more tells whether that is all.
@@ -58,7 +70,7 @@ impl Volumes {
             created_from: None,
         };
         loop {
-            let page = match self.cinder.list_volumes::<Row>(&search).await {
+            let page = match self.cinder.list_volumes::<T>(&search).await {
                 Ok(page) => page,
                 Err(error) => {
                     search = after
@@ -69,9 +81,9 @@ impl Volumes {
                 }
             };
             search.after = page.next;
-            let rows: Vec<_> = page.volumes.into_iter().filter(|row| after < Some(position(row))).collect();
+            let rows: Vec<_> = page.volumes.into_iter().filter(|row| after < Some(row.position())).collect();
             if !rows.is_empty() || page.next.is_none() {
-                return Ok(Page::cut(&rows, limit, page.next.is_some()));
+                return Ok(cut(rows, limit, page.next.is_some()));
             }
         }
     }
@@ -85,15 +97,34 @@ impl Search {
     }
 }
 
-impl Page {
-    fn cut(rows: &[Row], limit: u32, more: bool) -> Self {
-        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        let shown = &rows[..rows.len().min(limit)];
-        let more = more || rows.len() > limit;
-        Self {
-            volumes: shown.iter().map(Listed::from).collect(),
-            next: shown.last().filter(|_| more).map(position),
-        }
+fn cut<T: Placed>(mut rows: Vec<T>, limit: u32, more: bool) -> (Vec<T>, Option<Position>) {
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let more = more || rows.len() > limit;
+    rows.truncate(limit);
+    let next = rows.last().filter(|_| more).map(T::position);
+    (rows, next)
+}
+
+/// What has a place in the list.
+pub(super) trait Placed: DeserializeOwned {
+    fn position(&self) -> Position;
+}
+
+impl Placed for Row {
+    fn position(&self) -> Position {
+        Position::of(self.created_at, self.id)
+    }
+}
+
+impl Placed for Volume {
+    fn position(&self) -> Position {
+        Position::of(self.created_at, self.id)
+    }
+}
+
+impl Position {
+    fn of(created: Option<Timestamp>, id: VolumeId) -> Self {
+        Self { created: created.unwrap_or(Timestamp::UNIX_EPOCH), id }
     }
 }
 
@@ -109,10 +140,6 @@ impl From<&Volume> for Listed {
         let published = volume.attachments.iter().filter_map(|attachment| attachment.server_id).collect();
         Self { id: volume.id, size: volume.size, published }
     }
-}
-
-fn position(row: &Row) -> Position {
-    Position { created: row.created_at.unwrap_or(Timestamp::UNIX_EPOCH), id: row.id }
 }
 
 fn unread(error: &crate::openstack::Error) -> Error {
@@ -170,9 +197,9 @@ mod tests {
 
     #[test]
     fn positions_are_in_the_order_of_the_list() {
-        assert!(position(&row(9, 1)) < position(&row(1, 2)));
-        assert!(position(&row(1, 1)) < position(&row(2, 1)));
-        assert_eq!(position(&Row { created_at: None, ..row(1, 1) }).created, Timestamp::UNIX_EPOCH);
+        assert!(row(9, 1).position() < row(1, 2).position());
+        assert!(row(1, 1).position() < row(2, 1).position());
+        assert_eq!(Row { created_at: None, ..row(1, 1) }.position().created, Timestamp::UNIX_EPOCH);
     }
 
     #[test]
@@ -181,10 +208,10 @@ mod tests {
         for (limit, more, shown, next) in
             [(3, false, 3, None), (3, true, 3, Some(3)), (2, false, 2, Some(2)), (5, true, 3, Some(3))]
         {
-            let page = Page::cut(&rows, limit, more);
-            assert_eq!(page.volumes.len(), shown, "{limit} {more}");
-            assert_eq!(page.next.map(|position| position.id), next.map(id), "{limit} {more}");
+            let (page, after) = cut(rows.clone(), limit, more);
+            assert_eq!(page.len(), shown, "{limit} {more}");
+            assert_eq!(after.map(|position| position.id), next.map(id), "{limit} {more}");
         }
-        assert_eq!(Page::cut(&[], 1, true).next, None);
+        assert_eq!(cut(Vec::<Row>::new(), 1, true), (Vec::new(), None));
     }
 }

@@ -8,6 +8,9 @@ pub const CLUSTER: &str = "cinder.csi.openstack.org/cluster";
 pub const ATTEMPT: &str = "cinder.csi.openstack.org/attempt";
 /// The call has answered with it, or is about to: somebody may rely on it.
 pub const SETTLED: &str = "cinder.csi.openstack.org/settled";
+/// The same of a snapshot: the call that changes its metadata takes no key with a slash, as the one that makes it does
+/// (<https://opendev.org/openstack/cinder/src/branch/master/cinder/api/schemas/snapshot_metadata.py>).
+pub const SNAPSHOT_SETTLED: &str = "cinder.csi.openstack.org:settled";
 /// A snapshot that is there only for a backup of this name to be made from.
 pub const BACKUP: &str = "cinder.csi.openstack.org/backup";
 /// Which backup the volume was made from: Cinder shows the sources of other copies, and of these it keeps none.
@@ -17,7 +20,7 @@ pub const RESTORED_FROM: &str = "cinder.csi.openstack.org/restored-from";
 const SOURCE_BACKUP: &str = "src_backup_id";
 
 pub fn is_settled(metadata: &BTreeMap<String, String>) -> bool {
-    metadata.contains_key(SETTLED)
+    metadata.contains_key(SETTLED) || metadata.contains_key(SNAPSHOT_SETTLED)
 }
 
 /// An attempt of this driver made it and no caller was ever told of it.

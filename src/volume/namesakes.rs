@@ -180,7 +180,12 @@ impl Volumes {
 }
 
 fn doubt<O: Order>(order: &O) -> String {
-    format!("{} {}", O::Made::WHAT, order.name())
+    doubt_of(O::Made::WHAT, order.name())
+}
+
+/// Under what a doubt is kept.
+pub fn doubt_of(what: &str, name: &str) -> String {
+    format!("{what} {name}")
 }
 
 /// Removes one that nobody was promised.

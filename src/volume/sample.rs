@@ -27,6 +27,7 @@ pub fn volume(status: Status) -> Volume {
         bootable: false,
         snapshot_id: None,
         source_volid: None,
+        migration_status: None,
         metadata: [(CLUSTER.to_owned(), "kubernetes".to_owned())].into(),
         attachments: Vec::new(),
         created_at: Some("2026-01-01T00:00:00Z".parse().unwrap()),

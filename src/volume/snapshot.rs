@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::metadata::{ATTEMPT, BACKUP, CLUSTER, SETTLED};
+use super::metadata::{ATTEMPT, BACKUP, CLUSTER, SNAPSHOT_SETTLED};
 use super::namesakes::{Candidate, Glance, Order, Posted, Stage};
 use super::removal::Ending;
 use super::watch::{About, Interest, Seen};
@@ -188,7 +188,7 @@ impl Order for WantedSnapshot {
     }
 
     async fn settle(&self, volumes: &Volumes, mut snapshot: Snapshot) -> Result<Snapshot> {
-        let mark = BTreeMap::from([(SETTLED.to_owned(), "true".to_owned())]);
+        let mark = BTreeMap::from([(SNAPSHOT_SETTLED.to_owned(), "true".to_owned())]);
         let written = volumes.cinder.update_snapshot_metadata(snapshot.id, &mark).await;
         written.map_err(|error| Error::unsettled(&error))?;
         snapshot.metadata.extend(mark);

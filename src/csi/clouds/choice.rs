@@ -50,7 +50,9 @@ impl Clouds {
         if let ZoneChoice::OneOf(zones) = &mut wanted.zone
             && zones.len() > 1
         {
-            keep_those_of(cloud, zones).await.map_err(|error| self.told(cloud, error))?;
+            // An earlier call may have begun something there: not to know is never final.
+            let kept = keep_those_of(cloud, zones).await;
+            kept.map_err(|error| self.told(cloud, Error::new(Condition::Unavailable, error.message)))?;
         }
         Ok(cloud)
     }

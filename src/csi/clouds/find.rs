@@ -105,5 +105,6 @@ fn described(thing: Thing) -> String {
         Thing::Volume(id) => format!("look for volume {id}"),
         Thing::Snapshot(id) => format!("look for snapshot {id}"),
         Thing::Server(id) => format!("look for server {id}"),
+        Thing::GroupSnapshot(id) => format!("look for group snapshot {id}"),
     }
 }

@@ -14,7 +14,8 @@ impl Controller {
     ) -> Result<ListVolumesResponse, Status> {
         let limit = request::max_entries(request.max_entries)?;
         let cluster = self.settings.list_only_cluster.then_some(self.settings.cluster.as_str());
-        let mut pages = Pages::start(&self.clouds, "volumes", &request.starting_token, limit)?;
+        let clouds = self.clouds.all().collect();
+        let mut pages = Pages::start(clouds, "volumes", &request.starting_token, limit)?;
         let mut entries = Vec::new();
         while let Some(turn) = pages.turn() {
             let page = turn.cloud.page(cluster, Some(turn.limit), turn.after).await;

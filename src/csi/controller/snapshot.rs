@@ -3,12 +3,13 @@
 use tonic::Status;
 
 use super::Controller;
+use crate::csi::pages::Pages;
 use crate::csi::proto::list_snapshots_response::Entry;
 use crate::csi::proto::*;
 use crate::csi::request::snapshot::{Search, Wanted, create, list};
 use crate::csi::server::about;
 use crate::csi::{reply, request, status};
-use crate::volume::{Saved, SnapshotId};
+use crate::volume::{Saved, SnapshotId, Thing, VolumeId};
 
 impl Controller {
     pub(super) async fn create_snapshot(
@@ -18,12 +19,15 @@ impl Controller {
         about(&request.name, "");
         let wanted = create(&request, &self.settings)?;
         let wanted = wanted.ok_or_else(|| status::unknown("volume", &request.source_volume_id))?;
-        let cloud = self.clouds.of_volume(&request.secrets, wanted.source()).await?;
+        let named = request::cloud::named(&request.secrets, &request.parameters)?;
+        let cloud = self.clouds.of_thing(named, Thing::Volume(wanted.source())).await?;
         let _claim = self.locks.claim(format!("snapshot name {}", request.name))?;
         let saved = match &wanted {
-            Wanted::Snapshot(wanted) => cloud.ensure_snapshot(wanted).await?,
-            Wanted::Backup(wanted) => cloud.ensure_backup(wanted).await?,
+            Wanted::Snapshot(wanted) => cloud.ensure_snapshot(wanted).await,
+            Wanted::Backup(wanted) => cloud.ensure_backup(wanted).await,
         };
+        let saved = saved.map_err(|error| self.clouds.told(cloud, error))?;
+        self.clouds.remember(Thing::Snapshot(saved.id()), cloud);
         Ok(CreateSnapshotResponse { snapshot: Some(reply::snapshot(&saved)) })
     }
 
@@ -35,7 +39,7 @@ impl Controller {
         if let Some(id) = request::id::<SnapshotId>("snapshot_id", &request.snapshot_id)? {
             let cloud = self.clouds.of_snapshot(&request.secrets, id).await?;
             let _claim = self.locks.claim(format!("snapshot {id}"))?;
-            cloud.ensure_snapshot_deleted(id).await?;
+            cloud.ensure_snapshot_deleted(id).await.map_err(|error| self.clouds.told(cloud, error))?;
         }
         Ok(DeleteSnapshotResponse {})
     }
@@ -48,19 +52,31 @@ impl Controller {
             Search::Nothing => Ok(ListSnapshotsResponse::default()),
             Search::One { id, source } => {
                 let cloud = self.clouds.of_snapshot(&request.secrets, id).await?;
-                let found = cloud.find_saved(id).await?;
+                let found = cloud.find_saved(id).await.map_err(|error| self.clouds.told(cloud, error))?;
                 let found = found.filter(|saved| source.is_none_or(|source| saved.source() == source));
-                Ok(ListSnapshotsResponse {
-                    entries: found.iter().map(entry).collect(),
-                    next_token: String::new(),
-                })
+                let entries = found.iter().map(entry).collect();
+                Ok(ListSnapshotsResponse { entries, next_token: String::new() })
             }
-            Search::All { source, limit, place } => {
-                let page = self.clouds.of_list(&request.secrets)?.page_saved(source, limit, place).await?;
-                let next_token = page.next.map(|place| place.to_string()).unwrap_or_default();
-                Ok(ListSnapshotsResponse { entries: page.items.iter().map(entry).collect(), next_token })
-            }
+            Search::All { source, limit } => self.list_all_snapshots(&request, source, limit).await,
         }
+    }
+
+    async fn list_all_snapshots(
+        &self,
+        request: &ListSnapshotsRequest,
+        source: Option<VolumeId>,
+        limit: Option<u32>,
+    ) -> Result<ListSnapshotsResponse, Status> {
+        let clouds = self.clouds.to_list(&request.secrets)?;
+        let mut pages = Pages::start(clouds, "snapshots", &request.starting_token, limit)?;
+        let mut entries = Vec::new();
+        while let Some(turn) = pages.turn() {
+            let page = turn.cloud.page_saved(source, Some(turn.limit), turn.after).await;
+            let page = page.map_err(|error| self.clouds.told(turn.cloud, error))?;
+            entries.extend(page.items.iter().map(entry));
+            pages.took(page.items.len(), page.next);
+        }
+        Ok(ListSnapshotsResponse { entries, next_token: pages.next_token() })
     }
 
     pub(super) async fn get_snapshot(
@@ -70,7 +86,8 @@ impl Controller {
         about(&request.snapshot_id, "");
         let id = request::id::<SnapshotId>("snapshot_id", &request.snapshot_id)?;
         let id = id.ok_or_else(|| status::unknown("snapshot", &request.snapshot_id))?;
-        let saved = self.clouds.of_snapshot(&request.secrets, id).await?.get_saved(id).await?;
+        let cloud = self.clouds.of_snapshot(&request.secrets, id).await?;
+        let saved = cloud.get_saved(id).await.map_err(|error| self.clouds.told(cloud, error))?;
         Ok(GetSnapshotResponse { snapshot: Some(reply::snapshot(&saved)) })
     }
 }

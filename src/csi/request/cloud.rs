@@ -34,22 +34,30 @@ pub struct Wish<'a> {
 
 /// The cloud that the caller's secrets pick; an empty name is none.
 pub fn secret(secrets: &HashMap<String, String>) -> Option<Named<'_>> {
-    named("secrets.cloud", secrets)
+    of("secrets.cloud", secrets)
 }
 
 /// The cloud that a class's parameters pick.
 pub fn parameter(parameters: &HashMap<String, String>) -> Option<Named<'_>> {
-    named("parameters.cloud", parameters)
+    of("parameters.cloud", parameters)
+}
+
+/// The cloud that the caller's secrets pick, or a class's parameters, which must agree.
+pub fn named<'a>(
+    secrets: &'a HashMap<String, String>,
+    parameters: &'a HashMap<String, String>,
+) -> Result<Option<Named<'a>>, Status> {
+    match (secret(secrets), parameter(parameters)) {
+        (Some(secret), Some(parameter)) if secret.cloud != parameter.cloud => {
+            let why = format!("says {:?} and {} says {:?}", parameter.cloud, secret.field, secret.cloud);
+            Err(invalid(parameter.field, why))
+        }
+        (secret, parameter) => Ok(secret.or(parameter)),
+    }
 }
 
 pub fn wish(request: &CreateVolumeRequest) -> Result<Wish<'_>, Status> {
-    let named = match (secret(&request.secrets), parameter(&request.parameters)) {
-        (Some(secret), Some(parameter)) if secret.cloud != parameter.cloud => {
-            let why = format!("says {:?} and {} says {:?}", parameter.cloud, secret.field, secret.cloud);
-            return Err(invalid(parameter.field, why));
-        }
-        (secret, parameter) => secret.or(parameter),
-    };
+    let named = named(&request.secrets, &request.parameters)?;
     // An id that no cloud gives is nobody's.
     let source = request.volume_content_source.as_ref().and_then(|source| match source.r#type.as_ref()? {
         Type::Volume(volume) => volume.volume_id.parse().ok().map(Thing::Volume),
@@ -75,7 +83,7 @@ fn without_zones<'a>(segments: impl Iterator<Item = (&'a String, &'a String)>) -
     segments.filter(|(key, _)| *key != ZONE).map(|(key, value)| (key.as_str(), value.as_str())).collect()
 }
 
-fn named<'a>(field: &'static str, values: &'a HashMap<String, String>) -> Option<Named<'a>> {
+fn of<'a>(field: &'static str, values: &'a HashMap<String, String>) -> Option<Named<'a>> {
     let cloud = values.get(CLOUD).map(String::as_str).filter(|name| !name.is_empty())?;
     Some(Named { cloud, field })
 }

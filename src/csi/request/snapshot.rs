@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, HashMap};
 use tonic::Status;
 
 use super::parameters::check_names;
-use super::{id, max_entries, text};
+use super::{id, max_entries, names, text};
 use crate::csi::ControllerSettings;
 use crate::csi::proto::{CreateSnapshotRequest, ListSnapshotsRequest};
 use crate::csi::status::invalid;
-use crate::volume::{Place, SnapshotId, VolumeId, WantedBackup, WantedSnapshot};
+use crate::volume::{SnapshotId, VolumeId, WantedBackup, WantedSnapshot};
 
 /// VolumeSnapshotClass parameters, as the existing driver has them.
 const TYPE: &str = "type";
@@ -44,7 +44,6 @@ pub enum Search {
     All {
         source: Option<VolumeId>,
         limit: Option<u32>,
-        place: Option<Place>,
     },
 }
 
@@ -68,6 +67,7 @@ pub fn create(
     let source = id::<VolumeId>("source_volume_id", &request.source_volume_id)?;
     let cluster = cluster.to_owned();
     let metadata = metadata(&request.parameters);
+    names::check("VolumeSnapshotClass", &request.parameters, &KNOWN, false)?;
     let parameters = Parameters(&request.parameters);
     parameters.checked()?;
     let Some(source) = source else { return Ok(None) };
@@ -85,18 +85,12 @@ pub fn create(
 
 pub fn list(request: &ListSnapshotsRequest) -> Result<Search, Status> {
     let limit = max_entries(request.max_entries)?;
-    let place = match request.starting_token.as_str() {
-        "" => None,
-        token => Some(token.parse().map_err(|()| {
-            Status::aborted(format!("starting_token {token:?} is none of ours: start over"))
-        })?),
-    };
     let source = some_id::<VolumeId>("source_volume_id", &request.source_volume_id)?;
     let one = some_id::<SnapshotId>("snapshot_id", &request.snapshot_id)?;
     Ok(match (one, source) {
         (Some(None), _) | (_, Some(None)) => Search::Nothing,
         (Some(Some(id)), source) => Search::One { id, source: source.flatten() },
-        (None, source) => Search::All { source: source.flatten(), limit, place },
+        (None, source) => Search::All { source: source.flatten(), limit },
     })
 }
 
@@ -208,19 +202,12 @@ mod tests {
             .unwrap()
         };
         let (one, volume) = (ID.parse().unwrap(), ID.parse().unwrap());
-        assert_eq!(search("", ""), Search::All { source: None, limit: None, place: None });
-        assert_eq!(search("", ID), Search::All { source: Some(volume), limit: None, place: None });
+        assert_eq!(search("", ""), Search::All { source: None, limit: None });
+        assert_eq!(search("", ID), Search::All { source: Some(volume), limit: None });
         assert_eq!(search(ID, ""), Search::One { id: one, source: None });
         assert_eq!(search(ID, ID), Search::One { id: one, source: Some(volume) });
         for (snapshot, volume) in [("none-such", ""), ("", "none-such"), (ID, "none-such")] {
             assert_eq!(search(snapshot, volume), Search::Nothing);
         }
-    }
-
-    #[test]
-    fn a_token_of_another_list_starts_over() {
-        let request =
-            ListSnapshotsRequest { starting_token: ID.to_owned(), ..ListSnapshotsRequest::default() };
-        assert_eq!(list(&request).unwrap_err().code(), Code::Aborted);
     }
 }

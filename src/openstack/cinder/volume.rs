@@ -31,6 +31,9 @@ pub struct Volume {
     pub bootable: bool,
     pub snapshot_id: Option<String>,
     pub source_volid: Option<String>,
+    /// For administrators only.
+    #[serde(rename = "os-vol-mig-status-attr:migstat")]
+    pub migration_status: Option<String>,
     #[serde(default, deserialize_with = "or_default")]
     pub metadata: BTreeMap<String, String>,
     #[serde(default, deserialize_with = "or_default")]

@@ -59,6 +59,7 @@ impl Interest {
             Interest::Snapshot(About::End(_)) => Some(List::SnapshotsDeleting),
             Interest::Backup(About::Named(_, id)) => id.map(|_| List::BackupsCreating),
             Interest::Backup(About::End(_)) => Some(List::BackupsDeleting),
+            Interest::Group(_) => None,
         }
     }
 
@@ -71,6 +72,7 @@ impl Interest {
             Interest::Snapshot(About::Named(_, id)) => id.map(Listed::Snapshot),
             Interest::Backup(About::End(id)) => Some(Listed::Backup(*id)),
             Interest::Backup(About::Named(_, id)) => id.map(Listed::Backup),
+            Interest::Group(_) => None,
         }
     }
 }

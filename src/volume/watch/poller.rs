@@ -11,6 +11,7 @@ use super::lists::List;
 use super::{About, Answer, Ask, Interest, LIST_EVERY, Seen, Shared, State};
 use crate::openstack::{self, Kind, Volume, VolumeId};
 use crate::pace::{self, Deadline};
+use crate::volume::group::Sight;
 
 /// Up to this many waiters, a GET each costs the cloud less than a list.
 const FEW: usize = 2;
@@ -94,6 +95,7 @@ impl Poller {
                     let found = cinder.find_backup(*id).await?;
                     Ok(found.map_or(Seen::Gone, |backup| Seen::Backup(Box::new(backup))))
                 }
+                Interest::Group(name) => Sight::of(cinder, name).await.map(Seen::Group),
             }
         })
         .await

@@ -82,7 +82,9 @@ def cinder(place):
             'default_volume_type': 'lab', 'default_availability_zone': first,
             'storage_availability_zone': first, 'allow_availability_zone_fallback': False,
             'enabled_backends': ','.join('loop-' + z for z in ZONES),
-            'quota_volumes': 1000, 'quota_snapshots': 1000, 'quota_gigabytes': 20000,
+            'quota_volumes': 1000, 'quota_snapshots': 3000, 'quota_gigabytes': 20000,
+            'quota_backups': 1000, 'quota_backup_gigabytes': 20000,
+            'backup_driver': 'filebackup.FileBackupDriver',
             'scheduler_default_filters': 'AvailabilityZoneFilter,CapacityFilter,CapabilitiesFilter',
             'service_down_time': 120, 'report_interval': 5},
         'database': {'connection': database(place, 'cinder'), 'max_pool_size': 5},
@@ -91,6 +93,9 @@ def cinder(place):
         'keystone_authtoken': token_check(place, 'cinder'),
         'nova': user(place, 'cinder', region_name=REGION),
         'service_user': user(place, 'cinder', send_service_user_token=True),
+        # the lab is root's and has no sudo
+        'privsep_osbrick': {'helper_command': '%s/bin/privsep-helper --config-file %s/cinder.conf'
+                            % (place.venv, place.etc)},
         **messages()}
     for zone in ZONES:
         conf['loop-' + zone] = {

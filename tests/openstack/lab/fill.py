@@ -73,9 +73,13 @@ def cloud(place):
     admin = connect(place, ADMIN)
     b = admin.block_storage
     b.create_type(name='lab', extra_specs={'volume_backend_name': 'loopfile'})
+    # another name and the same place: a volume can be retyped while it is attached
+    b.create_type(name='lab-fast', extra_specs={'volume_backend_name': 'loopfile', 'lab:speed': 'fast'})
     b.create_type(name='lab-multiattach', extra_specs={
         'volume_backend_name': 'loopfile', 'multiattach': '<is> True'})
     b.create_type(name='lab-nowhere', extra_specs={'volume_backend_name': 'no-such-backend'})
+    consistent = b.create_group_type(name='lab-consistent')
+    b.create_group_type_group_specs(consistent, {'consistent_group_snapshot_enabled': '<is> True'})
     admin.set_volume_quotas(admin.identity.find_project(SMALL[1]).id, **SMALL_QUOTA)
     for zone, host in ZONES.items():
         a = admin.compute.create_aggregate(name=zone, availability_zone=zone)

@@ -9,6 +9,12 @@ def lines(place):
              for v in b.volumes(details=True, all_projects=True)]
     found += ['snapshot %s %s %s' % (s.id, s.status, s.name)
               for s in b.snapshots(details=True, all_projects=True)]
+    found += ['backup %s %s %s' % (s.id, s.status, s.name)
+              for s in b.backups(details=True, all_tenants=True)]
+    for kind in ('group', 'group_snapshot'):
+        answer = b.get('/%ss/detail?all_tenants=1' % kind, microversion='3.29')
+        answer.raise_for_status()
+        found += ['%s %s %s %s' % (kind, g['id'], g['status'], g['name']) for g in answer.json()[kind + 's']]
     answer = b.get('/attachments/detail?all_tenants=1', microversion='3.27')
     answer.raise_for_status()
     found += ['attachment %s %s of %s' % (a['id'], a['status'], a['volume_id'])

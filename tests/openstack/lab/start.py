@@ -155,7 +155,7 @@ class Lab:
         for name, (target, threads) in APIS.items():
             start(name + '-api', p.venv + '/bin/python', DRIVERS + '/serve.py', str(p.ports[name]),
                   target, str(threads), *arguments.get(name, ()))
-        for name in ('cinder-scheduler', 'cinder-volume'):
+        for name in ('cinder-scheduler', 'cinder-volume', 'cinder-backup'):
             start(name, name, *cinder)
         for name in ('nova-scheduler', 'nova-conductor'):
             start(name, name, *nova)
@@ -182,7 +182,7 @@ class Lab:
 
     def wait_for_services(self):
         reports = fill.Reports(self.place, self.processes.started, self.began)
-        for name in ('cinder-scheduler', 'cinder-volume', 'nova-scheduler', 'nova-conductor',
+        for name in ('cinder-scheduler', 'cinder-volume', 'cinder-backup', 'nova-scheduler', 'nova-conductor',
                      *('nova-compute-' + h for h in ZONES.values())):
             self.wait(name, lambda: reports.has(name))
         self.wait('cinder-scheduler', reports.has_pools)

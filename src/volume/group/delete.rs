@@ -1,0 +1,182 @@
+//! A group snapshot ends, and with it the group that it was cut from.
+
+use std::collections::BTreeSet;
+
+use super::plan::{MARK, Sight, signature};
+use crate::openstack::{Effect, Group, GroupId, GroupSnapshotId, GroupState, Kind};
+use crate::volume::watch::{Interest, Seen};
+use crate::volume::{Condition, Error, Result, SnapshotId, Volumes};
+
+#[derive(Debug, PartialEq, Eq)]
+enum Step {
+    Done,
+    DeleteCut,
+    /// Whose cut it holds: once that is gone, the group is found by it.
+    Sign(GroupId),
+    Empty(Group),
+    DeleteGroup(GroupId),
+    Wait,
+    Failed,
+}
+
+impl Volumes {
+    /// Returns once neither the group snapshot nor the group that it was cut from is there. `members`: those that the
+    /// caller knows of, if it does.
+    pub async fn ensure_group_snapshot_deleted(
+        &self,
+        id: GroupSnapshotId,
+        members: &BTreeSet<SnapshotId>,
+    ) -> Result<()> {
+        let deleted = self.delete_all_of(id, members).await;
+        deleted.map_err(|error| error.context(format!("delete group snapshot {id}")))
+    }
+
+    async fn delete_all_of(&self, id: GroupSnapshotId, members: &BTreeSet<SnapshotId>) -> Result<()> {
+        let cut = self.cinder.find_group_snapshot(id).await.map_err(|error| Error::unsettled(&error))?;
+        // While Cinder deletes it, its members go one by one.
+        if let Some(cut) = cut.filter(|cut| cut.status == GroupState::Available) {
+            self.with_members(cut).await?.has(members)?;
+        }
+        self.delete_cut(id).await
+    }
+
+    async fn delete_cut(&self, id: GroupSnapshotId) -> Result<()> {
+        let Some(name) = self.name_of(id).await? else { return Ok(()) };
+        let mut seen = self.sight(&name).await.map_err(|error| Error::unsettled(&error))?;
+        let mut looks = self.watch.follow(Interest::Group(name));
+        loop {
+            match plan(&seen, id) {
+                Step::Done => return Ok(()),
+                Step::DeleteCut => self.drop_cut(id).await?,
+                Step::Empty(group) => self.empty(group.id, &group.volumes).await?,
+                Step::Sign(group) => self.sign(group, id).await?,
+                Step::DeleteGroup(group) => self.discard_group(group).await?,
+                Step::Wait => {}
+                Step::Failed => return Err(failed()),
+            }
+            if let Seen::Group(sight) = looks.next_seen().await? {
+                seen = sight;
+            }
+        }
+    }
+
+    /// The name by which the cut, or the group that is left of it, is found.
+    async fn name_of(&self, id: GroupSnapshotId) -> Result<Option<String>> {
+        let cut = self.cinder.find_group_snapshot(id).await.map_err(|error| Error::unsettled(&error))?;
+        if let Some(cut) = cut {
+            return Ok(Some(cut.name));
+        }
+        let groups = match self.cinder.list_groups().await {
+            Err(error) if error.kind == Kind::Unsupported => Vec::new(),
+            groups => groups.map_err(|error| Error::unsettled(&error))?,
+        };
+        Ok(groups.into_iter().find(|group| group.description == signature(id)).map(|group| group.name))
+    }
+
+    pub(super) async fn drop_cut(&self, id: GroupSnapshotId) -> Result<()> {
+        match self.cinder.delete_group_snapshot(id).await {
+            Ok(()) => Ok(()),
+            Err(error) if error.kind == Kind::NotFound || error.effect == Effect::Unknown => Ok(()),
+            Err(error) => Err(Error::unsettled(&error)),
+        }
+    }
+
+    /// Removes a cut that failed, and says so.
+    pub(super) async fn undo(&self, id: GroupSnapshotId) -> Error {
+        let why = "Cinder couldn't cut the volumes together; its operator finds the reason in the logs by the group snapshot's id";
+        match self.delete_cut(id).await {
+            Ok(()) => Error::new(Condition::Failed, format!("{why}. Group snapshot {id} was removed")),
+            Err(error) => error.context(format!("{why}, and group snapshot {id} couldn't be removed yet")),
+        }
+    }
+
+    /// Removes the group of a call that Cinder refuses for good.
+    pub(super) async fn give_up(&self, group: GroupId, why: Error) -> Error {
+        match self.end_group(group).await {
+            Ok(()) => why,
+            Err(error) => error.context(format!("{why}, and group {group} couldn't be removed yet")),
+        }
+    }
+
+    async fn end_group(&self, id: GroupId) -> Result<()> {
+        let groups = self.cinder.list_groups().await.map_err(|error| Error::unsettled(&error))?;
+        let Some(group) = groups.into_iter().find(|group| group.id == id) else { return Ok(()) };
+        let mut looks = self.watch.follow(Interest::Group(group.name.clone()));
+        let mut seen = Sight { groups: vec![group], cuts: Vec::new() };
+        loop {
+            seen.groups.retain(|group| group.id == id);
+            match seen.groups.first() {
+                None => return Ok(()),
+                Some(group) if is_passing(&group.status) => {}
+                Some(group) if !group.volumes.is_empty() => self.empty(id, &group.volumes).await?,
+                Some(_) => self.discard_group(id).await?,
+            }
+            if let Seen::Group(sight) = looks.next_seen().await? {
+                seen = sight;
+            }
+        }
+    }
+}
+
+fn plan(seen: &Sight, id: GroupSnapshotId) -> Step {
+    let cut = seen.cuts.iter().find(|cut| cut.id == id);
+    let of_cut = |group: &&Group| match cut {
+        Some(cut) => group.id == cut.group_id,
+        None => group.description == signature(id),
+    };
+    let group = seen.groups.iter().filter(|group| group.description.starts_with(MARK)).find(of_cut);
+    match (cut.map(|cut| &cut.status), group) {
+        (Some(GroupState::Creating | GroupState::Deleting | GroupState::Updating), _) => Step::Wait,
+        (Some(GroupState::ErrorDeleting), _) => Step::Failed,
+        (_, Some(group)) if is_passing(&group.status) => Step::Wait,
+        (_, Some(group)) if !group.volumes.is_empty() => Step::Empty(group.clone()),
+        (Some(_), Some(group)) if group.description != signature(id) => Step::Sign(group.id),
+        (Some(_), _) => Step::DeleteCut,
+        (None, Some(group)) => Step::DeleteGroup(group.id),
+        (None, None) => Step::Done,
+    }
+}
+
+fn is_passing(status: &GroupState) -> bool {
+    matches!(status, GroupState::Creating | GroupState::Updating | GroupState::Deleting)
+}
+
+fn failed() -> Error {
+    Error::new(
+        Condition::Failed,
+        "Cinder couldn't delete it (status error_deleting), and no tenant can try again: an administrator must reset its status",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::volume::group::plan::tests::{cut, cut_id, group, group_id, signed};
+
+    #[test]
+    fn a_cut_ends_before_its_group_and_neither_is_left() {
+        use GroupState::{Available, Creating, Deleting, Error, ErrorDeleting, Updating};
+        let full = group(1, Available, &[1]);
+        let empty = group(1, Available, &[]);
+        let own = signed(empty.clone(), 9);
+        let table = [
+            (vec![full.clone()], vec![cut(9, 1, Available)], Step::Empty(full)),
+            (vec![empty], vec![cut(9, 1, Available)], Step::Sign(group_id(1))),
+            (vec![own.clone()], vec![cut(9, 1, Available)], Step::DeleteCut),
+            (vec![own.clone()], vec![cut(9, 1, Error)], Step::DeleteCut),
+            (vec![], vec![cut(9, 1, Available)], Step::DeleteCut),
+            (vec![own.clone()], vec![cut(9, 1, Creating)], Step::Wait),
+            (vec![own.clone()], vec![cut(9, 1, Deleting)], Step::Wait),
+            (vec![own.clone()], vec![cut(9, 1, ErrorDeleting)], Step::Failed),
+            (vec![own.clone()], vec![], Step::DeleteGroup(group_id(1))),
+            (vec![signed(group(1, Updating, &[]), 9)], vec![], Step::Wait),
+            (vec![signed(group(1, Deleting, &[]), 9)], vec![], Step::Wait),
+            (vec![group(2, Available, &[])], vec![], Step::Done),
+            (vec![], vec![cut(8, 2, Available)], Step::Done),
+        ];
+        for (groups, cuts, step) in table {
+            let seen = Sight { groups, cuts };
+            assert_eq!(plan(&seen, cut_id(9)), step, "{seen:?}");
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! The group that holds the volumes together while they are cut.
+
+use std::collections::BTreeSet;
+
+use super::WantedGroup;
+use super::plan::MARK;
+use crate::openstack::{GroupType, Kind, NewGroup, Volume};
+use crate::volume::{Condition, Error, Result, VolumeId, Volumes, not_found};
+
+/// What an administrator has to do once.
+const ADVICE: &str = "an administrator must make one for this project: openstack --os-volume-api-version 3.11 volume group type create NAME, then \
+    volume group type set NAME --property consistent_group_snapshot_enabled='<is> True', on a back end that can do it";
+
+/// Cinder's own, for groups that were made otherwise: no call about groups takes it.
+const MIGRATED: &str = "default_cgsnapshot_type";
+
+impl Volumes {
+    /// The group to make for these volumes.
+    pub(super) async fn transient_group(&self, wanted: &WantedGroup) -> Result<NewGroup> {
+        let volumes = self.members(&wanted.volumes).await?;
+        let group_type = self.group_type(wanted.group_type.as_deref()).await?;
+        let types: BTreeSet<_> = volumes.iter().filter_map(|volume| volume.volume_type.clone()).collect();
+        let zones: BTreeSet<_> =
+            volumes.iter().filter_map(|volume| volume.availability_zone.clone()).collect();
+        if zones.len() > 1 {
+            let zones = Vec::from_iter(zones).join(", ");
+            return Err(Error::new(
+                Condition::Precondition,
+                format!("its volumes are in several zones ({zones}), and Cinder cuts only what is in one"),
+            ));
+        }
+        Ok(NewGroup {
+            name: wanted.name.clone(),
+            description: MARK.to_owned(),
+            group_type: group_type.id,
+            volume_types: types.into_iter().collect(),
+            availability_zone: zones.into_iter().next(),
+        })
+    }
+
+    async fn members(&self, ids: &BTreeSet<VolumeId>) -> Result<Vec<Volume>> {
+        let mut volumes = Vec::new();
+        for id in ids {
+            volumes.push(self.observe(*id).await?.ok_or_else(|| not_found(*id))?);
+        }
+        Ok(volumes)
+    }
+
+    async fn group_type(&self, named: Option<&str>) -> Result<GroupType> {
+        let types = match self.cinder.list_group_types().await {
+            Err(error) if error.kind == Kind::Unsupported => Vec::new(),
+            types => types.map_err(|error| Error::reading(&error))?,
+        };
+        choose(types, named)
+    }
+}
+
+fn choose(mut types: Vec<GroupType>, named: Option<&str>) -> Result<GroupType> {
+    types.retain(|one| one.name != MIGRATED);
+    let known: Vec<_> = types.iter().map(|one| one.name.clone()).collect();
+    if let Some(name) = named {
+        types.retain(|one| one.name == name || one.id == name);
+    } else {
+        // Never one whose snapshots are cut one after the other.
+        types.retain(|one| one.is_consistent() != Some(false));
+    }
+    let refuse = |why: String| Err(Error::new(Condition::Precondition, why));
+    match (types.pop(), types.is_empty(), named) {
+        (None, _, Some(name)) if !known.is_empty() => {
+            refuse(format!("the cloud has no group type {name:?} for this project, but {}", known.join(", ")))
+        }
+        (None, ..) => {
+            refuse(format!("the cloud offers this project no group type for consistent snapshots: {ADVICE}"))
+        }
+        (Some(_), false, _) => refuse(format!(
+            "the cloud has several group types ({}): name one in the VolumeGroupSnapshotClass (group-type)",
+            known.join(", ")
+        )),
+        (Some(only), true, _) if only.is_consistent() == Some(false) => refuse(format!(
+            "group type {} cuts one volume after the other: it lacks consistent_group_snapshot_enabled='<is> True', and {ADVICE}",
+            only.name
+        )),
+        (Some(only), true, _) => Ok(only),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kind(name: &str, consistent: Option<bool>) -> GroupType {
+        let spec = |yes: bool| {
+            let value = if yes { "<is> True" } else { "<is> False" };
+            [("consistent_group_snapshot_enabled".to_owned(), value.to_owned())].into()
+        };
+        GroupType { id: format!("id-of-{name}"), name: name.to_owned(), group_specs: consistent.map(spec) }
+    }
+
+    #[test]
+    fn one_group_type_is_chosen_or_the_refusal_says_what_to_do() {
+        let table = [
+            (vec![], None, Err("administrator must make one")),
+            (vec![kind(MIGRATED, None)], None, Err("administrator must make one")),
+            (vec![kind("a", None)], None, Ok("a")),
+            (vec![kind("a", Some(true)), kind("b", Some(false))], None, Ok("a")),
+            (vec![kind("a", Some(false))], None, Err("administrator must make one")),
+            (vec![kind("a", Some(false))], Some("a"), Err("one volume after the other")),
+            (vec![kind("a", None), kind("b", None)], None, Err("several group types (a, b)")),
+            (vec![kind("a", None), kind("b", None)], Some("b"), Ok("b")),
+            (vec![kind("a", None), kind("b", None)], Some("id-of-a"), Ok("a")),
+            (vec![kind("a", None)], Some("c"), Err("no group type \"c\" for this project, but a")),
+        ];
+        for (types, named, expected) in table {
+            match (choose(types, named), expected) {
+                (Ok(chosen), Ok(name)) => assert_eq!(chosen.name, name),
+                (Err(error), Err(words)) => {
+                    assert_eq!(error.condition, Condition::Precondition);
+                    assert!(error.message.contains(words), "{error}");
+                }
+                (chosen, expected) => panic!("{chosen:?}, not {expected:?}"),
+            }
+        }
+    }
+}
