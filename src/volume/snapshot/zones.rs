@@ -20,7 +20,10 @@ const MOST: usize = 20_000;
 
 /// The zones of volumes, as far as they were asked for. Cheap to clone.
 #[derive(Clone, Debug, Default)]
-pub struct Known(Arc<Mutex<HashMap<VolumeId, (Instant, Option<String>)>>>);
+pub struct Known(Arc<Mutex<Zones>>);
+
+/// Each with the time when it was learnt.
+type Zones = HashMap<VolumeId, (Instant, Option<String>)>;
 
 impl Volumes {
     /// The zone of each, in their order. A backup has none: it can be restored anywhere.
@@ -65,7 +68,7 @@ impl Volumes {
 }
 
 impl Known {
-    fn lock(&self) -> MutexGuard<'_, HashMap<VolumeId, (Instant, Option<String>)>> {
+    fn lock(&self) -> MutexGuard<'_, Zones> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
