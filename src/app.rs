@@ -15,9 +15,10 @@ use tracing::{info, warn};
 use crate::cli::Serve;
 use crate::config::{self, Source};
 use crate::csi::{
-    Controller, ControllerSettings, Endpoint, Identity, NodeService, NodeSettings, Services, Topology,
-    ZoneMap,
+    Annotations, Controller, ControllerSettings, Endpoint, Identity, NodeService, NodeSettings, Services,
+    Topology, ZoneMap,
 };
+use crate::k8s::{Absent, Events, Kubernetes};
 use crate::node::{self, Linux, Node, Whoami, ZoneMemory};
 use crate::pace::Deadline;
 use crate::telemetry;
@@ -71,13 +72,13 @@ impl Driver {
         };
         let controller =
             if options.controller { Some(controller(options, source, topology.clone())?) } else { None };
+        if let Some(controller) = &controller {
+            look_after(controller, options);
+        }
         let node = Node::new(Arc::new(Linux::default()), disks(options, &settings));
+        let identity = Identity { topology: topology.clone() };
         let service = NodeService::new(node.clone(), node_settings(options, &settings, topology));
-        let services = Services {
-            identity: Identity { topology: options.with_topology },
-            controller,
-            node: options.node.then_some(service),
-        };
+        let services = Services { identity, controller, node: options.node.then_some(service) };
         Ok(Self { endpoint: options.endpoint.clone(), services, node })
     }
 
@@ -156,15 +157,40 @@ fn controller(options: &Serve, source: Arc<dyn Source>, topology: Topology) -> R
     let clouds = Clouds::connect(source, request)?;
     let volumes = clouds.volumes();
     tokio::spawn(clouds.keep_current(volumes.clone()));
-    Ok(Controller::new(
-        volumes,
-        ControllerSettings {
-            cluster: options.cluster.clone(),
-            topology,
-            list_only_cluster: options.list_only_cluster,
-            strict_parameters: options.strict_parameters,
-        },
-    ))
+    let settings = ControllerSettings {
+        cluster: options.cluster.clone(),
+        topology,
+        list_only_cluster: options.list_only_cluster,
+        strict_parameters: options.strict_parameters,
+    };
+    let controller = Controller::new(volumes, settings);
+    let kubernetes = if options.pvc_annotations { kubernetes(options)? } else { None };
+    Ok(match kubernetes {
+        Some(kubernetes) => controller.with_annotations(Annotations::new(kubernetes)),
+        None => controller,
+    })
+}
+
+/// The Kubernetes API, if this process was told of one.
+fn kubernetes(options: &Serve) -> Result<Option<Kubernetes>, Failure> {
+    match Kubernetes::connect(&options.kubernetes) {
+        Ok(kubernetes) => Ok(Some(kubernetes)),
+        Err(Absent::NotConfigured(why)) => {
+            warn!(
+                "--pvc-annotations is off, and volumes are placed without the annotations of their PVCs: {why}"
+            );
+            Ok(None)
+        }
+        Err(Absent::Unusable(message)) => Err(config::Error { place: None, message }.into()),
+    }
+}
+
+/// Somebody must be there to be told: who reads the metrics, or the Kubernetes API.
+fn look_after(controller: &Controller, options: &Serve) {
+    let events = Kubernetes::connect(&options.kubernetes).ok().map(Events::new);
+    if !options.health_interval.is_zero() && (events.is_some() || options.http_endpoint.is_some()) {
+        tokio::spawn(controller.rounds(events).run(options.health_interval));
+    }
 }
 
 fn disks(options: &Serve, settings: &config::NodeSettings) -> node::Settings {

@@ -3,6 +3,7 @@
 //! <https://github.com/kubernetes/cloud-provider-openstack/blob/master/cmd/cinder-csi-plugin/main.go>
 
 mod flags;
+mod kubernetes;
 #[cfg(feature = "sandbox")]
 mod sandbox;
 
@@ -11,6 +12,7 @@ pub use sandbox::{Latency, Sandbox};
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::builder::{StyledStr, TypedValueParser, ValueParser};
 use clap::error::ErrorKind;
@@ -18,6 +20,7 @@ use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::config::{Error, Source};
 use crate::csi::Endpoint;
+use crate::k8s;
 use crate::telemetry::Format;
 
 /// A CSI driver for OpenStack Cinder: serves CSI on a socket until SIGTERM.
@@ -126,6 +129,10 @@ struct ServeFlags {
     #[arg(long, value_name = "ADDRESS", default_value = "")]
     http_endpoint: String,
 
+    /// How often the controller looks for volumes with something wrong, such as 5m; 0s: never
+    #[arg(long, value_name = "TIME", value_parser = flags::duration, default_value = "5m")]
+    health_interval: Duration,
+
     /// Serve the CSI controller
     #[arg(long, value_name = "BOOL", value_parser = go_bool(), num_args = 0..=1, require_equals = true,
         default_value = "true", default_missing_value = "true", action = ArgAction::Set)]
@@ -136,7 +143,8 @@ struct ServeFlags {
         default_value = "true", default_missing_value = "true", action = ArgAction::Set)]
     provide_node_service: bool,
 
-    #[arg(long, hide = true, value_parser = go_bool(), num_args = 0..=1, require_equals = true,
+    /// Place volumes by the annotations of their PVCs, which are read through the Kubernetes API
+    #[arg(long, value_name = "BOOL", value_parser = go_bool(), num_args = 0..=1, require_equals = true,
         default_value = "false", default_missing_value = "true", action = ArgAction::Set)]
     pvc_annotations: bool,
 
@@ -156,9 +164,6 @@ struct ServeFlags {
     #[arg(long, value_name = "URL", default_value = "http://169.254.169.254")]
     metadata_url: String,
 
-    #[arg(long, hide = true, value_name = "FILE")]
-    kubeconfig: Option<String>,
-
     #[arg(long, hide = true, value_name = "ID")]
     nodeid: Option<String>,
 
@@ -166,14 +171,8 @@ struct ServeFlags {
         default_missing_value = "true", action = ArgAction::Set)]
     node_service_no_os_client: Option<bool>,
 
-    #[arg(long, hide = true)]
-    master: Option<String>,
-
-    #[arg(long, hide = true)]
-    kube_api_qps: Option<String>,
-
-    #[arg(long, hide = true)]
-    kube_api_burst: Option<String>,
+    #[command(flatten)]
+    kubernetes: kubernetes::Flags,
 
     #[arg(long, hide = true)]
     min_resync_period: Option<String>,
@@ -197,7 +196,7 @@ pub struct Invocation {
 }
 
 /// Serve CSI.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Serve {
     pub endpoint: Endpoint,
     pub cloud_config: Vec<PathBuf>,
@@ -211,12 +210,16 @@ pub struct Serve {
     pub pin_zone: bool,
     pub additional_topology: BTreeMap<String, String>,
     pub http_endpoint: Option<String>,
+    /// How often the controller looks for volumes with something wrong; zero: never.
+    pub health_interval: Duration,
     pub controller: bool,
     pub node: bool,
     pub user_agent: Vec<String>,
     pub node_id: Option<String>,
     pub device_dir: PathBuf,
     pub metadata_url: String,
+    pub pvc_annotations: bool,
+    pub kubernetes: k8s::Settings,
 }
 
 /// A text to print instead of running: help and version, or what is wrong with the flags.
@@ -295,12 +298,15 @@ impl ServeFlags {
             pin_zone: self.pin_zone,
             additional_topology: self.additional_topology.into_iter().flatten().collect(),
             http_endpoint: given(self.http_endpoint),
+            health_interval: self.health_interval,
             controller: self.provide_controller_service,
             node: self.provide_node_service,
             user_agent: self.user_agent,
             node_id: given(self.node_id),
             device_dir: self.device_dir,
             metadata_url: self.metadata_url,
+            pvc_annotations: self.pvc_annotations,
+            kubernetes: self.kubernetes.settings(),
         })
     }
 
@@ -314,12 +320,9 @@ impl ServeFlags {
                 self.node_service_no_os_client.is_some(),
                 "--node-service-no-os-client is ignored: the node never uses the cloud's API",
             ),
-            (self.pvc_annotations, "--pvc-annotations is ignored: this version doesn't place volumes by affinity"),
             (
-                [&self.kubeconfig, &self.master, &self.kube_api_qps, &self.kube_api_burst, &self.min_resync_period]
-                    .iter()
-                    .any(|flag| flag.is_some()),
-                "--kubeconfig, --master, --kube-api-* and --min-resync-period are ignored: this version doesn't ask Kubernetes",
+                self.min_resync_period.is_some(),
+                "--min-resync-period is ignored: PVCs are asked for when they are needed, and not kept",
             ),
         ]
         .into_iter()

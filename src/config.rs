@@ -8,6 +8,7 @@ mod credentials;
 pub mod duration;
 mod environment;
 mod error;
+mod federation;
 mod gcfg;
 mod settings;
 mod source;
@@ -268,7 +269,7 @@ impl Cloud<'_> {
         let account = Account { settings, place: self.place(), section: self.section() };
         Ok(Options {
             auth_url: account.auth_url()?,
-            credential: account.credential(warnings)?,
+            credential: account.credential(reads, warnings)?,
             region: account.region(),
             interface: account.interface()?,
             tls: account.tls(reads, warnings)?,

@@ -1,5 +1,6 @@
 //! The CSI services: each RPC parses, claims, ensures and replies.
 
+mod affinity;
 mod capability;
 mod clouds;
 mod controller;
@@ -9,15 +10,18 @@ mod node;
 mod pages;
 mod reply;
 mod request;
+mod rounds;
 mod server;
 mod status;
 mod token;
 mod topology;
 
+pub use affinity::Annotations;
 pub use clouds::Clouds;
 pub use controller::{Controller, ControllerSettings};
 pub use identity::Identity;
 pub use node::{NodeService, NodeSettings};
+pub use rounds::Rounds;
 pub use server::{Endpoint, Services, serve, serve_connections};
 pub use topology::{Topology, ZoneMap};
 

@@ -28,10 +28,11 @@
 //! | room | does | may use |
 //! |---|---|---|
 //! | [`cli`], [`app`] | the command line; the only wiring | everything |
-//! | [`csi`] | speaks gRPC: parses requests, replies, turns errors into codes | [`volume`], [`node`], [`pace`], [`text`] |
+//! | [`csi`] | speaks gRPC: parses requests, replies, turns errors into codes | [`volume`], [`node`], [`k8s`], [`pace`], [`text`] |
 //! | [`volume`] | converges volumes | [`openstack`], [`pace`] |
 //! | [`openstack`] | one call to Keystone, Cinder or Nova, and what can go wrong in it | [`pace`] |
 //! | [`node`] | disks, file systems and mounts of this machine | [`pace`] |
+//! | [`k8s`] | what a PVC is annotated with, and Events about PVCs (feature `k8s`) | [`pace`] |
 //! | [`config`] | cloud.conf, clouds.yaml and the environment, typed | option types of [`openstack`] and [`node`], [`text`] |
 //! | [`pace`] | deadlines, backoff, the wall clock, the only sleep | |
 //! | [`text`] | pairs and misspelt names, as people write them | |
@@ -49,6 +50,7 @@ pub mod app;
 pub mod cli;
 pub mod config;
 pub mod csi;
+pub mod k8s;
 pub mod node;
 pub mod openstack;
 pub mod pace;

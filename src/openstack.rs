@@ -22,15 +22,16 @@ mod stack;
 
 pub use cinder::{
     Attachment, Backup, BackupStatus, Changes, Cinder, Group, GroupSnapshot, GroupState, GroupType, Hints,
-    Migration, NewBackup, NewGroup, NewSnapshot, NewVolume, Origin, Page, Part, Placed, Portion, Quota,
-    Quotas, Row, Search, Snapshot, SnapshotStatus, Status, Supply, Volume, VolumeType, Zones,
+    MEMBERS_AT_ONCE, Migration, NewBackup, NewGroup, NewSnapshot, NewVolume, Origin, Page, Part, Placed,
+    Portion, Quota, Quotas, Row, Search, Snapshot, SnapshotStatus, Status, Supply, Volume, VolumeType, Zones,
 };
 pub use error::{Effect, Error, Kind, Result, Service};
 pub use id::{BackupId, GroupId, GroupSnapshotId, NotAnId, ServerId, SnapshotId, VolumeId};
 pub use layer::Limits;
 pub use nova::{FailedAction, Nova, Server};
 pub use options::{
-    ApplicationCredential, Credential, Interface, Options, Proxy, Scope, Tls, User, UserDomain,
+    ApplicationCredential, Client as OidcClient, Credential, Federated, Grant, Interface, Options, Proof,
+    Proxy, Scope, Tls, TokenEndpoint, TokenType, User, UserDomain,
 };
 
 use bytes::Bytes;

@@ -2,6 +2,7 @@
 //!
 //! A lost reply, a crashed controller and a second controller are then all the same case: the next look tells.
 
+mod affinity;
 mod attach;
 mod backup;
 mod capacity;
@@ -23,6 +24,7 @@ mod snapshot;
 mod watch;
 mod whereabouts;
 
+pub use affinity::{Affinity, Begun, Reference};
 pub use attach::Published;
 pub use backup::WantedBackup;
 pub use capacity::{Demand, Room};

@@ -7,11 +7,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Who may use whom. `main`, `cli` and `app` are wiring and may use everything.
-const ARROWS: [(&str, &[&str]); 10] = [
-    ("csi", &["volume", "node", "pace", "text"]),
+const ARROWS: [(&str, &[&str]); 11] = [
+    ("csi", &["volume", "node", "k8s", "pace", "text"]),
     ("volume", &["openstack", "pace"]),
     ("openstack", &["pace"]),
     ("node", &["pace"]),
+    ("k8s", &["pace"]),
     // Option types only: `OPTIONS`.
     ("config", &["openstack", "node", "text"]),
     ("telemetry", &["pace"]),

@@ -95,13 +95,17 @@ async fn a_backup_is_a_snapshot_without_its_intermediate_one() {
     let made = ready(&driver, &request).await;
     assert_eq!(made, Snapshot { ready_to_use: true, ..first });
     assert!(in_cinder(&lab.view().cinder, &volume).await.is_empty(), "the intermediate snapshot is left");
-    assert_eq!(driver.snapshots(of_one(&made.snapshot_id)).await.0, [made.clone()]);
+    assert_eq!(driver.snapshots(of_one(&made.snapshot_id)).await.0, vec![made.clone()]);
     let of_volume =
         ListSnapshotsRequest { source_volume_id: volume.clone(), ..ListSnapshotsRequest::default() };
-    assert_eq!(driver.snapshots(of_volume).await.0, [made.clone()]);
+    assert_eq!(driver.snapshots(of_volume).await.0, vec![made.clone()]);
     driver.unpublish(&volume, &server).await;
     driver.delete(&volume).await;
-    assert_eq!(driver.snapshots(of_one(&made.snapshot_id)).await.0, [made.clone()], "it outlives its volume");
+    assert_eq!(
+        driver.snapshots(of_one(&made.snapshot_id)).await.0,
+        vec![made.clone()],
+        "it outlives its volume"
+    );
     driver.delete_snapshot(&made.snapshot_id).await;
     assert!(driver.snapshots(of_one(&made.snapshot_id)).await.0.is_empty());
 }

@@ -90,7 +90,7 @@ fn serve_unlimited(cloud: &Cloud, socket: &Path) -> Outcome<tokio::task::JoinHan
         strict_parameters: false,
     };
     let services = Services {
-        identity: Identity { topology: false },
+        identity: Identity { topology: Topology::default() },
         controller: Some(Controller::new(Clouds::new([(String::new(), volumes)].into()), settings)),
         node: None,
     };

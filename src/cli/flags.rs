@@ -1,6 +1,7 @@
 //! Flags as Go writes them, made into clap's: `-endpoint=x`, `-v=4`, lists in commas, maps, booleans.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// Flags of klog that change nothing here: Kubernetes components take them, and so do people's manifests.
 /// <https://github.com/kubernetes/klog/blob/main/klog.go> (`InitFlags`), and those of component-base.
@@ -62,6 +63,12 @@ pub fn normalize(arguments: impl IntoIterator<Item = String>, long: impl Fn(&str
         }
     }
     Arguments { kept, ignored }
+}
+
+/// As Go writes one: `1m30s`.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    crate::config::duration::parse(text)
+        .ok_or_else(|| "is not a duration such as 5m, 90s or 1m30s".to_owned())
 }
 
 /// As pflag's StringSlice: separated by commas, quoted as in CSV.

@@ -137,15 +137,38 @@ fn deprecated_and_klog_flags_are_accepted_with_a_warning() {
         "--nodeid=x",
         "--node-service-no-os-client",
         "--logtostderr",
-        "--kube-api-qps=5",
-        "--master",
-        "m",
+        "--min-resync-period=1h",
     ];
     let warnings = run(&arguments).unwrap().warnings;
-    for flag in ["--nodeid", "--node-service-no-os-client", "--logtostderr", "--kube-api-", "--master"] {
+    for flag in ["--nodeid", "--node-service-no-os-client", "--logtostderr", "--min-resync-period"] {
         assert!(warnings.iter().any(|warning| warning.contains(flag)), "{flag}: {warnings:?}");
     }
     assert_eq!(warnings.len(), 4);
+}
+
+#[test]
+fn the_kubernetes_api_is_found_as_client_go_finds_it() {
+    let Command::Serve(plain) = run(&["--endpoint=unix:///s"]).unwrap().command else { panic!() };
+    assert!(!plain.pvc_annotations);
+    assert_eq!(plain.kubernetes, k8s::Settings::default());
+    let arguments = [
+        "--endpoint=unix:///s",
+        "-pvc-annotations",
+        "--kubeconfig=/kube",
+        "--master",
+        "https://api:6443",
+        "--kube-api-qps=-1",
+        "--kube-api-burst=20",
+    ];
+    let Command::Serve(serve) = run(&arguments).unwrap().command else { panic!() };
+    assert!(serve.pvc_annotations);
+    let expected = k8s::Settings {
+        kubeconfig: Some("/kube".into()),
+        master: Some("https://api:6443".into()),
+        qps: -1.0,
+        burst: 20,
+    };
+    assert_eq!(serve.kubernetes, expected);
 }
 
 #[test]

@@ -69,6 +69,16 @@ struct Auth {
     domain_id: Word,
     default_domain: Word,
     trust_id: Word,
+    identity_provider: Word,
+    protocol: Word,
+    client_id: Word,
+    client_secret: Word,
+    access_token_endpoint: Word,
+    discovery_endpoint: Word,
+    openid_scope: Word,
+    access_token_type: Word,
+    access_token: Word,
+    access_token_file: Word,
 }
 
 /// A region: a name, or a name with settings of its own.
@@ -111,7 +121,7 @@ impl Choice<'_> {
         }
         if let Some(entry) = clouds.clouds.get(&name) {
             settings.fill(entry.settings(&clouds.path)?);
-            entry.check(&clouds.path, warnings)?;
+            entry.check(&clouds.path)?;
             regions.extend(entry.regions.iter().flatten().cloned());
             if let Some(profile) =
                 entry.profile.as_ref().or(entry.cloud.as_ref()).filter(|word| !word.value.is_empty())
@@ -188,7 +198,7 @@ impl Choice<'_> {
 impl Entry {
     fn settings(&self, file: &Path) -> Result<Settings> {
         let auth = self.auth.clone().unwrap_or_default();
-        let rows: [(Key, &'static str, &Word); 26] = [
+        let rows: [(Key, &'static str, &Word); 37] = [
             (Key::AuthUrl, "auth_url", &auth.auth_url),
             (Key::Token, "token", &auth.token),
             (Key::Username, "username", &auth.username),
@@ -217,6 +227,17 @@ impl Entry {
             (Key::DomainId, "domain_id", &auth.domain_id),
             (Key::DefaultDomain, "default_domain", &auth.default_domain),
             (Key::TrustId, "trust_id", &auth.trust_id),
+            (Key::AuthType, "auth_type", &self.auth_type),
+            (Key::IdentityProvider, "identity_provider", &auth.identity_provider),
+            (Key::Protocol, "protocol", &auth.protocol),
+            (Key::ClientId, "client_id", &auth.client_id),
+            (Key::ClientSecret, "client_secret", &auth.client_secret),
+            (Key::AccessTokenEndpoint, "access_token_endpoint", &auth.access_token_endpoint),
+            (Key::DiscoveryEndpoint, "discovery_endpoint", &auth.discovery_endpoint),
+            (Key::OpenidScope, "openid_scope", &auth.openid_scope),
+            (Key::AccessTokenType, "access_token_type", &auth.access_token_type),
+            (Key::AccessToken, "access_token", &auth.access_token),
+            (Key::AccessTokenFile, "access_token_file", &auth.access_token_file),
             (Key::Region, "region_name", &self.region_name),
             (Key::EndpointType, "endpoint_type", &self.endpoint_type),
             (Key::EndpointType, "interface", &self.interface),
@@ -239,15 +260,10 @@ impl Entry {
         Ok(settings)
     }
 
-    fn check(&self, file: &Path, warnings: &mut Vec<Warning>) -> Result<()> {
+    fn check(&self, file: &Path) -> Result<()> {
         if let Some(version) = self.identity_api_version.as_ref().filter(|word| word.value.starts_with('2')) {
             let message = "\"identity_api_version\" 2 is gone from OpenStack since 2018: set 3 or remove it";
             return Err(Error::at(&at(file, version), message));
-        }
-        let known = ["password", "v3password", "token", "v3token", "v3applicationcredential", ""];
-        if let Some(word) = self.auth_type.as_ref().filter(|word| !known.contains(&word.value.as_str())) {
-            let message = "this \"auth_type\" is not known and ignored; known are password, token and v3applicationcredential";
-            warnings.push(Warning::at(&at(file, word), message));
         }
         Ok(())
     }

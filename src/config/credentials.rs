@@ -58,7 +58,10 @@ impl Account<'_> {
         self.text(Key::Region)
     }
 
-    pub fn credential(&self, warnings: &mut Vec<Warning>) -> Result<Credential> {
+    pub fn credential(&self, reads: &Reads, warnings: &mut Vec<Warning>) -> Result<Credential> {
+        if let Some(federated) = self.federated(reads)? {
+            return Ok(federated);
+        }
         if self.settings.has(Key::TrustId) {
             return self.trust();
         }
@@ -152,7 +155,7 @@ impl Account<'_> {
         }
     }
 
-    fn project(&self) -> Result<Scope> {
+    pub(super) fn project(&self) -> Result<Scope> {
         match (self.text(Key::TenantId), self.text(Key::TenantName)) {
             (Some(id), _) => Ok(Scope::ProjectId(id)),
             (None, Some(name)) => {
@@ -186,15 +189,15 @@ impl Account<'_> {
             .find_map(|key| self.settings.get(key))
     }
 
-    fn text(&self, key: Key) -> Option<String> {
+    pub(super) fn text(&self, key: Key) -> Option<String> {
         self.settings.get(key).map(|setting| setting.text().to_owned())
     }
 
-    fn need(&self, key: Key, hint: &str) -> Result<&Setting> {
+    pub(super) fn need(&self, key: Key, hint: &str) -> Result<&Setting> {
         self.settings.get(key).ok_or_else(|| self.missing(key.name(), hint))
     }
 
-    fn missing(&self, key: &str, hint: &str) -> Error {
+    pub(super) fn missing(&self, key: &str, hint: &str) -> Error {
         Error::at(&self.place, format!("\"{key}\" is missing in {}: {hint}", self.section))
     }
 
@@ -205,7 +208,7 @@ impl Account<'_> {
         )
     }
 
-    fn both(&self, one: &Setting, other: &Setting) -> Error {
+    pub(super) fn both(&self, one: &Setting, other: &Setting) -> Error {
         let message =
             format!("\"{}\" contradicts \"{}\" ({}): remove one of them", one.name, other.name, other.place);
         Error::at(&one.place, message)

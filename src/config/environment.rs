@@ -11,7 +11,7 @@ use super::source::Reads;
 use crate::openstack::Proxy;
 
 /// Where two variables name one setting, the first that is set counts.
-const VARIABLES: [(Key, &str); 29] = [
+const VARIABLES: [(Key, &str); 40] = [
     (Key::AuthUrl, "OS_AUTH_URL"),
     (Key::Token, "OS_AUTH_TOKEN"),
     (Key::Token, "OS_TOKEN"),
@@ -40,6 +40,17 @@ const VARIABLES: [(Key, &str); 29] = [
     (Key::CertFile, "OS_CERT"),
     (Key::KeyFile, "OS_KEY"),
     (Key::Cloud, "OS_CLOUD"),
+    (Key::AuthType, "OS_AUTH_TYPE"),
+    (Key::IdentityProvider, "OS_IDENTITY_PROVIDER"),
+    (Key::Protocol, "OS_PROTOCOL"),
+    (Key::ClientId, "OS_CLIENT_ID"),
+    (Key::ClientSecret, "OS_CLIENT_SECRET"),
+    (Key::AccessTokenEndpoint, "OS_ACCESS_TOKEN_ENDPOINT"),
+    (Key::DiscoveryEndpoint, "OS_DISCOVERY_ENDPOINT"),
+    (Key::OpenidScope, "OS_OPENID_SCOPE"),
+    (Key::AccessTokenType, "OS_ACCESS_TOKEN_TYPE"),
+    (Key::AccessToken, "OS_ACCESS_TOKEN"),
+    (Key::AccessTokenFile, "OS_ACCESS_TOKEN_FILE"),
     (Key::TlsInsecure, "OS_INSECURE"),
 ];
 

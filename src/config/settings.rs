@@ -55,6 +55,17 @@ keys! {
     UseClouds "use-clouds",
     CloudsFile "clouds-file",
     Cloud "cloud",
+    AuthType "auth_type",
+    IdentityProvider "identity_provider",
+    Protocol "protocol",
+    ClientId "client_id",
+    ClientSecret "client_secret",
+    AccessTokenEndpoint "access_token_endpoint",
+    DiscoveryEndpoint "discovery_endpoint",
+    OpenidScope "openid_scope",
+    AccessTokenType "access_token_type",
+    AccessToken "access_token",
+    AccessTokenFile "access_token_file",
 }
 
 /// A value and who said it.
@@ -72,11 +83,16 @@ pub struct Settings(BTreeMap<Key, Setting>);
 impl Key {
     /// gcfg folds the case of keys.
     pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|key| key.name().eq_ignore_ascii_case(name))
+        Self::of_cloud_conf().find(|key| key.name().eq_ignore_ascii_case(name))
     }
 
     pub fn nearest(name: &str) -> Option<&'static str> {
-        nearest(name, Self::ALL.iter().map(|key| key.name()))
+        nearest(name, Self::of_cloud_conf().map(Key::name))
+    }
+
+    /// The keys from `auth_type` on are clouds.yaml's, and cloud.conf hasn't got them.
+    fn of_cloud_conf() -> impl Iterator<Item = Self> {
+        Self::ALL.iter().copied().filter(|key| *key < Key::AuthType)
     }
 }
 

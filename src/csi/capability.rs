@@ -59,7 +59,7 @@ pub fn group() -> Vec<GroupControllerServiceCapability> {
 
 /// Of the plugin as a whole: every instance says the same, whichever services it serves.
 /// <https://github.com/container-storage-interface/spec/blob/v1.13.0/spec.md#getplugincapabilities>
-pub fn plugin(topology: bool) -> Vec<PluginCapability> {
+pub fn plugin(topology: bool, snapshots_have_zones: bool) -> Vec<PluginCapability> {
     let service = |kind: service::Type| PluginCapability {
         r#type: Some(plugin_capability::Type::Service(Service { r#type: kind as i32 })),
     };
@@ -70,9 +70,8 @@ pub fn plugin(topology: bool) -> Vec<PluginCapability> {
     };
     let controller = service(service::Type::ControllerService);
     let groups = service(service::Type::GroupControllerService);
-    // Snapshots are where their volumes are.
-    let constraints =
-        [service::Type::VolumeAccessibilityConstraints, service::Type::SnapshotAccessibilityConstraints];
-    let topology = constraints.into_iter().filter(|_| topology).map(service);
-    [controller, groups, online].into_iter().chain(topology).collect()
+    let topology = topology.then(|| service(service::Type::VolumeAccessibilityConstraints));
+    let zones = service(service::Type::SnapshotAccessibilityConstraints);
+    let snapshots = snapshots_have_zones.then_some(zones);
+    [controller, groups, online].into_iter().chain(topology).chain(snapshots).collect()
 }

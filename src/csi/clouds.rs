@@ -60,11 +60,11 @@ impl Clouds {
     /// others and says so.
     pub async fn of_volumes(
         &self,
-        secrets: &HashMap<String, String>,
+        named: Option<Named<'_>>,
         ids: &BTreeSet<VolumeId>,
     ) -> Result<&Volumes, Status> {
         match ids.first() {
-            Some(id) => self.of_volume(secrets, *id).await,
+            Some(id) => self.of_thing(named, Thing::Volume(*id)).await,
             None => self.first(),
         }
     }

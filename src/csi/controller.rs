@@ -11,12 +11,15 @@ mod volume;
 
 use tonic::{Request, Response, Status};
 
+use super::affinity::Annotations;
 use super::capability;
 use super::clouds::Clouds;
 use super::locks::Locks;
 use super::proto::controller_server;
 use super::proto::*;
+use super::rounds::Rounds;
 use super::topology::Topology;
+use crate::k8s::Events;
 
 #[derive(Clone, Debug, Default)]
 pub struct ControllerSettings {
@@ -34,11 +37,22 @@ pub struct Controller {
     clouds: Clouds,
     settings: ControllerSettings,
     locks: Locks,
+    pub(super) annotations: Option<Annotations>,
 }
 
 impl Controller {
     pub fn new(clouds: Clouds, settings: ControllerSettings) -> Self {
-        Self { clouds, settings, locks: Locks::default() }
+        Self { clouds, settings, locks: Locks::default(), annotations: None }
+    }
+
+    /// Places volumes by the annotations of their PVCs.
+    pub fn with_annotations(self, annotations: Annotations) -> Self {
+        Self { annotations: Some(annotations), ..self }
+    }
+
+    /// The rounds through its cluster's volumes.
+    pub fn rounds(&self, events: Option<Events>) -> Rounds {
+        Rounds { clouds: self.clouds.clone(), cluster: self.settings.cluster.clone(), events }
     }
 }
 

@@ -7,11 +7,12 @@ use super::proto::{
     GetPluginCapabilitiesRequest, GetPluginCapabilitiesResponse, GetPluginInfoRequest, GetPluginInfoResponse,
     ProbeRequest, ProbeResponse,
 };
+use super::topology::Topology;
 use super::{DRIVER, capability};
 
 #[derive(Clone, Debug)]
 pub struct Identity {
-    pub topology: bool,
+    pub topology: Topology,
 }
 
 #[tonic::async_trait]
@@ -31,7 +32,7 @@ impl identity_server::Identity for Identity {
         &self,
         _: Request<GetPluginCapabilitiesRequest>,
     ) -> Result<Response<GetPluginCapabilitiesResponse>, Status> {
-        let capabilities = capability::plugin(self.topology);
+        let capabilities = capability::plugin(self.topology.enabled, self.topology.constrains_snapshots());
         Ok(Response::new(GetPluginCapabilitiesResponse { capabilities }))
     }
 

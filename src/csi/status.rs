@@ -4,7 +4,7 @@
 
 use tonic::{Code, Status};
 
-use crate::{node, volume};
+use crate::{k8s, node, volume};
 
 impl From<volume::Error> for Status {
     fn from(error: volume::Error) -> Self {
@@ -15,6 +15,17 @@ impl From<volume::Error> for Status {
 impl From<node::Error> for Status {
     fn from(error: node::Error) -> Self {
         Status::new(of_node(error.condition()), error.to_string())
+    }
+}
+
+/// Before anything was made: the provisioner asks again.
+impl From<k8s::Error> for Status {
+    fn from(error: k8s::Error) -> Self {
+        let code = match error {
+            k8s::Error::Unavailable(_) => Code::Unavailable,
+            k8s::Error::Denied(_) => Code::FailedPrecondition,
+        };
+        Status::new(code, error.to_string())
     }
 }
 
@@ -82,11 +93,10 @@ pub fn stale_token(list: &str, token: &str) -> Status {
     ))
 }
 
-/// A snapshot that would not be usable where it must be.
-pub fn unusable(zone: &str) -> Status {
+/// What is in another zone than the caller needs it in. RESOURCE_EXHAUSTED, so that it looks elsewhere.
+pub fn elsewhere(what: &str, zone: &str) -> Status {
     Status::resource_exhausted(format!(
-        "accessibility_requirements: the source volume is in zone {zone}, and so its snapshots can be used from there only; a backup \
-         (type: backup) can be restored in any zone"
+        "accessibility_requirements: the {what} is in zone {zone:?}, and no volume made of it can be reached from where it is asked for"
     ))
 }
 

@@ -30,7 +30,7 @@ use super::request::{Microversion, Request, Version};
 use super::{Kind, Result, Service, VolumeId};
 pub use backup::{Backup, BackupStatus, NewBackup};
 use clock::Clock;
-pub use group::{Group, GroupSnapshot, GroupState, GroupType, NewGroup};
+pub use group::{Group, GroupSnapshot, GroupState, GroupType, MEMBERS_AT_ONCE, NewGroup};
 pub use kind::{Migration, VolumeType};
 pub use limits::{Quota, Quotas, Supply};
 pub use list::{Page, Placed, Row, Search};

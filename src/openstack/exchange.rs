@@ -28,6 +28,8 @@ pub(super) struct Addressed {
     pub subject: Option<SecretString>,
     /// What the body proves itself with.
     pub proof: Option<SecretString>,
+    /// The header Authorization, which only an identity provider and Keystone's federation want.
+    pub authorization: Option<SecretString>,
 }
 
 /// `agent` is the User-Agent.
@@ -93,9 +95,11 @@ fn message(call: &Addressed, agent: HeaderValue) -> Result<http::Request<Bytes>>
     headers.insert(header::USER_AGENT, agent);
     headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
     if request.body.is_some() {
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(request.media_type));
     }
-    for (name, token) in [(TOKEN, &call.token), (SUBJECT, &call.subject)] {
+    let secrets =
+        [(TOKEN, &call.token), (SUBJECT, &call.subject), (header::AUTHORIZATION, &call.authorization)];
+    for (name, token) in secrets {
         let Some(token) = token else { continue };
         let mut value = HeaderValue::from_str(token.expose_secret()).map_err(|_| unfit("the token"))?;
         value.set_sensitive(true);
@@ -110,12 +114,18 @@ fn message(call: &Addressed, agent: HeaderValue) -> Result<http::Request<Bytes>>
 }
 
 impl Addressed {
+    pub fn new(request: Request, url: Url) -> Self {
+        Self { request, url, token: None, subject: None, proof: None, authorization: None }
+    }
+
     /// A proxy's error page, or a service that debugs, may show what it was sent.
     fn without_secrets(&self, response: http::Response<Bytes>) -> http::Response<Bytes> {
         // What succeeds is read, not shown; and a weak password may be a word of the catalog.
         let is_shown = !response.status().is_success();
         let proof = self.proof.as_ref().filter(|_| is_shown);
-        let secrets = [self.token.as_ref(), self.subject.as_ref(), proof];
+        let encoded = self.authorization.as_ref().and_then(|value| value.expose_secret().split_once(' '));
+        let encoded = encoded.map(|(_, encoded)| SecretString::from(encoded)).filter(|_| is_shown);
+        let secrets = [self.token.as_ref(), self.subject.as_ref(), proof, encoded.as_ref()];
         response.map(|body| {
             secrets.into_iter().flatten().fold(body, |body, secret| without(body, secret, is_shown))
         })

@@ -20,13 +20,20 @@ pub(super) fn excerpt(body: &[u8]) -> String {
     one_line(&from_text(&text)).chars().take(120).collect()
 }
 
-/// `{"badRequest": {"message": "...", "code": 400}}`, Keystone's `{"error": {"message": "..."}}`, or a bare
-/// `{"message": "..."}`.
+/// `{"badRequest": {"message": "...", "code": 400}}`, Keystone's `{"error": {"message": "..."}}`, a bare
+/// `{"message": "..."}`, or an identity provider's `{"error": "invalid_client", "error_description": "..."}`.
 fn from_json(value: &Value) -> Option<String> {
     let object = value.as_object()?;
+    if let (Some(error), Some(why)) = (text(object, "error"), text(object, "error_description")) {
+        return Some(format!("{error}: {why}"));
+    }
     let nested = object.values().find_map(|fault| fault.get("message")?.as_str());
     let bare = || object.get("message").or_else(|| object.get("error"))?.as_str();
     nested.or_else(bare).map(str::to_owned)
+}
+
+fn text<'a>(object: &'a serde_json::Map<String, Value>, key: &str) -> Option<&'a str> {
+    object.get(key)?.as_str()
 }
 
 /// A proxy's page says what happened in its title.

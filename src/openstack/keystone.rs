@@ -1,6 +1,7 @@
 //! Tokens: <https://docs.openstack.org/api-ref/identity/v3/#authentication-and-token-management>.
 
 mod catalog;
+mod federation;
 mod identity;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,7 +21,7 @@ use super::exchange::Addressed;
 use super::flight::{Age, Flight};
 use super::layer::Exchanges;
 use super::request::{Path, Request};
-use super::{Effect, Error, Kind, Options, Result, Service};
+use super::{Credential, Effect, Error, Kind, Options, Result, Service};
 use crate::pace;
 use catalog::{Catalog, Endpoint};
 
@@ -96,18 +97,30 @@ impl Keystone {
         !resting
     }
 
+    fn is_federated(&self) -> bool {
+        matches!(self.options.credential, Credential::Federated { .. })
+    }
+
     async fn authenticate(self) -> Result<Arc<Session>> {
         let asked = Instant::now();
-        let call = identity::call(&self.options)?;
-        let answer = self.exchange.clone().oneshot(call.clone()).await.map_err(|e| self.explained(e))?;
-        let token = match answer.headers.get("x-subject-token").map(|value| value.to_str()) {
-            Some(Ok(token)) => SecretString::from(token),
-            _ => return Err(answer.malformed("the answer has no X-Subject-Token".into())),
-        };
+        let answer = self.prove().await.map_err(|e| self.explained(e))?;
+        let token = subject(&answer)?;
         let document: Document = answer.json()?;
         let session = Session::new(token, asked, document.token, answer.date(), &self.options);
         tracing::info!(life_s = session.life.as_secs(), "authenticated");
         Ok(Arc::new(session))
+    }
+
+    async fn prove(&self) -> Result<Answer> {
+        let Options { auth_url, credential, .. } = &*self.options;
+        let call = match credential {
+            Credential::Federated { who, scope } => {
+                let token = federation::unscoped(auth_url, who, &self.exchange).await?;
+                identity::call(auth_url, &Credential::Token { token, scope: scope.clone() })?
+            }
+            credential => identity::call(auth_url, credential)?,
+        };
+        self.exchange.clone().oneshot(call).await
     }
 
     /// What Keystone says of a wrong password is "The request you have made requires authentication".
@@ -116,7 +129,13 @@ impl Keystone {
         error.effect = Effect::None;
         let next = match error.status.map(|status| status.as_u16()) {
             Some(400 | 401 | 403) => identity::next_step(&self.options.credential),
+            Some(404) if self.is_federated() => identity::next_step(&self.options.credential),
             Some(404) => "auth-url may not be Keystone's, or the trust or project doesn't exist".into(),
+            // Its answer came, and is what's wrong.
+            None if error.kind == Kind::Malformed => return error,
+            None if self.is_federated() => {
+                format!("are Keystone ({}) and the identity provider reachable?", self.options.auth_url)
+            }
             None => format!("is Keystone reachable at {}?", self.options.auth_url),
             Some(_) => return error,
         };
@@ -125,6 +144,14 @@ impl Keystone {
         }
         error.message = format!("{}; {next}", error.message.trim_end_matches('.'));
         error
+    }
+}
+
+/// The token that an answer of Keystone gives.
+fn subject(answer: &Answer) -> Result<SecretString> {
+    match answer.headers.get("x-subject-token").map(|value| value.to_str()) {
+        Some(Ok(token)) => Ok(SecretString::from(token)),
+        _ => Err(answer.malformed("the answer has no X-Subject-Token".into())),
     }
 }
 

@@ -31,6 +31,65 @@ pub enum Credential {
     Password { user: User, password: SecretString, scope: Scope },
     ApplicationCredential { by: ApplicationCredential, secret: SecretString },
     Token { token: SecretString, scope: Scope },
+    Federated { who: Federated, scope: Scope },
+}
+
+/// A user that another identity provider vouches for, over OpenID Connect.
+#[derive(Clone, Debug)]
+pub struct Federated {
+    /// Its name in Keystone.
+    pub identity_provider: String,
+    pub protocol: String,
+    pub proof: Proof,
+}
+
+#[derive(Clone, Debug)]
+pub enum Proof {
+    AccessToken(SecretString),
+    Client(Client),
+}
+
+/// Who gets an access token from the provider, and how.
+#[derive(Clone, Debug)]
+pub struct Client {
+    pub id: String,
+    pub secret: Option<SecretString>,
+    pub endpoint: TokenEndpoint,
+    pub scope: String,
+    pub token_type: TokenType,
+    pub grant: Grant,
+}
+
+#[derive(Clone, Debug)]
+pub enum TokenEndpoint {
+    At(Url),
+    /// By the provider's discovery document.
+    ToldBy(Url),
+}
+
+/// <https://www.rfc-editor.org/rfc/rfc6749#section-4>
+#[derive(Clone, Debug)]
+pub enum Grant {
+    ClientCredentials,
+    Password { username: String, password: SecretString },
+}
+
+/// Which of the provider's tokens Keystone wants.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TokenType {
+    #[default]
+    AccessToken,
+    IdToken,
+}
+
+impl TokenType {
+    /// Its name in the provider's answer, and in settings.
+    pub fn name(self) -> &'static str {
+        match self {
+            TokenType::AccessToken => "access_token",
+            TokenType::IdToken => "id_token",
+        }
+    }
 }
 
 #[derive(Clone, Debug)]

@@ -43,6 +43,8 @@ pub(super) struct Request {
     pub path: Path,
     pub query: Vec<(&'static str, String)>,
     pub body: Option<Bytes>,
+    /// The body's.
+    pub media_type: &'static str,
     pub version: Version,
     /// Chosen by the microversion layer.
     pub microversion: Option<Microversion>,
@@ -61,6 +63,7 @@ impl Request {
             path: Path::Below(path.iter().map(|segment| segment.to_string()).collect()),
             query: Vec::new(),
             body: None,
+            media_type: "application/json",
             version: Version::Any,
             microversion: None,
             doubt: Arc::default(),
@@ -89,6 +92,13 @@ impl Request {
 
     pub fn json(mut self, body: &serde_json::Value) -> Self {
         self.body = Some(Bytes::from(body.to_string()));
+        self
+    }
+
+    /// A form, as HTML has them.
+    pub fn form(mut self, body: String) -> Self {
+        self.body = Some(Bytes::from(body));
+        self.media_type = "application/x-www-form-urlencoded";
         self
     }
 

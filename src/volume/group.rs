@@ -10,9 +10,11 @@ mod transient;
 
 use std::collections::BTreeSet;
 
+use super::namesakes::{doubt_of, unfinished};
 use super::watch::{Interest, Seen};
 use super::{Condition, Error, GroupId, GroupSnapshotId, Result, Saved, SnapshotId, VolumeId, Volumes};
-use crate::openstack::{self, Effect, GroupSnapshot, GroupState};
+use crate::openstack::{self, Effect, GroupSnapshot, GroupState, Kind};
+use member::at_once;
 use plan::{MARK, Sent, Step, plan, signature};
 
 pub use plan::Sight;
@@ -58,6 +60,9 @@ impl Volumes {
     /// Returns the group snapshot of this name once it is cut, and its volumes are out of the group again.
     pub async fn ensure_group_cut(&self, wanted: &WantedGroup) -> Result<CutGroup> {
         let cut = self.cut_group(wanted).await;
+        if cut.is_ok() {
+            self.doubts.settle(&doubt(wanted));
+        }
         cut.map_err(|error| error.context(format!("group snapshot {}", wanted.name)))
     }
 
@@ -81,37 +86,80 @@ impl Volumes {
         loop {
             match plan(&wanted.volumes, &sent, &seen, self.cinder.clock()) {
                 Step::MakeGroup => {
-                    let group = self.transient_group(wanted).await?;
-                    sent.group =
-                        Some(begun(self.cinder.create_group(&group).await).map_err(|error| refused(&error))?);
+                    let group = self.transient_group(wanted).await;
+                    let group = group.map_err(|error| self.in_doubt(wanted, error))?;
+                    sent.group = Some(self.sent_as(wanted, self.cinder.create_group(&group).await)?);
                 }
-                Step::Fill(group, volumes) => {
-                    if let Err(error) = self.cinder.add_to_group(group, &volumes).await
-                        && error.effect != Effect::Unknown
-                    {
-                        self.can_join(&volumes, group, &error).await?;
-                        refusals += 1;
-                        if refusals > REFUSALS {
-                            return Err(self.give_up(group, refused(&error)).await);
-                        }
-                    }
-                }
-                Step::Cut(group) => {
-                    let cut = self.cinder.create_group_snapshot(group, &wanted.name, MARK).await;
-                    sent.cut = Some(begun(cut).map_err(|error| Error::unsettled(&error))?);
-                }
+                Step::Fill(group, volumes) => self.fill(wanted, group, &volumes, &mut refusals).await?,
+                Step::Cut(group) => sent.cut = self.cut_full(wanted, group, &mut refusals).await?,
                 Step::Empty(group, volumes) => self.empty(group, &volumes).await?,
                 Step::Sign(group, cut) => self.sign(group, cut).await?,
                 Step::Discard(group) => self.discard_group(group).await?,
                 Step::Drop(cut) => self.drop_cut(cut).await?,
-                Step::Undo(cut) => return Err(self.undo(cut).await),
-                Step::Answer(cut) => return self.answer(wanted, cut).await,
-                Step::Refuse(error) => return Err(error),
+                Step::GiveUp(group) => {
+                    let why = Error::new(
+                        Condition::Failed,
+                        "Cinder couldn't hold the volumes together in a group (status error)",
+                    );
+                    return Err(self.in_doubt(wanted, self.give_up(group, why).await));
+                }
+                Step::Undo(cut) => return Err(self.in_doubt(wanted, self.undo(cut).await)),
+                Step::Answer(cut) => return self.answer(wanted, &sent, cut).await,
+                Step::Refuse(error) => return Err(self.in_doubt(wanted, error)),
                 Step::Wait => {}
             }
             if let Seen::Group(sight) = looks.next_seen().await? {
                 seen = sight;
             }
+        }
+    }
+
+    async fn fill(
+        &self,
+        wanted: &WantedGroup,
+        group: GroupId,
+        volumes: &[VolumeId],
+        refusals: &mut u32,
+    ) -> Result<()> {
+        let Err(error) = self.cinder.add_to_group(group, at_once(volumes)).await else { return Ok(()) };
+        if error.effect == Effect::Unknown || self.has_moved_on(wanted, group, volumes).await? {
+            return Ok(());
+        }
+        *refusals += 1;
+        let obstacle = self.obstacle(volumes, group, &error).await?;
+        match obstacle.or_else(|| (*refusals > REFUSALS).then(|| refused(&error))) {
+            Some(why) => Err(self.in_doubt(wanted, self.give_up(group, why).await)),
+            None => Ok(()),
+        }
+    }
+
+    /// Another controller was faster with the group: its refusal says nothing about the volumes.
+    async fn has_moved_on(&self, wanted: &WantedGroup, id: GroupId, volumes: &[VolumeId]) -> Result<bool> {
+        let seen = self.sight(&wanted.name).await.map_err(|error| Error::unsettled(&error))?;
+        let group = seen.groups.iter().find(|group| group.id == id);
+        Ok(group.is_none_or(|group| {
+            group.status.is_passing() || volumes.iter().any(|volume| group.volumes.contains(volume))
+        }))
+    }
+
+    /// What was sent, where anything was.
+    async fn cut_full(
+        &self,
+        wanted: &WantedGroup,
+        group: GroupId,
+        refusals: &mut u32,
+    ) -> Result<Option<Option<GroupSnapshotId>>> {
+        match self.cinder.create_group_snapshot(group, &wanted.name, MARK).await {
+            Err(error) if is_clear_no(&error) => {
+                *refusals += 1;
+                if *refusals > REFUSALS {
+                    let why = self.give_up(group, refused(&error)).await;
+                    return Err(self.in_doubt(wanted, why));
+                }
+                Ok(None)
+            }
+            Err(error) if error.effect != Effect::Unknown => Err(Error::unsettled(&error)),
+            cut => self.sent_as(wanted, cut).map(Some),
         }
     }
 
@@ -125,11 +173,32 @@ impl Volumes {
         signed.map_err(|error| Error::unsettled(&error))
     }
 
-    async fn answer(&self, wanted: &WantedGroup, cut: GroupSnapshot) -> Result<CutGroup> {
-        let group = self.with_members(cut).await?;
-        let cut: BTreeSet<_> = group.members.iter().map(Saved::source).collect();
-        if cut != wanted.volumes {
-            let why = format!("{} of that name is of the volumes {cut:?}", group.cut.id);
+    /// The id of what a POST has begun to make, where that is known.
+    fn sent_as<I>(&self, wanted: &WantedGroup, answer: openstack::Result<I>) -> Result<Option<I>> {
+        match answer {
+            Ok(id) => Ok(Some(id)),
+            Err(error) if error.effect == Effect::Unknown => {
+                self.doubts.raise(&doubt(wanted));
+                Ok(None)
+            }
+            Err(error) => Err(self.in_doubt(wanted, refused(&error))),
+        }
+    }
+
+    /// A final error would let the caller forget what an earlier POST may still make.
+    fn in_doubt(&self, wanted: &WantedGroup, error: Error) -> Error {
+        if self.doubts.are_there(&doubt(wanted)) { unfinished(error) } else { error }
+    }
+
+    async fn answer(&self, wanted: &WantedGroup, sent: &Sent, cut: GroupSnapshot) -> Result<CutGroup> {
+        let group = self.with_members(cut.clone()).await?;
+        let members: BTreeSet<_> = group.members.iter().map(Saved::source).collect();
+        if members.is_subset(&wanted.volumes) && members != wanted.volumes && sent.cut == Some(Some(cut.id)) {
+            // Another controller has emptied the group under this cut.
+            return Err(unfinished(self.undo(cut).await));
+        }
+        if members != wanted.volumes {
+            let why = format!("{} of that name is of the volumes {members:?}", group.cut.id);
             return Err(Error::new(Condition::AlreadyExists, why));
         }
         Ok(group)
@@ -148,20 +217,19 @@ fn listed(ids: &BTreeSet<SnapshotId>) -> String {
     ids.iter().map(SnapshotId::to_string).collect::<Vec<_>>().join(", ")
 }
 
-/// The id of what a POST has begun to make, where that is known.
-fn begun<I>(answer: openstack::Result<I>) -> openstack::Result<Option<I>> {
-    match answer {
-        Ok(id) => Ok(Some(id)),
-        Err(error) if error.effect == Effect::Unknown => Ok(None),
-        Err(error) => Err(error),
-    }
+fn doubt(wanted: &WantedGroup) -> String {
+    doubt_of("group snapshot", &wanted.name)
+}
+
+/// The cloud has seen the call and won't do it.
+fn is_clear_no(error: &openstack::Error) -> bool {
+    let says_no = matches!(error.kind, Kind::Refused | Kind::NotFound | Kind::OverLimit | Kind::Forbidden);
+    says_no && error.effect == Effect::None
 }
 
 fn refused(error: &openstack::Error) -> Error {
     match error.kind {
-        openstack::Kind::NotFound | openstack::Kind::Refused => {
-            Error::new(Condition::Precondition, error.to_string())
-        }
+        Kind::NotFound | Kind::Refused => Error::new(Condition::Precondition, error.to_string()),
         _ => Error::reading(error),
     }
 }

@@ -142,24 +142,40 @@ pub fn printed(calls: &[Call]) -> String {
 impl Bed {
     /// Asks the cloud as its owner would with another client: a path below `/volume/v3/PROJECT` and a body.
     pub async fn post_to_cinder(&self, path: &str, body: serde_json::Value) -> serde_json::Value {
+        let (project, token) = self.log_in().await;
+        let path = format!("/volume/v3/{project}{path}");
+        self.exchange(http::Method::POST, &path, &body, Some(&token)).await.1
+    }
+
+    /// As the server's owner does, behind our back.
+    pub async fn delete_server(&self, server: &str) {
+        let (_, token) = self.log_in().await;
+        let path = format!("/compute/v2.1/servers/{server}");
+        self.exchange(http::Method::DELETE, &path, &serde_json::Value::Null, Some(&token)).await;
+    }
+
+    /// The project's id, and a token.
+    async fn log_in(&self) -> (String, String) {
         let login = serde_json::json!({"auth": {
             "identity": {"methods": ["password"], "password": {"user": {
                 "name": "csi", "domain": {"name": "Default"}, "password": "labsecret"}}},
             "scope": {"project": {"name": "k8s", "domain": {"name": "Default"}}}}});
-        let (head, token) = self.exchange("/identity/v3/auth/tokens", &login, None).await;
+        let (head, token) = self.exchange(http::Method::POST, "/identity/v3/auth/tokens", &login, None).await;
         let project = token["token"]["project"]["id"].as_str().unwrap().to_owned();
-        let subject = head.headers["x-subject-token"].to_str().unwrap().to_owned();
-        self.exchange(&format!("/volume/v3/{project}{path}"), &body, Some(&subject)).await.1
+        (project, head.headers["x-subject-token"].to_str().unwrap().to_owned())
     }
 
     async fn exchange(
         &self,
+        method: http::Method,
         path: &str,
         body: &serde_json::Value,
         token: Option<&str>,
     ) -> (http::response::Parts, serde_json::Value) {
         use tower::ServiceExt;
-        let mut request = http::Request::post(format!("http://cloud.test{path}"))
+        let mut request = http::Request::builder()
+            .method(method)
+            .uri(format!("http://cloud.test{path}"))
             .header("content-type", "application/json")
             .header("openstack-api-version", "volume 3.66");
         if let Some(token) = token {
@@ -168,6 +184,6 @@ impl Bed {
         let request = request.body(body.to_string().into()).unwrap();
         let (head, body) = self.cloud.http().oneshot(request).await.unwrap().into_parts();
         assert!(head.status.is_success(), "{path}: {body:?}");
-        (head, serde_json::from_slice(&body).unwrap())
+        (head, serde_json::from_slice(&body).unwrap_or_default())
     }
 }

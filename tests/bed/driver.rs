@@ -9,6 +9,7 @@ use std::io;
 use std::sync::Arc;
 
 use cinder_csi::csi::proto::controller_client::ControllerClient;
+use cinder_csi::csi::proto::group_controller_client::GroupControllerClient;
 use cinder_csi::csi::proto::identity_client::IdentityClient;
 use cinder_csi::csi::proto::node_client::NodeClient;
 use cinder_csi::csi::{
@@ -78,6 +79,10 @@ impl Driver {
         ControllerClient::new(self.channel.clone())
     }
 
+    pub fn groups(&self) -> GroupControllerClient<Channel> {
+        GroupControllerClient::new(self.channel.clone())
+    }
+
     pub fn node(&self) -> NodeClient<Channel> {
         NodeClient::new(self.channel.clone())
     }
@@ -113,7 +118,7 @@ fn services(
         ..Whoami::default()
     };
     Services {
-        identity: Identity { topology: true },
+        identity: Identity { topology: topology.clone() },
         controller: Some(Controller::new(clouds, settings)),
         node: Some(NodeService::new(node, NodeSettings { whoami, topology, attach_limit: 26 })),
     }

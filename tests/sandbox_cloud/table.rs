@@ -2,6 +2,8 @@
 //!
 //! Only states that last are here, so that a real cloud has the time to be asked.
 
+mod copies;
+
 use http::Method;
 use serde_json::{Value, json};
 
@@ -31,6 +33,7 @@ impl Walk {
         self.create_that_fails().await;
         self.shared_volume().await;
         self.quotas().await;
+        self.copies().await;
         self.lines
     }
 

@@ -55,7 +55,7 @@ async fn a_backup_is_answered_when_it_is_cut_and_ready_when_it_is_made() {
         assert_eq!((cut.len(), cut[0].created_at), (1, Some(first.taken_at())), "the cut is what counts");
         assert_eq!(
             listed(&bed.volumes, None).await,
-            [first.clone()],
+            vec![first.clone()],
             "the intermediate one is nobody's to see"
         );
         assert_eq!(bed.volumes.find_saved(cut[0].id).await.unwrap(), None);

@@ -25,10 +25,11 @@ impl GroupController for Controller {
     ) -> Result<Response<CreateVolumeGroupSnapshotResponse>, Status> {
         let request = request.into_inner();
         about(&request.name, "");
-        let wanted = group::wanted(&request)?;
-        let cloud = self.clouds.of_volumes(&request.secrets, &wanted.volumes).await?;
+        let wanted = group::wanted(&request, self.settings.strict_parameters)?;
+        let named = request::cloud::named(&request.secrets, &request.parameters)?;
+        let cloud = self.clouds.of_volumes(named, &wanted.volumes).await?;
         let _claim = self.locks.claim(format!("group snapshot name {}", wanted.name))?;
-        let group = cloud.ensure_group_cut(&wanted).await?;
+        let group = cloud.ensure_group_cut(&wanted).await.map_err(|error| self.clouds.told(cloud, error))?;
         Ok(Response::new(CreateVolumeGroupSnapshotResponse { group_snapshot: Some(reply::group(&group)) }))
     }
 
@@ -42,7 +43,8 @@ impl GroupController for Controller {
             let members = group::members(&request.snapshot_ids)?;
             let cloud = self.clouds.of_group_snapshot(&request.secrets, id).await?;
             let _claim = self.locks.claim(format!("group snapshot {id}"))?;
-            cloud.ensure_group_snapshot_deleted(id, &members).await?;
+            let deleted = cloud.ensure_group_snapshot_deleted(id, &members).await;
+            deleted.map_err(|error| self.clouds.told(cloud, error))?;
         }
         Ok(Response::new(DeleteVolumeGroupSnapshotResponse {}))
     }
@@ -57,8 +59,8 @@ impl GroupController for Controller {
         let members = group::members(&request.snapshot_ids)?;
         let id = id.ok_or_else(|| status::unknown("group snapshot", &request.group_snapshot_id))?;
         let cloud = self.clouds.of_group_snapshot(&request.secrets, id).await?;
-        let group = cloud.group_snapshot(id).await?;
-        group.has(&members)?;
+        let group = cloud.group_snapshot(id).await.map_err(|error| self.clouds.told(cloud, error))?;
+        group.has(&members).map_err(|error| self.clouds.told(cloud, error))?;
         Ok(Response::new(GetVolumeGroupSnapshotResponse { group_snapshot: Some(reply::group(&group)) }))
     }
 }

@@ -23,6 +23,7 @@ impl Controller {
         let wish = request::cloud::wish(&request)?;
         let cloud = self.clouds.of_new(&wish, &mut create.wanted).await?;
         let _claim = self.locks.claim(format!("volume name {}", create.wanted.name))?;
+        self.place(&request, cloud, &mut create).await?;
         let volume =
             cloud.ensure_created(&create.wanted).await.map_err(|error| self.clouds.told(cloud, error))?;
         self.clouds.remember(Thing::Volume(volume.id), cloud);

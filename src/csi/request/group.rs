@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use tonic::Status;
 
+use super::parameters::check_names;
 use super::{id, text};
 use crate::csi::proto::CreateVolumeGroupSnapshotRequest;
 use crate::csi::status::{self, invalid};
@@ -11,9 +12,13 @@ use crate::volume::{SnapshotId, VolumeId, WantedGroup};
 
 /// A VolumeGroupSnapshotClass parameter: the Cinder group type, by name or id.
 const GROUP_TYPE: &str = "group-type";
+/// `cloud` is read in `request/cloud.rs`.
+const KNOWN: [&str; 2] = [GROUP_TYPE, "cloud"];
 
-pub fn wanted(request: &CreateVolumeGroupSnapshotRequest) -> Result<WantedGroup, Status> {
+/// `strict`: a parameter that nobody knows is an error.
+pub fn wanted(request: &CreateVolumeGroupSnapshotRequest, strict: bool) -> Result<WantedGroup, Status> {
     let name = text("name", &request.name)?;
+    check_names("VolumeGroupSnapshotClass", &request.parameters, &KNOWN, strict)?;
     if request.source_volume_ids.is_empty() {
         return Err(invalid("source_volume_ids", "at least one is required"));
     }
@@ -54,15 +59,20 @@ mod tests {
 
     #[test]
     fn a_group_snapshot_has_a_name_and_volumes() {
-        assert_eq!(wanted(&request("g", &[ID, ID])).unwrap().volumes.len(), 1);
+        assert_eq!(wanted(&request("g", &[ID, ID]), true).unwrap().volumes.len(), 1);
         for (name, volumes, code) in [
             ("", &[ID][..], Code::InvalidArgument),
             ("g", &[], Code::InvalidArgument),
             ("g", &[""], Code::InvalidArgument),
             ("g", &["none"], Code::NotFound),
         ] {
-            assert_eq!(wanted(&request(name, volumes)).unwrap_err().code(), code, "{name} {volumes:?}");
+            assert_eq!(wanted(&request(name, volumes), true).unwrap_err().code(), code, "{name} {volumes:?}");
         }
+        let mut misspelt = request("g", &[ID]);
+        misspelt.parameters.insert("group-typ".to_owned(), "a".to_owned());
+        assert!(wanted(&misspelt, false).is_ok());
+        let status = wanted(&misspelt, true).unwrap_err();
+        assert_eq!(status.message(), "parameters.group-typ: is unknown; did you mean \"group-type\"?");
         assert_eq!(members(&["x".to_owned()]).unwrap_err().code(), Code::InvalidArgument);
     }
 }

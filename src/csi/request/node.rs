@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use tonic::Status;
 
-use super::access::{Access, access_in_use};
+use super::access::{Access, access};
 use super::parameters::REGENERATE_UUID;
 use super::{MADE_FROM_DATA, MKFS_OPTIONS, path, place, text};
 use crate::csi::proto::volume_capability::access_mode::Mode;
@@ -22,7 +22,7 @@ const EPHEMERAL: &str = "csi.storage.k8s.io/ephemeral";
 pub fn stage(request: &NodeStageVolumeRequest) -> Result<Stage, Status> {
     text("volume_id", &request.volume_id)?;
     let staging = path("staging_target_path", &request.staging_target_path)?;
-    let access = access_in_use(request.volume_capability.as_ref())?;
+    let access = access(request.volume_capability.as_ref())?;
     let volume = volume_id(&request.volume_id)?;
     let context = &request.volume_context;
     let is_set = |key: &str| context.get(key).is_some_and(|value| value.eq_ignore_ascii_case("true"));
@@ -44,7 +44,7 @@ pub fn stage(request: &NodeStageVolumeRequest) -> Result<Stage, Status> {
 pub fn publish(request: &NodePublishVolumeRequest) -> Result<Publish, Status> {
     text("volume_id", &request.volume_id)?;
     let target = path("target_path", &request.target_path)?;
-    let access = access_in_use(request.volume_capability.as_ref())?;
+    let access = access(request.volume_capability.as_ref())?;
     if request.volume_context.get(EPHEMERAL).is_some_and(|value| value == "true") {
         return Err(invalid(
             "volume_context",

@@ -39,9 +39,11 @@ const KNOWN: [&str; 11] = [
 ];
 /// The sidecars' own: secrets, the file system's type, names of PVC and PV.
 const SIDECARS: &str = "csi.storage.k8s.io/";
+/// The claim that a volume is for.
+pub const CLAIM: &str = "csi.storage.k8s.io/pvc/name";
+pub const CLAIM_NAMESPACE: &str = "csi.storage.k8s.io/pvc/namespace";
 /// What the external-provisioner adds (`--extra-create-metadata`), kept as metadata of the volume.
-const PROVISIONERS: [&str; 3] =
-    ["csi.storage.k8s.io/pvc/name", "csi.storage.k8s.io/pvc/namespace", "csi.storage.k8s.io/pv/name"];
+const PROVISIONERS: [&str; 3] = [CLAIM, CLAIM_NAMESPACE, "csi.storage.k8s.io/pv/name"];
 /// Cinder's limit for a metadata key and for a value (`cinder/api/validation/parameter_types.py`).
 const LONGEST_METADATA: usize = 255;
 

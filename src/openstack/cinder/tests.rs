@@ -79,6 +79,17 @@ async fn what_may_be_absent_may_be_null_too() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_volume_that_lost_its_status_makes_no_list_unreadable() {
+    let mut statusless = shown();
+    statusless["status"] = Value::Null;
+    let cloud = Recorded::default();
+    cloud.on(DETAIL, [Reply::json(200, json!({"volumes": [statusless, shown()]}))]);
+    let volumes = cloud.cloud().cinder.list_volumes_named("node-3-root").await.unwrap();
+    assert_eq!(volumes[0].status, Status::Other("none".to_owned()));
+    assert_eq!(volumes[1].status, Status::InUse);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_wrong_type_is_malformed_and_names_the_request() {
     for (field, wrong) in [
         ("id", json!("not-a-uuid")),

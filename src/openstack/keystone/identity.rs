@@ -3,33 +3,37 @@
 use http::Method;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
+use url::Url;
 
 use super::super::exchange::Addressed;
-use super::super::options::{ApplicationCredential, Credential, Options, Scope, User, UserDomain};
+use super::super::options::{ApplicationCredential, Credential, Scope, User, UserDomain};
 use super::super::{Kind, Result};
-use super::{below_auth_url, request};
+use super::{below_auth_url, federation, request};
 
 /// The call that makes a token of the credential.
-pub(super) fn call(options: &Options) -> Result<Addressed> {
-    let url = below_auth_url(&options.auth_url, &["auth", "tokens"]);
+pub(super) fn call(auth_url: &Url, credential: &Credential) -> Result<Addressed> {
+    let url = below_auth_url(auth_url, &["auth", "tokens"]);
     if url.cannot_be_a_base() {
         return Err(request(Method::GET).error(Kind::Refused, "auth-url is no http or https URL"));
     }
     // A token without a scope is asked what it is: making another of it would lose its scope.
-    if let Credential::Token { token, scope: Scope::Unscoped } = &options.credential {
+    if let Credential::Token { token, scope: Scope::Unscoped } = credential {
         let (token, subject) = (Some(token.clone()), Some(token.clone()));
-        return Ok(Addressed { request: request(Method::GET), url, token, subject, proof: None });
+        return Ok(Addressed { token, subject, ..Addressed::new(request(Method::GET), url) });
     }
-    let request = request(Method::POST).json(&body(&options.credential));
-    let proof = Some(secret(&options.credential).clone());
-    Ok(Addressed { request, url, token: None, subject: None, proof })
+    let Some(body) = body(credential) else {
+        return Err(request(Method::POST).error(Kind::Refused, "the credential is an identity provider's"));
+    };
+    let request = request(Method::POST).json(&body);
+    Ok(Addressed { proof: secret(credential).cloned(), ..Addressed::new(request, url) })
 }
 
-fn secret(credential: &Credential) -> &SecretString {
+fn secret(credential: &Credential) -> Option<&SecretString> {
     match credential {
-        Credential::Password { password, .. } => password,
-        Credential::ApplicationCredential { secret, .. } => secret,
-        Credential::Token { token, .. } => token,
+        Credential::Password { password, .. } => Some(password),
+        Credential::ApplicationCredential { secret, .. } => Some(secret),
+        Credential::Token { token, .. } => Some(token),
+        Credential::Federated { .. } => None,
     }
 }
 
@@ -52,6 +56,7 @@ pub(super) fn next_step(credential: &Credential) -> String {
         Credential::Token { .. } => {
             "the token may have expired: a token can't be renewed, a password or application credential can".into()
         }
+        Credential::Federated { who, .. } => federation::next_step(who),
     }
 }
 
@@ -62,7 +67,8 @@ fn named(user: &User) -> String {
     }
 }
 
-fn body(credential: &Credential) -> Value {
+/// `None`: Keystone takes it only from the identity provider.
+fn body(credential: &Credential) -> Option<Value> {
     let (method, proof, wanted) = match credential {
         Credential::Password { user, password, scope } => {
             let mut user = user_json(user);
@@ -83,12 +89,13 @@ fn body(credential: &Credential) -> Value {
         Credential::Token { token, scope } => {
             ("token", json!({ "id": token.expose_secret() }), scope_json(scope))
         }
+        Credential::Federated { .. } => return None,
     };
     let mut auth = json!({ "identity": { "methods": [method], method: proof } });
     if let Some(scope) = wanted {
         auth["scope"] = scope;
     }
-    json!({ "auth": auth })
+    Some(json!({ "auth": auth }))
 }
 
 fn user_json(user: &User) -> Value {
@@ -185,7 +192,7 @@ mod tests {
                 json!({"identity": {"methods": ["password"], "password": {"user": with_password}}}),
             ),
         ] {
-            assert_eq!(body(&credential), json!({ "auth": auth }));
+            assert_eq!(body(&credential), Some(json!({ "auth": auth })));
         }
     }
 

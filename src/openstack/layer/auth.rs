@@ -30,7 +30,7 @@ pub(in crate::openstack) fn auth<S: Exchanges>(keystone: Keystone, inner: S) -> 
 fn addressed(session: &Session, request: &Request) -> Result<Addressed> {
     let url = session.url(request)?;
     let token = Some(session.token.clone());
-    Ok(Addressed { request: request.clone(), url, token, subject: None, proof: None })
+    Ok(Addressed { token, ..Addressed::new(request.clone(), url) })
 }
 
 fn is_unauthorized(error: &Error) -> bool {

@@ -235,6 +235,15 @@ impl World {
     }
 
     fn check_sources(&self, new: &NewVolume, zone: &str) -> Result<(), Refusal> {
+        if let Some(id) = &new.source {
+            self.volume(&new.project, id)?;
+        }
+        if let Some(id) = &new.snapshot {
+            self.snapshot(&new.project, id)?;
+        }
+        if let Some(id) = &new.backup {
+            self.backup(&new.project, id)?;
+        }
         let sources = [&new.snapshot, &new.source, &new.backup];
         if sources.iter().filter(|source| source.is_some()).count() > 1 {
             let reason = "May specify only one of backup, imageRef, snapshot, source volume";

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::plan::{MARK, Sight, signature};
-use crate::openstack::{Effect, Group, GroupId, GroupSnapshotId, GroupState, Kind};
+use crate::openstack::{Effect, Group, GroupId, GroupSnapshot, GroupSnapshotId, GroupState, Kind};
+use crate::volume::namesakes::unfinished;
 use crate::volume::watch::{Interest, Seen};
 use crate::volume::{Condition, Error, Result, SnapshotId, Volumes};
 
@@ -37,15 +38,16 @@ impl Volumes {
         if let Some(cut) = cut.filter(|cut| cut.status == GroupState::Available) {
             self.with_members(cut).await?.has(members)?;
         }
-        self.delete_cut(id).await
+        self.delete_cut(id, true).await
     }
 
-    async fn delete_cut(&self, id: GroupSnapshotId) -> Result<()> {
+    /// `promised`: the caller knows it by its id.
+    async fn delete_cut(&self, id: GroupSnapshotId, promised: bool) -> Result<()> {
         let Some(name) = self.name_of(id).await? else { return Ok(()) };
         let mut seen = self.sight(&name).await.map_err(|error| Error::unsettled(&error))?;
         let mut looks = self.watch.follow(Interest::Group(name));
         loop {
-            match plan(&seen, id) {
+            match plan(&seen, id, promised) {
                 Step::Done => return Ok(()),
                 Step::DeleteCut => self.drop_cut(id).await?,
                 Step::Empty(group) => self.empty(group.id, &group.volumes).await?,
@@ -82,11 +84,19 @@ impl Volumes {
     }
 
     /// Removes a cut that failed, and says so.
-    pub(super) async fn undo(&self, id: GroupSnapshotId) -> Error {
+    pub(super) async fn undo(&self, cut: GroupSnapshot) -> Error {
+        let id = cut.id;
         let why = "Cinder couldn't cut the volumes together; its operator finds the reason in the logs by the group snapshot's id";
-        match self.delete_cut(id).await {
+        // Unsigned, the group is found by its name: a call after a crash goes on with it.
+        let removed = match self.delete_cut(id, false).await {
+            Ok(()) => self.end_group(cut.group_id).await,
+            error => error,
+        };
+        match removed {
             Ok(()) => Error::new(Condition::Failed, format!("{why}. Group snapshot {id} was removed")),
-            Err(error) => error.context(format!("{why}, and group snapshot {id} couldn't be removed yet")),
+            Err(error) => {
+                unfinished(error).context(format!("{why}, and group snapshot {id} couldn't be removed yet"))
+            }
         }
     }
 
@@ -94,7 +104,9 @@ impl Volumes {
     pub(super) async fn give_up(&self, group: GroupId, why: Error) -> Error {
         match self.end_group(group).await {
             Ok(()) => why,
-            Err(error) => error.context(format!("{why}, and group {group} couldn't be removed yet")),
+            Err(error) => {
+                unfinished(error).context(format!("{why}, and group {group} couldn't be removed yet"))
+            }
         }
     }
 
@@ -118,7 +130,7 @@ impl Volumes {
     }
 }
 
-fn plan(seen: &Sight, id: GroupSnapshotId) -> Step {
+fn plan(seen: &Sight, id: GroupSnapshotId, promised: bool) -> Step {
     let cut = seen.cuts.iter().find(|cut| cut.id == id);
     let of_cut = |group: &&Group| match cut {
         Some(cut) => group.id == cut.group_id,
@@ -128,9 +140,10 @@ fn plan(seen: &Sight, id: GroupSnapshotId) -> Step {
     match (cut.map(|cut| &cut.status), group) {
         (Some(status), _) if status.is_passing() => Step::Wait,
         (Some(GroupState::ErrorDeleting), _) => Step::Failed,
+        (_, Some(group)) if group.status == GroupState::ErrorDeleting => Step::Failed,
         (_, Some(group)) if group.status.is_passing() => Step::Wait,
         (_, Some(group)) if !group.volumes.is_empty() => Step::Empty(group.clone()),
-        (Some(_), Some(group)) if group.description != signature(id) => Step::Sign(group.id),
+        (Some(_), Some(group)) if promised && group.description != signature(id) => Step::Sign(group.id),
         (Some(_), _) => Step::DeleteCut,
         (None, Some(group)) => Step::DeleteGroup(group.id),
         (None, None) => Step::Done,
@@ -173,7 +186,7 @@ mod tests {
         ];
         for (groups, cuts, step) in table {
             let seen = Sight { groups, cuts };
-            assert_eq!(plan(&seen, cut_id(9)), step, "{seen:?}");
+            assert_eq!(plan(&seen, cut_id(9), true), step, "{seen:?}");
         }
     }
 }

@@ -1,27 +1,27 @@
 //! Volumes join a group, and leave it.
 
+use super::is_clear_no;
 use super::plan::{MARK, Sight};
-use crate::openstack::{self, Effect, Group, GroupId, GroupState, Kind, Status};
+use crate::openstack::{self, Effect, Group, GroupId, GroupState, Kind, MEMBERS_AT_ONCE, Status, Volume};
+use crate::volume::namesakes::unfinished;
 use crate::volume::watch::{Interest, Seen};
 use crate::volume::{Condition, Error, Result, VolumeId, Volumes, not_found};
 
 impl Volumes {
-    /// Cinder refused the volumes: is that for good? Passing states are looked at again.
-    pub(super) async fn can_join(
+    /// Cinder refused the volumes: what stands in the way for good? Passing states are looked at again.
+    pub(super) async fn obstacle(
         &self,
         volumes: &[VolumeId],
         group: GroupId,
         error: &openstack::Error,
-    ) -> Result<()> {
-        if error.kind != Kind::Refused {
+    ) -> Result<Option<Error>> {
+        if !is_clear_no(error) {
             return Err(Error::unsettled(error));
         }
         for id in volumes {
-            let volume = self.observe(*id).await?.ok_or_else(|| not_found(*id))?;
-            if !matches!(volume.status, Status::Available | Status::InUse) {
-                let why =
-                    format!("volume {id} is in status {}, in which it can't join a group", volume.status);
-                return Err(Error::new(Condition::Unsettled, why));
+            let Some(volume) = self.look_at(*id).await? else { return Ok(Some(not_found(*id))) };
+            if let Some(why) = hindrance(&volume) {
+                return if why.condition == Condition::Unsettled { Err(why) } else { Ok(Some(why)) };
             }
             let other = self.cinder.find_group_of(*id).await.map_err(|error| Error::unsettled(&error))?;
             if let Some(other) = other.filter(|other| *other != group) {
@@ -31,12 +31,16 @@ impl Volumes {
                 return Err(Error::new(Condition::Unsettled, why));
             }
         }
-        Ok(())
+        Ok(None)
     }
 
-    /// Lets the volumes go. The group is looked at until they are out of it.
+    async fn look_at(&self, id: VolumeId) -> Result<Option<Volume>> {
+        self.observe(id).await.map_err(unfinished)
+    }
+
+    /// Lets volumes go, as many as one call takes. The group is looked at until they are out of it.
     pub(super) async fn empty(&self, group: GroupId, volumes: &[VolumeId]) -> Result<()> {
-        match self.cinder.remove_from_group(group, volumes).await {
+        match self.cinder.remove_from_group(group, at_once(volumes)).await {
             Ok(()) => Ok(()),
             // The next look tells.
             Err(error) if error.effect == Effect::Unknown => Ok(()),
@@ -83,6 +87,21 @@ impl Volumes {
     }
 }
 
+/// Why a volume in this state joins no group; `Unsettled` where the state passes.
+pub(super) fn hindrance(volume: &Volume) -> Option<Error> {
+    let condition = match &volume.status {
+        Status::Available | Status::InUse => return None,
+        Status::Error
+        | Status::ErrorDeleting
+        | Status::ErrorExtending
+        | Status::ErrorRestoring
+        | Status::ErrorBackingUp => Condition::Precondition,
+        _ => Condition::Unsettled,
+    };
+    let why = format!("volume {} is in status {}, in which it can't join a group", volume.id, volume.status);
+    Some(Error::new(condition, why))
+}
+
 /// How far a volume is on its way out of a group.
 #[derive(Debug, PartialEq, Eq)]
 enum Leaving {
@@ -99,4 +118,8 @@ fn leaving(seen: &Sight, group: GroupId, volume: VolumeId) -> Leaving {
         Some(group) if group.status == GroupState::Updating => Leaving::Yet,
         Some(_) => Leaving::Not,
     }
+}
+
+pub(super) fn at_once(volumes: &[VolumeId]) -> &[VolumeId] {
+    &volumes[..volumes.len().min(MEMBERS_AT_ONCE)]
 }

@@ -44,8 +44,10 @@ pub enum Step {
     Discard(GroupId),
     /// Removes a cut that another one of the name was faster than.
     Drop(GroupSnapshotId),
-    /// Removes a cut of ours that failed, then says so.
-    Undo(GroupSnapshotId),
+    /// Removes the group of this RPC, which Cinder couldn't make or fill, then says so.
+    GiveUp(GroupId),
+    /// Removes a cut that failed before anybody was promised it, then says so.
+    Undo(GroupSnapshot),
     Wait,
     Refuse(Error),
 }
@@ -117,6 +119,7 @@ fn uncut(wanted: &BTreeSet<VolumeId>, sent: &Sent, groups: &[&Group], now: Syste
         GroupState::Available if !losers.is_empty() => Step::Wait,
         GroupState::Available if missing.is_empty() => Step::Cut(group.id),
         GroupState::Available => Step::Fill(group.id, missing),
+        _ if sent.group == Some(Some(group.id)) => Step::GiveUp(group.id),
         _ if group.volumes.is_empty() => Step::Discard(group.id),
         _ => Step::Empty(group.id, group.volumes.clone()),
     }
@@ -132,7 +135,9 @@ fn of_cut(sent: &Sent, cut: &GroupSnapshot, groups: &[&Group], now: SystemTime) 
         match group.status {
             GroupState::Updating => return Step::Wait,
             _ if !group.volumes.is_empty() => return Step::Empty(group.id, group.volumes.clone()),
-            GroupState::Available if group.description != signature(cut.id) => {
+            GroupState::Available
+                if cut.status == GroupState::Available && group.description != signature(cut.id) =>
+            {
                 return Step::Sign(group.id, cut.id);
             }
             _ => {}
@@ -143,7 +148,7 @@ fn of_cut(sent: &Sent, cut: &GroupSnapshot, groups: &[&Group], now: SystemTime) 
     }
     match &cut.status {
         GroupState::Available => Step::Answer(cut.clone()),
-        _ if sent.cut == Some(Some(cut.id)) => Step::Undo(cut.id),
+        _ if sent.cut == Some(Some(cut.id)) || is_unpromised(cut, groups) => Step::Undo(cut.clone()),
         status => Step::Refuse(Error::new(
             Condition::Precondition,
             format!(
@@ -152,6 +157,12 @@ fn of_cut(sent: &Sent, cut: &GroupSnapshot, groups: &[&Group], now: SystemTime) 
             ),
         )),
     }
+}
+
+/// A cut is signed for before it is answered.
+fn is_unpromised(cut: &GroupSnapshot, groups: &[&Group]) -> bool {
+    let signed = groups.iter().any(|group| group.description == signature(cut.id));
+    cut.status == GroupState::Error && cut.description.starts_with(MARK) && !signed
 }
 
 /// Groups that lost: our own, and those of attempts that have died. A live one's owner sees to it.

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::WantedGroup;
+use super::member::hindrance;
 use super::plan::MARK;
 use crate::openstack::{GroupType, Kind, NewGroup, Volume};
 use crate::volume::{Condition, Error, Result, VolumeId, Volumes, not_found};
@@ -41,7 +42,12 @@ impl Volumes {
     async fn members(&self, ids: &BTreeSet<VolumeId>) -> Result<Vec<Volume>> {
         let mut volumes = Vec::new();
         for id in ids {
-            volumes.push(self.observe(*id).await?.ok_or_else(|| not_found(*id))?);
+            let volume = self.observe(*id).await?.ok_or_else(|| not_found(*id))?;
+            // Before a group is there to be left.
+            if let Some(why) = hindrance(&volume) {
+                return Err(why);
+            }
+            volumes.push(volume);
         }
         Ok(volumes)
     }

@@ -32,7 +32,7 @@ pub fn diagnose(volume: &Volume, now: SystemTime, gone: &BTreeSet<ServerId>) -> 
 
 fn of_status(volume: &Volume, unchanged: Duration) -> Option<Ailment> {
     let status = &volume.status;
-    let stuck = |reason, after| (unchanged > after).then(|| stuck(reason, status, unchanged));
+    let stuck = |reason, after| (unchanged > after).then(|| stuck(reason, status, after));
     let ill = |reason, message: &str| Some(Ailment { reason, message: message.to_owned() });
     match status {
         Status::Available | Status::InUse => None,
@@ -80,10 +80,11 @@ fn of_status(volume: &Volume, unchanged: Duration) -> Option<Ailment> {
     }
 }
 
-fn stuck(reason: Reason, status: &Status, unchanged: Duration) -> Ailment {
-    let minutes = unchanged.as_secs() / 60;
+/// Without how long exactly: an Event whose words change is another Event.
+fn stuck(reason: Reason, status: &Status, after: Duration) -> Ailment {
+    let minutes = after.as_secs() / 60;
     let message = format!(
-        "its status has been {status} for {minutes} minutes: the cloud's operator has to look, by its id"
+        "its status has been {status} for over {minutes} minutes: the cloud's operator has to look, by its id"
     );
     Ailment { reason, message }
 }

@@ -39,12 +39,6 @@ impl Volumes {
         Ok(saved.iter().map(|saved| volume(saved).and_then(zone)).collect())
     }
 
-    /// The zone of one volume; `None` where there is no such volume, too.
-    pub async fn zone_of(&self, id: VolumeId) -> Result<Option<String>> {
-        self.learn_zones([id].into()).await.map_err(|error| Error::reading(&error))?;
-        Ok(self.known_zones.lock().get(&id).and_then(|(_, zone)| zone.clone()))
-    }
-
     async fn learn_zones(&self, volumes: BTreeSet<VolumeId>) -> openstack::Result<()> {
         let unknown = self.known_zones.unknown(volumes);
         if unknown.len() <= FEW {

@@ -97,10 +97,12 @@ fn a_group_of_ours_that_failed_is_emptied_and_removed() {
         Step::Empty(group_id(1), vec![id(1)])
     );
     assert_eq!(decided(&sent, &[group(1, GroupState::Error, &[])], &[]), Step::Discard(group_id(1)));
+    let ours = Sent { group: Some(Some(group_id(1))), ..Sent::default() };
+    assert_eq!(decided(&ours, &[group(1, GroupState::Error, &[1])], &[]), Step::GiveUp(group_id(1)));
 }
 
 #[test]
-fn a_cut_that_failed_frees_its_volumes_and_is_undone_by_who_sent_it_only() {
+fn a_cut_that_failed_frees_its_volumes_and_is_undone_unless_somebody_was_promised_it() {
     let failed = cut(9, 1, GroupState::Error);
     let ours = Sent { cut: Some(Some(cut_id(9))), ..Sent::default() };
     assert_eq!(
@@ -108,7 +110,10 @@ fn a_cut_that_failed_frees_its_volumes_and_is_undone_by_who_sent_it_only() {
         Step::Empty(group_id(1), vec![id(1), id(2)])
     );
     let empty = [signed(group(1, OURS, &[]), 9)];
-    assert_eq!(decided(&ours, &empty, std::slice::from_ref(&failed)), Step::Undo(cut_id(9)));
+    assert_eq!(decided(&ours, &empty, std::slice::from_ref(&failed)), Step::Undo(failed.clone()));
+    let unsigned = [group(1, OURS, &[])];
+    let found = decided(&Sent::default(), &unsigned, std::slice::from_ref(&failed));
+    assert_eq!(found, Step::Undo(failed.clone()));
     assert_eq!(refusal(&decided(&Sent::default(), &empty, &[failed])), Some(Condition::Precondition));
 }
 

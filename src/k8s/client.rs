@@ -1,0 +1,163 @@
+//! The API through crate `kube`: GET of claims and volumes, and Events.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use k8s_openapi::api::core::v1::{Event, PersistentVolume, PersistentVolumeClaim};
+use kube::api::{Patch, PatchParams, PostParams};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Api, Client, Config};
+use serde_json::Value;
+
+use super::error::{chain, explained};
+use super::rate::Bucket;
+use super::{Absent, Claim, Error, Persistent, Result, Settings};
+use crate::pace;
+
+/// An API server that is there answers within milliseconds; one that isn't must not take the RPC's whole time.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The in-tree plugin's name, and so the `driver` of its volumes.
+const IN_TREE: &str = "kubernetes.io/cinder";
+
+/// Cheap to clone.
+#[derive(Clone)]
+pub struct Kubernetes {
+    client: Client,
+    rate: Arc<Bucket>,
+    url: String,
+}
+
+impl Kubernetes {
+    /// Reads the configuration and calls nobody. Inside a tokio runtime.
+    pub fn connect(settings: &Settings) -> std::result::Result<Self, Absent> {
+        let mut config = config(settings)?;
+        config.connect_timeout = Some(PATIENCE);
+        let url = config.cluster_url.to_string();
+        let client = Client::try_from(config).map_err(|error| Absent::Unusable(chain(&error)))?;
+        let rate = Arc::new(Bucket::of_client(settings.qps, settings.burst));
+        Ok(Self { client, rate, url })
+    }
+
+    pub async fn find_claim(&self, namespace: &str, name: &str) -> Result<Option<Claim>> {
+        if !is_name(namespace) || !is_name(name) {
+            return Ok(None);
+        }
+        let api: Api<PersistentVolumeClaim> = Api::namespaced(self.client.clone(), namespace);
+        let doing = format!("get PVC {namespace}/{name}");
+        let found = self.ask(&doing, "get on persistentvolumeclaims", api.get_opt(name)).await?;
+        Ok(found.map(|claim| Claim {
+            uid: claim.metadata.uid.unwrap_or_default(),
+            annotations: claim.metadata.annotations.unwrap_or_default(),
+            volume: claim.spec.and_then(|spec| spec.volume_name).filter(|name| !name.is_empty()),
+        }))
+    }
+
+    /// `Some` only where it is a volume of a CSI driver or of the in-tree plugin for Cinder.
+    pub async fn find_persistent(&self, name: &str) -> Result<Option<Persistent>> {
+        let api: Api<PersistentVolume> = Api::all(self.client.clone());
+        let doing = format!("get PV {name}");
+        let found = self.ask(&doing, "get on persistentvolumes", api.get_opt(name)).await?;
+        let spec = found.and_then(|volume| volume.spec);
+        Ok(spec.and_then(|spec| match (spec.csi, spec.cinder) {
+            (Some(csi), _) => Some(Persistent { driver: csi.driver, handle: csi.volume_handle }),
+            (None, Some(cinder)) => Some(Persistent { driver: IN_TREE.to_owned(), handle: cinder.volume_id }),
+            (None, None) => None,
+        }))
+    }
+
+    pub(super) async fn create_event(&self, namespace: &str, event: &Event) -> Result<()> {
+        let api: Api<Event> = Api::namespaced(self.client.clone(), namespace);
+        let params = PostParams::default();
+        let work = api.create(&params, event).map(|result| result.map(drop));
+        self.ask("create an Event", "create on events", work).await
+    }
+
+    /// `false`: it is gone, as Events are after an hour
+    /// (<https://kubernetes.io/docs/reference/command-line-tools-reference/kube-apiserver/>, `--event-ttl`).
+    pub(super) async fn patch_event(&self, namespace: &str, name: &str, patch: &Value) -> Result<bool> {
+        let api: Api<Event> = Api::namespaced(self.client.clone(), namespace);
+        let (params, patch) = (PatchParams::default(), Patch::Merge(patch));
+        let work = api.patch(name, &params, &patch).map(|result| match result {
+            Err(kube::Error::Api(status)) if status.code == 404 => Ok(false),
+            result => result.map(|_| true),
+        });
+        self.ask("count an Event", "patch on events", work).await
+    }
+
+    async fn ask<T>(
+        &self,
+        doing: &str,
+        rule: &str,
+        work: impl Future<Output = kube::Result<T>>,
+    ) -> Result<T> {
+        let time = pace::deadline().remaining().min(PATIENCE);
+        let late = || Error::Unavailable(format!("the Kubernetes API didn't {doing} within {time:?}"));
+        let turn = self.rate.take();
+        if turn > time {
+            return Err(Error::Unavailable(format!(
+                "too many requests to the Kubernetes API wait for their turn (--kube-api-qps) to {doing}"
+            )));
+        }
+        let answered = tokio::time::timeout(time, async {
+            if !turn.is_zero() {
+                pace::sleep(turn).await;
+            }
+            work.await
+        });
+        answered.await.map_err(|_| late())?.map_err(|error| explained(doing, rule, &error))
+    }
+}
+
+impl fmt::Debug for Kubernetes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.url)
+    }
+}
+
+/// A DNS subdomain, as every object's name is: anything else would be another path of the API.
+/// <https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#dns-subdomain-names>
+fn is_name(text: &str) -> bool {
+    let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.';
+    let ends = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    text.len() <= 253 && text.chars().all(inner) && text.starts_with(ends) && text.ends_with(ends)
+}
+
+fn config(settings: &Settings) -> std::result::Result<Config, Absent> {
+    let unusable =
+        |what: &str, error: &dyn std::error::Error| Absent::Unusable(format!("{what}: {}", chain(error)));
+    let mut config = match (&settings.kubeconfig, &settings.master) {
+        (Some(path), _) => {
+            let what = format!("--kubeconfig {}", path.display());
+            let file = Kubeconfig::read_from(path).map_err(|error| unusable(&what, &error))?;
+            let options = KubeConfigOptions::default();
+            let read = Config::from_custom_kubeconfig(file, &options);
+            // It waits for nothing but files.
+            let read = read
+                .now_or_never()
+                .ok_or_else(|| Absent::Unusable(format!("{what} can't be read at once")))?;
+            read.map_err(|error| unusable(&what, &error))?
+        }
+        // As client-go: the URL alone, without credentials.
+        (None, Some(_)) => Config::new(http::Uri::default()),
+        (None, None) => {
+            return Config::incluster().map_err(|error| {
+                Absent::NotConfigured(format!(
+                    "this isn't a pod with a ServiceAccount ({}) and there is no --kubeconfig",
+                    chain(&error)
+                ))
+            });
+        }
+    };
+    if let Some(master) = &settings.master {
+        let wrong = || Absent::Unusable(format!("--master {master} is no http or https URL"));
+        let url: http::Uri = master.parse().map_err(|_| wrong())?;
+        if !matches!(url.scheme_str(), Some("http" | "https")) {
+            return Err(wrong());
+        }
+        config.cluster_url = url;
+    }
+    Ok(config)
+}

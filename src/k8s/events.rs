@@ -1,0 +1,59 @@
+//! Events on PVCs: what `kubectl describe pvc` shows.
+//!
+//! Reporting never waits and never fails: what the API doesn't take is dropped. An Event that repeats is counted, not
+//! made again, as <https://github.com/kubernetes/client-go/blob/master/tools/record/events_cache.go> has it.
+
+#[cfg(feature = "k8s")]
+mod book;
+#[cfg(feature = "k8s")]
+mod shape;
+#[cfg(feature = "k8s")]
+mod writer;
+
+use tokio::sync::mpsc;
+
+use super::Kubernetes;
+
+/// More than this wait only where the API doesn't answer.
+const WAITING: usize = 256;
+
+/// A warning about a PVC.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Report {
+    pub namespace: String,
+    pub claim: String,
+    /// CamelCase, and always the same for the same trouble.
+    pub reason: String,
+    /// For people. A message that changes with each look makes a new Event each time: keep numbers out of it.
+    pub message: String,
+}
+
+/// Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Events {
+    queue: mpsc::Sender<Report>,
+}
+
+impl Events {
+    /// Inside a tokio runtime: the Events are written by a task that ends with the last clone.
+    pub fn new(kubernetes: Kubernetes) -> Self {
+        let (queue, reports) = mpsc::channel(WAITING);
+        #[cfg(feature = "k8s")]
+        tokio::spawn(writer::write(kubernetes, reports));
+        #[cfg(not(feature = "k8s"))]
+        let _: (mpsc::Receiver<Report>, std::convert::Infallible) = (reports, match kubernetes {});
+        Self { queue }
+    }
+
+    /// Queues the warning. The same one again within ten minutes changes nothing.
+    pub fn warn(&self, report: Report) {
+        if let Err(error) = self.queue.try_send(report) {
+            dropped("the queue is full");
+            tracing::debug!(%error, "an Event is dropped");
+        }
+    }
+}
+
+fn dropped(why: &'static str) {
+    metrics::counter!("cinder_csi_events_dropped_total", "why" => why).increment(1);
+}

@@ -1,0 +1,152 @@
+//! What is wrong with volumes, as the controller tells it. Time is tokio's, and paused.
+
+#![cfg(feature = "sandbox")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic")]
+
+#[path = "bed/bed.rs"]
+mod bed;
+#[path = "bed/driver.rs"]
+mod driver;
+
+use std::time::Duration;
+
+use bed::{Bed, printed, wanted};
+use cinder_csi::csi::proto::volume_health::VolumeHealthEntry;
+use cinder_csi::csi::proto::*;
+use cinder_csi::pace;
+use cinder_csi::sandbox::{Mishap, Operation, Settings};
+use driver::Driver;
+use tonic::Code;
+
+const INACCESSIBLE: i32 = VolumeHealthErrorType::Inaccessible as i32;
+const DEGRADED: i32 = VolumeHealthErrorType::Degraded as i32;
+
+async fn stand(names: &[&str]) -> (Bed, Driver, Vec<String>) {
+    let bed = Bed::warm(Settings::default()).await;
+    let driver = Driver::in_memory(bed.volumes.clone());
+    let mut ids = Vec::new();
+    for name in names {
+        ids.push(bed.volumes.ensure_created(&wanted(name)).await.unwrap().id.to_string());
+    }
+    bed.calls();
+    (bed, driver, ids)
+}
+
+async fn health(driver: &Driver, id: &str) -> Vec<VolumeHealthEntry> {
+    let request = ControllerGetVolumeHealthRequest { volume_id: id.to_owned(), ..Default::default() };
+    let answer = driver.controller().controller_get_volume_health(request).await.unwrap().into_inner();
+    let health = answer.volume_health.unwrap();
+    assert_eq!(health.volume_id, id);
+    health.health_statuses
+}
+
+fn gist(health: &[VolumeHealthEntry]) -> Vec<(i32, &str)> {
+    health.iter().map(|entry| (entry.status, entry.reason.as_str())).collect()
+}
+
+async fn ill(driver: &Driver, max_entries: i32, starting_token: &str) -> (Vec<String>, String) {
+    let request = ControllerListVolumeHealthRequest {
+        max_entries,
+        starting_token: starting_token.to_owned(),
+        ..Default::default()
+    };
+    let answer = driver.controller().controller_list_volume_health(request).await.unwrap().into_inner();
+    (answer.entries.into_iter().map(|entry| entry.volume_id).collect(), answer.next_token)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_volume_is_well_until_its_state_says_otherwise() {
+    let (bed, driver, ids) = stand(&["pvc-1"]).await;
+    assert_eq!(health(&driver, &ids[0]).await, []);
+    for (status, severity, reason) in [
+        ("error", INACCESSIBLE, "VolumeError"),
+        ("error_extending", DEGRADED, "ExtensionFailed"),
+        ("error_deleting", INACCESSIBLE, "DeletionFailed"),
+        ("maintenance", DEGRADED, "InMaintenance"),
+        ("from-the-future", DEGRADED, "UnknownStatus"),
+    ] {
+        assert!(bed.cloud.set_status(&ids[0], status));
+        assert_eq!(gist(&health(&driver, &ids[0]).await), [(severity, reason)]);
+    }
+    bed.cloud.set_status(&ids[0], "available");
+    assert_eq!(health(&driver, &ids[0]).await, []);
+    let unknown = "6f1f0c66-4c3e-4b7e-9d51-0a1b2c3d4e5f".to_owned();
+    for (volume_id, code) in [(unknown, Code::NotFound), (String::new(), Code::InvalidArgument)] {
+        let request = ControllerGetVolumeHealthRequest { volume_id, ..Default::default() };
+        let status = driver.controller().controller_get_volume_health(request).await.unwrap_err();
+        assert_eq!(status.code(), code, "{status}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attach_that_never_ends_is_told_after_ten_minutes() {
+    let (bed, driver, ids) = stand(&["pvc-1"]).await;
+    bed.cloud.mishap(Mishap::Stuck(Operation::Attach));
+    let attach = bed.volumes.ensure_attached(ids[0].parse().unwrap(), bed.server("node-1"));
+    bed::rpc(Duration::from_secs(5), attach).await.unwrap_err();
+    assert_eq!(health(&driver, &ids[0]).await, []);
+    pace::sleep(Duration::from_secs(601)).await;
+    assert_eq!(gist(&health(&driver, &ids[0]).await), [(INACCESSIBLE, "StuckAttaching")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_entry_of_a_server_that_is_gone_is_told_with_its_id() {
+    let (bed, driver, ids) = stand(&["pvc-1"]).await;
+    let server = bed.server("node-1");
+    bed.volumes.ensure_attached(ids[0].parse().unwrap(), server).await.unwrap();
+    assert_eq!(health(&driver, &ids[0]).await, []);
+    bed.cloud.mishap(Mishap::LeavesEntries);
+    bed.delete_server(&server.to_string()).await;
+    pace::sleep(Duration::from_secs(60)).await;
+    let told = health(&driver, &ids[0]).await;
+    assert_eq!(gist(&told), [(INACCESSIBLE, "AttachedToMissingServer")]);
+    assert!(told[0].message.contains(&server.to_string()), "{}", told[0].message);
+    assert_eq!(ill(&driver, 0, "").await, (vec![ids[0].clone()], String::new()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_ill_volumes_are_listed_page_by_page() {
+    let names: Vec<_> = (0..12).map(|n| format!("pvc-{n}")).collect();
+    let names: Vec<_> = names.iter().map(String::as_str).collect();
+    let (bed, driver, ids) = stand(&names).await;
+    assert_eq!(ill(&driver, 0, "").await, (Vec::new(), String::new()));
+    for n in [1, 4, 5, 9] {
+        bed.cloud.set_status(&ids[n], "error");
+    }
+    bed.calls();
+    let mut expected: Vec<_> = [1, 4, 5, 9].map(|n| ids[n].clone()).into();
+    expected.sort();
+    let (mut whole, token) = ill(&driver, 0, "").await;
+    whole.sort();
+    assert_eq!((&whole, token.as_str()), (&expected, ""));
+    let calls = bed.calls();
+    assert_eq!(calls.len(), 1, "nothing is attached, so Nova isn't asked:\n{}", printed(&calls));
+    let (mut found, mut token) = (Vec::new(), String::new());
+    for _ in 0..10 {
+        let (page, next) = ill(&driver, 3, &token).await;
+        assert!(page.len() <= 3);
+        found.extend(page);
+        token = next;
+        if token.is_empty() {
+            break;
+        }
+    }
+    found.sort();
+    assert_eq!(found, expected);
+    let request =
+        ControllerListVolumeHealthRequest { starting_token: "none of ours".to_owned(), ..Default::default() };
+    let status = driver.controller().controller_list_volume_health(request).await.unwrap_err();
+    assert_eq!(status.code(), Code::Aborted, "{status}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_servers_of_many_volumes_are_listed_once() {
+    let (bed, driver, ids) = stand(&["pvc-1", "pvc-2", "pvc-3"]).await;
+    for id in &ids {
+        bed.volumes.ensure_attached(id.parse().unwrap(), bed.server("node-1")).await.unwrap();
+    }
+    bed.calls();
+    assert_eq!(ill(&driver, 0, "").await.0, Vec::<String>::new());
+    let calls = bed.calls();
+    assert_eq!(calls.len(), 2, "{}", printed(&calls));
+}
