@@ -1,7 +1,5 @@
 //! Who this machine is, by a real metadata server and a real config drive.
 
-use std::time::Duration;
-
 use cinder_csi::node::{Identity, Origin, Whoami};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
