@@ -3,6 +3,7 @@
 mod clouds;
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use crate::csi::{
     Topology, ZoneMap,
 };
 use crate::k8s::{Absent, Events, Kubernetes};
-use crate::node::{self, Linux, Node, Whoami};
+use crate::node::{self, Linux, Node, Whoami, ZoneMemory};
 use crate::pace::Deadline;
 use crate::telemetry;
 use clouds::Clouds;
@@ -199,6 +200,14 @@ fn disks(options: &Serve, settings: &config::NodeSettings) -> node::Settings {
     }
 }
 
+/// Beside the socket, which is in the plugin's directory of the kubelet: that outlives the Pod.
+fn zone_file(endpoint: &Endpoint) -> Option<PathBuf> {
+    match endpoint {
+        Endpoint::Unix(socket) => Some(socket.with_file_name("zone.json")),
+        Endpoint::Tcp(_) => None,
+    }
+}
+
 fn node_settings(options: &Serve, settings: &config::NodeSettings, topology: Topology) -> NodeSettings {
     NodeSettings {
         whoami: Whoami {
@@ -206,6 +215,7 @@ fn node_settings(options: &Serve, settings: &config::NodeSettings, topology: Top
             order: settings.metadata.search_order.clone(),
             metadata_url: options.metadata_url.clone(),
             timeout: settings.metadata.request_timeout,
+            zone: ZoneMemory { file: zone_file(&options.endpoint), pinned: options.pin_zone },
         },
         topology,
         attach_limit: settings.block_storage.node_volume_attach_limit.unwrap_or(config::ATTACH_LIMIT),

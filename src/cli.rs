@@ -50,7 +50,7 @@ enum Other {
     Sandbox(Sandbox),
 }
 
-const BOOLEANS: [&str; 7] = [
+const BOOLEANS: [&str; 8] = [
     "--with-topology",
     "--provide-controller-service",
     "--provide-node-service",
@@ -58,6 +58,7 @@ const BOOLEANS: [&str; 7] = [
     "--node-service-no-os-client",
     "--list-only-cluster",
     "--strict-parameters",
+    "--pin-zone",
 ];
 
 /// How to log.
@@ -114,6 +115,11 @@ struct ServeFlags {
     #[arg(long, value_name = "BOOL", value_parser = go_bool(), num_args = 0..=1, require_equals = true,
         default_value = "true", default_missing_value = "true", action = ArgAction::Set)]
     with_topology: bool,
+
+    /// Go on with the zone that this node told first, also when its server has moved to another one
+    #[arg(long, value_name = "BOOL", value_parser = go_bool(), num_args = 0..=1, require_equals = true,
+        default_value = "false", default_missing_value = "true", action = ArgAction::Set)]
+    pin_zone: bool,
 
     /// A further topology key of this node; repeatable, or k=v,k=v
     #[arg(long, value_name = "KEY=VALUE", value_parser = flags::map, action = ArgAction::Append)]
@@ -201,6 +207,7 @@ pub struct Serve {
     pub list_only_cluster: bool,
     pub strict_parameters: bool,
     pub with_topology: bool,
+    pub pin_zone: bool,
     pub additional_topology: BTreeMap<String, String>,
     pub http_endpoint: Option<String>,
     /// How often the controller looks for volumes with something wrong; zero: never.
@@ -288,6 +295,7 @@ impl ServeFlags {
             list_only_cluster: self.list_only_cluster,
             strict_parameters: self.strict_parameters,
             with_topology: self.with_topology,
+            pin_zone: self.pin_zone,
             additional_topology: self.additional_topology.into_iter().flatten().collect(),
             http_endpoint: given(self.http_endpoint),
             health_interval: self.health_interval,

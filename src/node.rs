@@ -23,6 +23,7 @@ mod publish;
 mod room;
 mod stage;
 mod stats;
+mod zone;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -39,6 +40,7 @@ pub use options::forbidden as forbidden_mount_flag;
 pub use publish::Publish;
 pub use stage::{FormatPolicy, Stage};
 pub use stats::{Stats, Usage};
+pub use zone::ZoneMemory;
 
 use crate::pace::Deadline;
 use claim::Claims;
@@ -184,7 +186,10 @@ impl Node {
     /// Which Nova server this machine is. A call that is dropped leaves no config drive mounted.
     pub async fn identify(&self, whoami: &Whoami) -> Result<Identity> {
         let (host, whoami) = (self.host.clone(), whoami.clone());
-        let identified = tokio::spawn(async move { instance::identify(&*host, &whoami).await });
+        let identified = tokio::spawn(async move {
+            let found = instance::identify(&*host, &whoami).await?;
+            Ok(whoami.zone.settle(&*host, found).await)
+        });
         identified.await.unwrap_or_else(|error| Err(Error::internal("this node", error)))
     }
 

@@ -22,8 +22,8 @@ mod stack;
 
 pub use cinder::{
     Attachment, Backup, BackupStatus, Changes, Cinder, Group, GroupSnapshot, GroupState, GroupType, Hints,
-    Migration, NewBackup, NewGroup, NewSnapshot, NewVolume, Origin, Page, Part, Portion, Quota, Quotas, Row,
-    Search, Snapshot, SnapshotStatus, Status, Supply, Volume, VolumeType, Zones,
+    MEMBERS_AT_ONCE, Migration, NewBackup, NewGroup, NewSnapshot, NewVolume, Origin, Page, Part, Placed,
+    Portion, Quota, Quotas, Row, Search, Snapshot, SnapshotStatus, Status, Supply, Volume, VolumeType, Zones,
 };
 pub use error::{Effect, Error, Kind, Result, Service};
 pub use id::{BackupId, GroupId, GroupSnapshotId, NotAnId, ServerId, SnapshotId, VolumeId};

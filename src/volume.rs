@@ -48,6 +48,7 @@ use std::fmt::Display;
 
 use crate::openstack::{Cinder, Cloud, Nova};
 use namesakes::Doubts;
+use snapshot::KnownZones;
 use watch::Watch;
 
 /// Bytes in a GiB: Cinder's unit of size.
@@ -60,12 +61,19 @@ pub struct Volumes {
     nova: Nova,
     watch: Watch,
     doubts: Doubts,
+    known_zones: KnownZones,
 }
 
 impl Volumes {
     pub fn new(cloud: Cloud) -> Self {
         let Cloud { cinder, nova, .. } = cloud;
-        Self { watch: Watch::new(cinder.clone()), cinder, nova, doubts: Doubts::default() }
+        Self {
+            watch: Watch::new(cinder.clone()),
+            cinder,
+            nova,
+            doubts: Doubts::default(),
+            known_zones: KnownZones::default(),
+        }
     }
 
     /// The volume now, or `NotFound`.

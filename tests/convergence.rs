@@ -313,3 +313,38 @@ async fn a_cloud_whose_clock_is_behind_makes_no_attempt_look_dead() {
     let (all, first) = (bed.all().await, first.unwrap());
     assert_eq!(all.iter().map(|volume| volume.id).collect::<Vec<_>>(), [first.id]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_is_full_is_exhausted_after_one_more_look() {
+    let bed = Bed::warm(Settings { max_disks: 1, ..Settings::default() }).await;
+    let node = bed.server("node-1");
+    let first = bed.volumes.ensure_created(&wanted("pvc-1")).await.unwrap().id;
+    let second = bed.volumes.ensure_created(&wanted("pvc-2")).await.unwrap().id;
+    bed.volumes.ensure_attached(first, node).await.unwrap();
+    bed.calls();
+    let error = bed.volumes.ensure_attached(second, node).await.unwrap_err();
+    assert_eq!(error.condition, Condition::Exhausted, "{error}");
+    assert!(error.message.contains("maximum allowed number of disk devices"), "{error}");
+    let calls = bed.calls();
+    let asked: Vec<_> = calls.iter().map(|call| call.method.clone()).collect();
+    let posted = asked.iter().position(|method| *method == Method::POST).unwrap();
+    assert_eq!(asked.iter().filter(|method| **method == Method::POST).count(), 1, "{}", printed(&calls));
+    assert!(asked[posted + 1..].contains(&Method::GET), "the state wasn't read again:\n{}", printed(&calls));
+    // The volume that fills the server is on it.
+    bed.volumes.ensure_attached(first, node).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_is_full_of_the_very_volume_has_it() {
+    let bed = Bed::warm(Settings { max_disks: 1, ..taking(2000) }).await;
+    let node = bed.server("node-1");
+    let volume = bed.volumes.ensure_created(&wanted("pvc-1")).await.unwrap().id;
+    let other = controller(&bed.cloud);
+    // Both look before either asks; Nova counts for the second one before it looks.
+    let (one, two) = join(
+        rpc(MINUTE, bed.volumes.ensure_attached(volume, node)),
+        rpc(MINUTE, other.ensure_attached(volume, node)),
+    )
+    .await;
+    assert!(one.is_ok() && two.is_ok(), "{one:?} {two:?}");
+}

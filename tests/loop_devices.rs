@@ -5,13 +5,19 @@
 
 #[path = "loop/bed.rs"]
 mod bed;
+#[path = "loop/copies.rs"]
+mod copies;
 #[path = "loop/formatting.rs"]
 mod formatting;
 #[path = "loop/growth.rs"]
 mod growth;
+#[path = "loop/health.rs"]
+mod health;
 #[path = "loop/identity.rs"]
 mod identity;
 #[path = "loop/publishing.rs"]
 mod publishing;
+#[path = "loop/reading.rs"]
+mod reading;
 #[path = "loop/refusal.rs"]
 mod refusal;

@@ -68,6 +68,31 @@ impl Stand {
     }
 }
 
+/// A backup of the source, once all data is in it.
+async fn backup_of(stand: &Stand, name: &str) -> Snapshot {
+    let request = CreateSnapshotRequest {
+        name: name.to_owned(),
+        source_volume_id: stand.source.clone(),
+        parameters: parameters(&[("type", "backup")]),
+        ..Default::default()
+    };
+    loop {
+        let made = stand.driver.controller().create_snapshot(request.clone()).await.unwrap().into_inner();
+        match made.snapshot.unwrap() {
+            ready if ready.ready_to_use => return ready,
+            begun => {
+                // It can't be restored yet, and that is no final answer.
+                let early = CreateVolumeRequest {
+                    volume_content_source: of_snapshot(&begun.snapshot_id),
+                    ..volume("early")
+                };
+                stand.refused(early, Code::Unavailable, "status creating").await;
+            }
+        }
+        cinder_csi::pace::sleep(Duration::from_secs(1)).await;
+    }
+}
+
 async fn snapshot_of(bed: &Bed, volume: &str) -> String {
     let body = json!({ "snapshot": { "volume_id": volume, "name": "cut" } });
     bed.post_to_cinder("/snapshots", body).await["snapshot"]["id"].as_str().unwrap().to_owned()
@@ -214,5 +239,99 @@ async fn a_lost_reply_to_a_copy_leaves_one_volume() {
         let second = create(&stand.driver, request).await.unwrap();
         assert!(first.is_err() || first.as_ref().unwrap() == &second, "{trouble:?}: {first:?}");
         assert_eq!(stand.bed.all().await.len(), 2, "{trouble:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_backup_is_restored_in_any_zone_after_its_volume_has_gone() {
+    let latency = Latency::fixed(Duration::from_millis(500));
+    let stand = Stand::with(Settings { latency, ..Settings::default() }).await;
+    let backup = backup_of(&stand, "saved").await;
+    // No place is named: it can be used from everywhere.
+    assert!(backup.accessible_topology.is_empty());
+    let request = DeleteSnapshotRequest { snapshot_id: stand.snapshot.clone(), ..Default::default() };
+    stand.driver.controller().delete_snapshot(request).await.unwrap();
+    let request = DeleteVolumeRequest { volume_id: stand.source.clone(), ..Default::default() };
+    stand.driver.controller().delete_volume(request).await.unwrap();
+
+    let asked = |name: &str, size| CreateVolumeRequest {
+        volume_content_source: of_snapshot(&backup.snapshot_id),
+        accessibility_requirements: zones(&["az1"]),
+        capacity_range: gib(size, 0),
+        ..volume(name)
+    };
+    stand.refused(asked("smaller", 1), Code::OutOfRange, "has 2 GiB").await;
+    let made = create(&stand.driver, asked("larger", 3)).await.unwrap();
+    assert_eq!((made.capacity_bytes, made.volume_context[RESIZE].as_str()), (3 << 30, "true"));
+    assert_eq!(made.accessible_topology, asking::terms(&["az1"]));
+    assert_eq!(made.content_source, of_snapshot(&backup.snapshot_id));
+    assert_eq!(create(&stand.driver, asked("larger", 3)).await.unwrap(), made);
+    let other = CreateVolumeRequest { volume_content_source: None, ..asked("larger", 3) };
+    assert_eq!(create(&stand.driver, other).await.unwrap_err().code(), Code::AlreadyExists);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restore_of_a_backup_that_fails_leaves_nothing() {
+    let stand = Stand::new().await;
+    let backup = backup_of(&stand, "saved").await.snapshot_id;
+    let request = CreateVolumeRequest { volume_content_source: of_snapshot(&backup), ..volume("copy") };
+    stand.bed.cloud.mishap(Mishap::Fails(Operation::Restore, "no".to_owned()));
+    stand.refused(request.clone(), Code::Internal, "was removed").await;
+    create(&stand.driver, request).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_snapshot_says_from_where_it_can_be_used() {
+    let stand = Stand::new().await;
+    let asked = |name: &str, required| CreateSnapshotRequest {
+        name: name.to_owned(),
+        source_volume_id: stand.source.clone(),
+        accessibility_requirements: required,
+        ..Default::default()
+    };
+    let mut controller = stand.driver.controller();
+    let made = controller.create_snapshot(asked("one", None)).await.unwrap().into_inner().snapshot.unwrap();
+    assert_eq!(made.accessible_topology, asking::terms(&["az2"]));
+    let shown = GetSnapshotRequest { snapshot_id: made.snapshot_id.clone(), ..Default::default() };
+    let shown = controller.get_snapshot(shown).await.unwrap().into_inner().snapshot;
+    assert_eq!(shown.as_ref(), Some(&made));
+    let listed =
+        controller.list_snapshots(ListSnapshotsRequest::default()).await.unwrap().into_inner().entries;
+    assert_eq!(listed.len(), 2);
+    assert!(
+        listed
+            .iter()
+            .all(|entry| entry.snapshot.as_ref().unwrap().accessible_topology == asking::terms(&["az2"]))
+    );
+    let again = controller.create_snapshot(asked("one", zones(&["az1", "az2"]))).await.unwrap().into_inner();
+    assert_eq!(again.snapshot, Some(made));
+    let status = controller.create_snapshot(asked("two", zones(&["az1"]))).await.unwrap_err();
+    assert_eq!(status.code(), Code::ResourceExhausted, "{status}");
+    assert!(status.message().contains("zone az2"), "{status}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_zones_of_many_snapshots_cost_one_list() {
+    let stand = Stand::new().await;
+    for n in 0..12 {
+        let request =
+            CreateVolumeRequest { accessibility_requirements: zones(&["az1"]), ..volume(&format!("v-{n}")) };
+        let id = create(&stand.driver, request).await.unwrap().volume_id;
+        snapshot_of(&stand.bed, &id).await;
+    }
+    cinder_csi::pace::sleep(Duration::from_secs(700)).await;
+    let mut controller = stand.driver.controller();
+    stand.bed.calls();
+    for looks in [1, 0] {
+        let listed = controller.list_snapshots(ListSnapshotsRequest::default()).await.unwrap().into_inner();
+        let zones =
+            listed.entries.iter().map(|entry| entry.snapshot.as_ref().unwrap().accessible_topology.clone());
+        assert_eq!(zones.filter(|zones| *zones == asking::terms(&["az1"])).count(), 12);
+        let calls = stand.bed.calls();
+        assert!(
+            calls.iter().filter(|call| call.path.starts_with("/volumes")).count() == looks,
+            "{}",
+            printed(&calls)
+        );
     }
 }

@@ -71,7 +71,8 @@ pub fn plugin(topology: bool, snapshots_have_zones: bool) -> Vec<PluginCapabilit
     let controller = service(service::Type::ControllerService);
     let groups = service(service::Type::GroupControllerService);
     let topology = topology.then(|| service(service::Type::VolumeAccessibilityConstraints));
-    let zones = service(service::Type::SnapshotAccessibilityConstraints);
-    let snapshots = snapshots_have_zones.then_some(zones);
+    // Snapshots are where their volumes are.
+    let snapshots = service(service::Type::SnapshotAccessibilityConstraints);
+    let snapshots = snapshots_have_zones.then_some(snapshots);
     [controller, groups, online].into_iter().chain(topology).chain(snapshots).collect()
 }

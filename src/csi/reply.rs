@@ -44,6 +44,11 @@ pub fn entry(listed: &Listed) -> proto::list_volumes_response::Entry {
     }
 }
 
+/// As [`snapshot`], with the places from where the volumes made of it can be reached.
+pub fn placed_snapshot(saved: &Saved, accessible_topology: Vec<proto::Topology>) -> proto::Snapshot {
+    proto::Snapshot { accessible_topology, ..snapshot(saved) }
+}
+
 pub fn snapshot(saved: &Saved) -> proto::Snapshot {
     proto::Snapshot {
         snapshot_id: saved.id().to_string(),

@@ -93,10 +93,11 @@ pub fn stale_token(list: &str, token: &str) -> Status {
     ))
 }
 
-/// What is in another zone than the caller needs it in. RESOURCE_EXHAUSTED, so that it looks elsewhere.
-pub fn elsewhere(what: &str, zone: &str) -> Status {
+/// A snapshot that would not be usable where it must be.
+pub fn unusable(zone: &str) -> Status {
     Status::resource_exhausted(format!(
-        "accessibility_requirements: the {what} is in zone {zone:?}, and no volume made of it can be reached from where it is asked for"
+        "accessibility_requirements: the source volume is in zone {zone}, and so its snapshots can be used from there only; a backup \
+         (type: backup) can be restored in any zone"
     ))
 }
 

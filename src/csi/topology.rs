@@ -4,9 +4,7 @@ mod zone_map;
 
 use std::collections::{BTreeMap, HashMap};
 
-use tonic::Status;
-
-use super::{proto, status};
+use super::proto;
 use crate::volume::ZoneChoice;
 pub use zone_map::ZoneMap;
 
@@ -84,24 +82,13 @@ impl Topology {
         if self.ignore_volume_zone { Vec::new() } else { self.of_volume(zone, None) }
     }
 
-    /// As [`Self::of_snapshot`], where the caller may require some of it.
-    pub fn of_required_snapshot(
-        &self,
-        zone: Option<&str>,
-        required: Option<&proto::TopologyRequirement>,
-    ) -> Result<Vec<proto::Topology>, Status> {
-        let mut usable = self.of_snapshot(zone);
-        let requisite = required.map(|required| required.requisite.as_slice()).unwrap_or_default();
-        if !requisite.is_empty() && !usable.is_empty() {
-            let asked = |term: &proto::Topology| {
-                requisite.iter().any(|asked| asked.segments.get(ZONE) == term.segments.get(ZONE))
-            };
-            usable.retain(asked);
-            if usable.is_empty() {
-                return Err(status::elsewhere("snapshot", zone.unwrap_or_default()));
-            }
-        }
-        Ok(usable)
+    /// Whether one of the required places reaches the volumes of this zone.
+    pub fn is_met(&self, required: &proto::TopologyRequirement, zone: &str) -> bool {
+        let reached = |term: &proto::Topology| {
+            term.segments.get(ZONE).is_none_or(|place| self.zone_map.of_server(place) == zone)
+        };
+        let mut terms = required.requisite.iter().peekable();
+        terms.peek().is_none() || terms.any(reached)
     }
 
     /// Whether snapshots say from where they can be used.

@@ -16,7 +16,7 @@ use super::error::{Error, On, Result};
 use super::host::{Command, Host, Output};
 pub(super) use probe::{Probe, WAY_OUT, probe};
 pub(super) use uuid::{
-    Step as UuidStep, has_own as has_own_uuid, look as look_at_uuid, plan as plan_uuid,
+    Step as UuidStep, has_own as has_own_uuid, is_unreplayed, look as look_at_uuid, plan as plan_uuid,
     rewrite as rewrite_uuid,
 };
 

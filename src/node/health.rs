@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::claim::Claims;
 use super::device;
 use super::error::{Condition, Error, Result};
+use super::filesystem;
 use super::host::{Host, Number};
 use super::mounts::Mount;
 use super::place::{self, Place};
@@ -57,6 +58,7 @@ enum Seen {
         made_read_only: bool,
         shut_down: bool,
         errors: u64,
+        unreplayed: bool,
     },
 }
 
@@ -176,7 +178,16 @@ async fn look(host: &dyn Host, place: &Place, number: Option<Number>) -> Seen {
         made_read_only: mount.was_made_read_only(),
         shut_down: mount.is_shut_down() || refuses,
         errors: errors(host, mount).await,
+        unreplayed: is_unreplayed(host, mount, number).await,
     }
+}
+
+async fn is_unreplayed(host: &dyn Host, mount: &Mount, number: Option<Number>) -> bool {
+    let (true, Ok(fs), Some(number)) = (mount.is_without_replay(), mount.fs.parse(), number) else {
+        return false;
+    };
+    let Some(path) = device::path_of(host, number).await else { return false };
+    filesystem::is_unreplayed(host, &path, fs).await.is_ok_and(|unreplayed| unreplayed == Some(true))
 }
 
 /// What ext4 has counted since its last check: <https://docs.kernel.org/admin-guide/ext4.html>.
@@ -225,6 +236,12 @@ fn judge(disk: &Disk, places: &[(PathBuf, Seen)]) -> Vec<Finding> {
             Seen::Mounted { errors: 1.., .. } => {
                 let why = format!("its file system at {at} has found errors in itself");
                 found(Degraded, "FileSystemErrors", format!("{why}; it's checked when it's staged again"));
+            }
+            Seen::Mounted { unreplayed: true, .. } => {
+                let why = format!(
+                    "its file system at {at} is read by several nodes without a replay of its journal"
+                );
+                found(Degraded, "JournalNotReplayed", format!("{why}; mount the volume once for writing"));
             }
             Seen::Mounted { .. } => {}
         }

@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use super::error::{Error, Result};
 use super::host::Host;
+use super::zone::ZoneMemory;
 
 /// The server as Nova names it. DMI and an override know no zone.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +39,7 @@ pub struct Whoami {
     /// The address of the metadata service, without a path.
     pub metadata_url: String,
     pub timeout: Duration,
+    pub zone: ZoneMemory,
 }
 
 /// The part of `openstack/latest/meta_data.json` that we need.
@@ -57,6 +59,7 @@ impl Default for Whoami {
             order: vec![Origin::ConfigDrive, Origin::MetadataService],
             metadata_url: "http://169.254.169.254".into(),
             timeout: Duration::from_secs(5),
+            zone: ZoneMemory::default(),
         }
     }
 }

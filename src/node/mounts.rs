@@ -59,6 +59,12 @@ impl Mount {
         self.file_system_is_read_only() && self.options.iter().all(|option| option != "ro")
     }
 
+    /// What is in the journal is not to be seen here.
+    pub fn is_without_replay(&self) -> bool {
+        let names = ["norecovery", "noload", "rescue=nologreplay"];
+        self.super_options.iter().any(|option| names.contains(&option.as_str()))
+    }
+
     /// ext4 says that it ended all work on a disk that fails; xfs doesn't.
     pub fn is_shut_down(&self) -> bool {
         self.super_options.iter().any(|option| option == "shutdown")

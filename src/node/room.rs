@@ -130,7 +130,8 @@ mod tests {
 
     #[test]
     fn the_room_is_the_same_with_no_volume_and_with_five() {
-        let table: [(&str, fn(usize) -> Machine, usize); 3] =
+        type Row = (&'static str, fn(usize) -> Machine, usize);
+        let table: [Row; 3] =
             [("pc", pc, 26), ("q35", q35, 6), ("virtio-scsi", |volumes| scsi(2, volumes), 254)];
         for (name, machine, want) in table {
             for volumes in [0, 1, 5] {

@@ -175,6 +175,10 @@ async fn prepare(host: &dyn Host, disk: &Disk, ask: &Ask<'_>, request: &Stage, p
         refuse_in_use(disk, &in_use)?;
         return filesystem::make(host, disk, ask.volume, ask.fs, &request.mkfs_options, again).await;
     }
+    if request.untouched && filesystem::is_unreplayed(host, &disk.path, ask.fs).await? == Some(true) {
+        let path = disk.path.display();
+        tracing::warn!(volume = ask.volume, disk = %path, "its journal isn't replayed, so that readers may see old data");
+    }
     if ask.read_only || !in_use.is_empty() {
         return Ok(());
     }

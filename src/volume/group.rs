@@ -14,6 +14,7 @@ use super::namesakes::{doubt_of, unfinished};
 use super::watch::{Interest, Seen};
 use super::{Condition, Error, GroupId, GroupSnapshotId, Result, Saved, SnapshotId, VolumeId, Volumes};
 use crate::openstack::{self, Effect, GroupSnapshot, GroupState, Kind};
+use member::at_once;
 use plan::{MARK, Sent, Step, plan, signature};
 
 pub use plan::Sight;
@@ -87,36 +88,10 @@ impl Volumes {
                 Step::MakeGroup => {
                     let group = self.transient_group(wanted).await;
                     let group = group.map_err(|error| self.in_doubt(wanted, error))?;
-                    sent.group = Some(self.begun(wanted, self.cinder.create_group(&group).await)?);
+                    sent.group = Some(self.sent_as(wanted, self.cinder.create_group(&group).await)?);
                 }
-                Step::Fill(group, volumes) => {
-                    if let Err(error) = self.cinder.add_to_group(group, &volumes).await
-                        && error.effect != Effect::Unknown
-                    {
-                        refusals += 1;
-                        let obstacle = self.obstacle(&volumes, group, &error).await?;
-                        let why = obstacle.or_else(|| (refusals > REFUSALS).then(|| refused(&error)));
-                        if let Some(why) = why {
-                            return Err(self.in_doubt(wanted, self.give_up(group, why).await));
-                        }
-                    }
-                }
-                Step::Cut(group) => {
-                    let cut = self.cinder.create_group_snapshot(group, &wanted.name, MARK).await;
-                    match cut {
-                        Err(error) if is_clear_no(&error) => {
-                            refusals += 1;
-                            if refusals > REFUSALS {
-                                let why = self.give_up(group, refused(&error)).await;
-                                return Err(self.in_doubt(wanted, why));
-                            }
-                        }
-                        Err(error) if error.effect != Effect::Unknown => {
-                            return Err(Error::unsettled(&error));
-                        }
-                        cut => sent.cut = Some(self.begun(wanted, cut)?),
-                    }
-                }
+                Step::Fill(group, volumes) => self.fill(wanted, group, &volumes, &mut refusals).await?,
+                Step::Cut(group) => sent.cut = self.cut_full(wanted, group, &mut refusals).await?,
                 Step::Empty(group, volumes) => self.empty(group, &volumes).await?,
                 Step::Sign(group, cut) => self.sign(group, cut).await?,
                 Step::Discard(group) => self.discard_group(group).await?,
@@ -129,13 +104,62 @@ impl Volumes {
                     return Err(self.in_doubt(wanted, self.give_up(group, why).await));
                 }
                 Step::Undo(cut) => return Err(self.in_doubt(wanted, self.undo(cut).await)),
-                Step::Answer(cut) => return self.answer(wanted, cut).await,
+                Step::Answer(cut) => return self.answer(wanted, &sent, cut).await,
                 Step::Refuse(error) => return Err(self.in_doubt(wanted, error)),
                 Step::Wait => {}
             }
             if let Seen::Group(sight) = looks.next_seen().await? {
                 seen = sight;
             }
+        }
+    }
+
+    async fn fill(
+        &self,
+        wanted: &WantedGroup,
+        group: GroupId,
+        volumes: &[VolumeId],
+        refusals: &mut u32,
+    ) -> Result<()> {
+        let Err(error) = self.cinder.add_to_group(group, at_once(volumes)).await else { return Ok(()) };
+        if error.effect == Effect::Unknown || self.has_moved_on(wanted, group, volumes).await? {
+            return Ok(());
+        }
+        *refusals += 1;
+        let obstacle = self.obstacle(volumes, group, &error).await?;
+        match obstacle.or_else(|| (*refusals > REFUSALS).then(|| refused(&error))) {
+            Some(why) => Err(self.in_doubt(wanted, self.give_up(group, why).await)),
+            None => Ok(()),
+        }
+    }
+
+    /// Another controller was faster with the group: its refusal says nothing about the volumes.
+    async fn has_moved_on(&self, wanted: &WantedGroup, id: GroupId, volumes: &[VolumeId]) -> Result<bool> {
+        let seen = self.sight(&wanted.name).await.map_err(|error| Error::unsettled(&error))?;
+        let group = seen.groups.iter().find(|group| group.id == id);
+        Ok(group.is_none_or(|group| {
+            group.status.is_passing() || volumes.iter().any(|volume| group.volumes.contains(volume))
+        }))
+    }
+
+    /// What was sent, where anything was.
+    async fn cut_full(
+        &self,
+        wanted: &WantedGroup,
+        group: GroupId,
+        refusals: &mut u32,
+    ) -> Result<Option<Option<GroupSnapshotId>>> {
+        match self.cinder.create_group_snapshot(group, &wanted.name, MARK).await {
+            Err(error) if is_clear_no(&error) => {
+                *refusals += 1;
+                if *refusals > REFUSALS {
+                    let why = self.give_up(group, refused(&error)).await;
+                    return Err(self.in_doubt(wanted, why));
+                }
+                Ok(None)
+            }
+            Err(error) if error.effect != Effect::Unknown => Err(Error::unsettled(&error)),
+            cut => self.sent_as(wanted, cut).map(Some),
         }
     }
 
@@ -150,7 +174,7 @@ impl Volumes {
     }
 
     /// The id of what a POST has begun to make, where that is known.
-    fn begun<I>(&self, wanted: &WantedGroup, answer: openstack::Result<I>) -> Result<Option<I>> {
+    fn sent_as<I>(&self, wanted: &WantedGroup, answer: openstack::Result<I>) -> Result<Option<I>> {
         match answer {
             Ok(id) => Ok(Some(id)),
             Err(error) if error.effect == Effect::Unknown => {
@@ -166,11 +190,15 @@ impl Volumes {
         if self.doubts.are_there(&doubt(wanted)) { unfinished(error) } else { error }
     }
 
-    async fn answer(&self, wanted: &WantedGroup, cut: GroupSnapshot) -> Result<CutGroup> {
-        let group = self.with_members(cut).await?;
-        let cut: BTreeSet<_> = group.members.iter().map(Saved::source).collect();
-        if cut != wanted.volumes {
-            let why = format!("{} of that name is of the volumes {cut:?}", group.cut.id);
+    async fn answer(&self, wanted: &WantedGroup, sent: &Sent, cut: GroupSnapshot) -> Result<CutGroup> {
+        let group = self.with_members(cut.clone()).await?;
+        let members: BTreeSet<_> = group.members.iter().map(Saved::source).collect();
+        if members.is_subset(&wanted.volumes) && members != wanted.volumes && sent.cut == Some(Some(cut.id)) {
+            // Another controller has emptied the group under this cut.
+            return Err(unfinished(self.undo(cut).await));
+        }
+        if members != wanted.volumes {
+            let why = format!("{} of that name is of the volumes {members:?}", group.cut.id);
             return Err(Error::new(Condition::AlreadyExists, why));
         }
         Ok(group)

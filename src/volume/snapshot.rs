@@ -3,9 +3,11 @@
 mod list;
 mod saved;
 mod source;
+mod zones;
 
 pub use list::{Place, SavedPage};
 pub use saved::Saved;
+pub(super) use zones::Known as KnownZones;
 
 use std::collections::BTreeMap;
 

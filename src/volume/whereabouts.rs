@@ -42,11 +42,6 @@ impl Volumes {
         Ok(named.iter().any(|volume| volume.metadata.get(CLUSTER).is_some_and(|whose| whose == cluster)))
     }
 
-    /// The zone of a volume that is there: where a snapshot of it is, too.
-    pub async fn zone_of(&self, id: VolumeId) -> Result<Option<String>> {
-        Ok(self.observe(id).await?.and_then(|volume| volume.availability_zone))
-    }
-
     /// Cinder's zones, as they were a few minutes ago.
     pub async fn zones(&self) -> Result<Zones> {
         self.cinder.zones().await.map_err(|error| Error::reading(&error))

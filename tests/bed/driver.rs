@@ -115,6 +115,7 @@ fn services(
         order: Vec::new(),
         metadata_url: "http://127.0.0.1:9".to_owned(),
         timeout: std::time::Duration::from_secs(1),
+        ..Whoami::default()
     };
     Services {
         identity: Identity { topology: topology.clone() },

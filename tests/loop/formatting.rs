@@ -18,7 +18,9 @@ const DOOMED: &str = "CINDER_CSI_TEST_DOOMED";
 
 #[tokio::test]
 async fn loop_an_empty_disk_is_formatted_once_and_keeps_its_files() {
-    for (fs, size) in [(FsType::Ext4, 96), (FsType::Ext3, 96), (FsType::Xfs, 320), (FsType::Btrfs, 128)] {
+    for (fs, size) in
+        [(FsType::Ext4, 96), (FsType::Ext2, 96), (FsType::Ext3, 96), (FsType::Xfs, 320), (FsType::Btrfs, 128)]
+    {
         let bed = Bed::new();
         let disk = bed.disk(size * MIB);
         let node = bed.node();

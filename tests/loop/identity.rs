@@ -24,7 +24,7 @@ async fn metadata_service(answer: &'static str) -> (String, tokio::task::JoinHan
 }
 
 fn whoami(order: Vec<Origin>, metadata_url: &str) -> Whoami {
-    Whoami { server: None, order, metadata_url: metadata_url.into(), timeout: Duration::from_secs(5) }
+    Whoami { order, metadata_url: metadata_url.into(), ..Whoami::default() }
 }
 
 /// An ISO 9660 image with openstack/latest/meta_data.json, as far as it's read.

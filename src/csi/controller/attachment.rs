@@ -4,7 +4,7 @@ use tonic::Status;
 
 use super::Controller;
 use crate::csi::proto::*;
-use crate::csi::request::{self, access::access};
+use crate::csi::request::{self, access::access_in_use};
 use crate::csi::server::about;
 use crate::csi::status;
 use crate::volume::{ServerId, VolumeId};
@@ -17,7 +17,7 @@ impl Controller {
         about(&request.volume_id, &request.node_id);
         let volume = request::id::<VolumeId>("volume_id", &request.volume_id)?;
         let server = request::id::<ServerId>("node_id", &request.node_id)?;
-        let access = access(request.volume_capability.as_ref())?;
+        let access = access_in_use(request.volume_capability.as_ref())?;
         let volume = volume.ok_or_else(|| status::unknown("volume", &request.volume_id))?;
         let cloud = self.clouds.of_volume(&request.secrets, volume).await?;
         let Some(server) = server else {

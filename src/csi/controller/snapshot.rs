@@ -9,7 +9,7 @@ use crate::csi::proto::*;
 use crate::csi::request::snapshot::{Search, Wanted, create, list};
 use crate::csi::server::about;
 use crate::csi::{reply, request, status};
-use crate::volume::{Saved, SnapshotId, Thing, VolumeId, Volumes};
+use crate::volume::{self, Condition, Error, Saved, SnapshotId, Thing, VolumeId, Volumes};
 
 impl Controller {
     pub(super) async fn create_snapshot(
@@ -22,31 +22,50 @@ impl Controller {
         let named = request::cloud::named(&request.secrets, &request.parameters)?;
         let cloud = self.clouds.of_thing(named, Thing::Volume(wanted.source())).await?;
         let _claim = self.locks.claim(format!("snapshot name {}", request.name))?;
-        let usable = self.usable_from(cloud, &wanted, &request).await?;
+        if let Wanted::Snapshot(wanted) = &wanted {
+            self.check_usable(cloud, wanted.source, request.accessibility_requirements.as_ref()).await?;
+        }
         let saved = match &wanted {
             Wanted::Snapshot(wanted) => cloud.ensure_snapshot(wanted).await,
             Wanted::Backup(wanted) => cloud.ensure_backup(wanted).await,
         };
         let saved = saved.map_err(|error| self.clouds.told(cloud, error))?;
         self.clouds.remember(Thing::Snapshot(saved.id()), cloud);
-        let snapshot = Snapshot { accessible_topology: usable, ..reply::snapshot(&saved) };
-        Ok(CreateSnapshotResponse { snapshot: Some(snapshot) })
+        // It is there: whatever the look at its zone meets isn't the end of it.
+        let shown = self.usable(cloud, &[saved]).await.map_err(|error| {
+            let error = Error::new(Condition::Unsettled, error.message);
+            self.clouds.told(cloud, error)
+        })?;
+        Ok(CreateSnapshotResponse { snapshot: shown.into_iter().next() })
     }
 
-    /// From where volumes that are made of it can be reached: Cinder shows a snapshot's zone with its volume only.
-    async fn usable_from(
+    /// A snapshot is where its volume is, and nowhere else.
+    async fn check_usable(
         &self,
         cloud: &Volumes,
-        wanted: &Wanted,
-        request: &CreateSnapshotRequest,
-    ) -> Result<Vec<Topology>, Status> {
+        source: VolumeId,
+        required: Option<&TopologyRequirement>,
+    ) -> Result<(), Status> {
         let topology = &self.settings.topology;
-        let Wanted::Snapshot(wanted) = wanted else { return Ok(Vec::new()) };
-        if !topology.constrains_snapshots() {
-            return Ok(Vec::new());
+        let Some(required) = required.filter(|_| topology.constrains_snapshots()) else { return Ok(()) };
+        let zone = cloud.zone_of(source).await.map_err(|error| self.clouds.told(cloud, error))?;
+        match zone.filter(|zone| !topology.is_met(required, zone)) {
+            None => Ok(()),
+            Some(zone) => Err(status::unusable(&zone)),
         }
-        let zone = cloud.zone_of(wanted.source).await.map_err(|error| self.clouds.told(cloud, error))?;
-        topology.of_required_snapshot(zone.as_deref(), request.accessibility_requirements.as_ref())
+    }
+
+    /// The snapshots as CSI shows them, with the places from where they can be used.
+    async fn usable(&self, cloud: &Volumes, saved: &[Saved]) -> volume::Result<Vec<Snapshot>> {
+        let topology = &self.settings.topology;
+        let zones = match topology.constrains_snapshots() {
+            true => cloud.zones_of(saved).await?,
+            false => vec![None; saved.len()],
+        };
+        let shown = saved.iter().zip(zones);
+        Ok(shown
+            .map(|(saved, zone)| reply::placed_snapshot(saved, topology.of_snapshot(zone.as_deref())))
+            .collect())
     }
 
     pub(super) async fn delete_snapshot(
@@ -72,7 +91,9 @@ impl Controller {
                 let cloud = self.clouds.of_snapshot(&request.secrets, id).await?;
                 let found = cloud.find_saved(id).await.map_err(|error| self.clouds.told(cloud, error))?;
                 let found = found.filter(|saved| source.is_none_or(|source| saved.source() == source));
-                let entries = found.iter().map(entry).collect();
+                let shown = self.usable(cloud, found.as_slice()).await;
+                let entries = shown.map_err(|error| self.clouds.told(cloud, error))?.into_iter().map(entry);
+                let entries = entries.collect();
                 Ok(ListSnapshotsResponse { entries, next_token: String::new() })
             }
             Search::All { source, limit } => self.list_all_snapshots(&request, source, limit).await,
@@ -91,7 +112,9 @@ impl Controller {
         while let Some(turn) = pages.turn() {
             let page = turn.cloud.page_saved(source, Some(turn.limit), turn.after).await;
             let page = page.map_err(|error| self.clouds.told(turn.cloud, error))?;
-            entries.extend(page.items.iter().map(entry));
+            let shown = self.usable(turn.cloud, &page.items).await;
+            let shown = shown.map_err(|error| self.clouds.told(turn.cloud, error))?;
+            entries.extend(shown.into_iter().map(entry));
             pages.took(page.items.len(), page.next);
         }
         Ok(ListSnapshotsResponse { entries, next_token: pages.next_token() })
@@ -106,10 +129,11 @@ impl Controller {
         let id = id.ok_or_else(|| status::unknown("snapshot", &request.snapshot_id))?;
         let cloud = self.clouds.of_snapshot(&request.secrets, id).await?;
         let saved = cloud.get_saved(id).await.map_err(|error| self.clouds.told(cloud, error))?;
-        Ok(GetSnapshotResponse { snapshot: Some(reply::snapshot(&saved)) })
+        let shown = self.usable(cloud, &[saved]).await.map_err(|error| self.clouds.told(cloud, error))?;
+        Ok(GetSnapshotResponse { snapshot: shown.into_iter().next() })
     }
 }
 
-fn entry(saved: &Saved) -> Entry {
-    Entry { snapshot: Some(reply::snapshot(saved)) }
+fn entry(snapshot: Snapshot) -> Entry {
+    Entry { snapshot: Some(snapshot) }
 }

@@ -47,7 +47,7 @@ impl Access {
 
 /// A required capability of a volume that is there. What no new volume would be made for, the existing driver made all the
 /// same: such a volume is used by one node at a time.
-pub fn access(capability: Option<&VolumeCapability>) -> Result<Access, Status> {
+pub fn access_in_use(capability: Option<&VolumeCapability>) -> Result<Access, Status> {
     shape(capability.ok_or_else(|| invalid("volume_capability", "is required"))?)
 }
 
@@ -191,8 +191,8 @@ mod tests {
                 assert_eq!(status.code(), Code::InvalidArgument);
             }
         }
-        assert!(access(None).is_err());
-        let existing = access(Some(&capability(shared, Some("ext4"), &[]))).unwrap();
+        assert!(access_in_use(None).is_err());
+        let existing = access_in_use(Some(&capability(shared, Some("ext4"), &[]))).unwrap();
         assert!(existing.needs_one_node());
         assert!(accesses(&[]).is_err());
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use tonic::Status;
 
-use super::access::{Access, access};
+use super::access::{Access, access_in_use};
 use super::parameters::REGENERATE_UUID;
 use super::{MADE_FROM_DATA, MKFS_OPTIONS, path, place, text};
 use crate::csi::proto::volume_capability::access_mode::Mode;
@@ -22,7 +22,7 @@ const EPHEMERAL: &str = "csi.storage.k8s.io/ephemeral";
 pub fn stage(request: &NodeStageVolumeRequest) -> Result<Stage, Status> {
     text("volume_id", &request.volume_id)?;
     let staging = path("staging_target_path", &request.staging_target_path)?;
-    let access = access(request.volume_capability.as_ref())?;
+    let access = access_in_use(request.volume_capability.as_ref())?;
     let volume = volume_id(&request.volume_id)?;
     let context = &request.volume_context;
     let is_set = |key: &str| context.get(key).is_some_and(|value| value.eq_ignore_ascii_case("true"));
@@ -44,7 +44,7 @@ pub fn stage(request: &NodeStageVolumeRequest) -> Result<Stage, Status> {
 pub fn publish(request: &NodePublishVolumeRequest) -> Result<Publish, Status> {
     text("volume_id", &request.volume_id)?;
     let target = path("target_path", &request.target_path)?;
-    let access = access(request.volume_capability.as_ref())?;
+    let access = access_in_use(request.volume_capability.as_ref())?;
     if request.volume_context.get(EPHEMERAL).is_some_and(|value| value == "true") {
         return Err(invalid(
             "volume_context",
@@ -179,6 +179,126 @@ mod tests {
         let restored = NodeStageVolumeRequest { volume_context: one(MADE_FROM_DATA, "true"), ..staged() };
         let stage = stage(&restored).unwrap();
         assert_eq!((stage.format, stage.resize), (FormatPolicy::Never, true));
+    }
+
+    /// What the attacher and the kubelet hand on for PVs that were there before: the attributes of the PV, and what
+    /// ControllerPublishVolume of the existing driver answered.
+    #[test]
+    fn pvs_that_came_before_are_staged() {
+        let provisioned = one(
+            "storage.kubernetes.io/csiProvisionerIdentity",
+            "1700000000000-8081-cinder.csi.openstack.org",
+        );
+        let mut restored = provisioned.clone();
+        restored.insert(MADE_FROM_DATA.to_owned(), "true".to_owned());
+        let mut placed = provisioned.clone();
+        placed.insert("affinity".to_owned(), ID.to_owned());
+        placed.insert("anti-affinity".to_owned(), ID.to_owned());
+        // csi-translation-lib turns an in-tree PV into one with no attributes.
+        let in_tree = HashMap::new();
+        for (volume_context, format) in [
+            (provisioned, FormatPolicy::Allowed),
+            (restored, FormatPolicy::Never),
+            (placed, FormatPolicy::Allowed),
+            (in_tree, FormatPolicy::Allowed),
+        ] {
+            for mode in [Mode::SingleNodeWriter, Mode::MultiNodeMultiWriter, Mode::MultiNodeReaderOnly] {
+                let request = NodeStageVolumeRequest {
+                    volume_context: volume_context.clone(),
+                    publish_context: one("DevicePath", "/dev/vdb"),
+                    volume_capability: capability(mode),
+                    ..staged()
+                };
+                let stage = stage(&request).unwrap();
+                assert_eq!(stage.format, format, "{volume_context:?}");
+                assert_eq!((stage.expected.size_bytes, stage.expected.encrypted), (None, None));
+            }
+        }
+    }
+
+    #[test]
+    fn a_copy_gets_a_uuid_of_its_own_where_that_is_asked_for() {
+        let mut context = one(REGENERATE_UUID, "true");
+        let request = |context: &HashMap<String, String>| NodeStageVolumeRequest {
+            volume_context: context.clone(),
+            ..staged()
+        };
+        assert!(!stage(&request(&context)).unwrap().own_uuid, "it wasn't made from data");
+        context.insert(MADE_FROM_DATA.to_owned(), "true".to_owned());
+        assert!(stage(&request(&context)).unwrap().own_uuid);
+        context.insert(REGENERATE_UUID.to_owned(), "false".to_owned());
+        assert!(!stage(&request(&context)).unwrap().own_uuid);
+    }
+
+    #[test]
+    fn every_mode_is_served_in_use_and_only_readers_on_many_nodes_leave_the_disk_untouched() {
+        let table = [
+            (Mode::SingleNodeWriter, false, false, false),
+            (Mode::SingleNodeSingleWriter, false, false, true),
+            (Mode::SingleNodeMultiWriter, false, false, false),
+            (Mode::SingleNodeReaderOnly, true, false, false),
+            (Mode::MultiNodeReaderOnly, true, true, false),
+            // A claim of the existing driver's; the controller keeps it to one node at a time.
+            (Mode::MultiNodeSingleWriter, false, false, false),
+            (Mode::MultiNodeMultiWriter, false, false, false),
+        ];
+        for (mode, read_only, untouched, exclusive) in table {
+            let staging = NodeStageVolumeRequest { volume_capability: capability(mode), ..staged() };
+            let stage = stage(&staging).unwrap();
+            assert_eq!((stage.read_only, stage.untouched), (read_only, untouched), "{mode:?}");
+            let publishing = NodePublishVolumeRequest {
+                volume_id: ID.to_owned(),
+                target_path: "/target".to_owned(),
+                staging_target_path: "/staging".to_owned(),
+                volume_capability: capability(mode),
+                ..NodePublishVolumeRequest::default()
+            };
+            let publish = publish(&publishing).unwrap();
+            assert_eq!((publish.read_only, publish.exclusive), (read_only, exclusive), "{mode:?}");
+        }
+    }
+
+    /// What the kubelet sends for volumes that the existing driver and in-tree migration made.
+    #[test]
+    fn the_contexts_of_volumes_that_came_before_are_understood() {
+        const PROVISIONER: (&str, &str) =
+            ("storage.kubernetes.io/csiProvisionerIdentity", "1700000000000-8081-cinder.csi.openstack.org");
+        type Row = (&'static str, &'static [(&'static str, &'static str)], bool);
+        let table: [Row; 6] = [
+            ("its provisioner's", &[PROVISIONER], false),
+            ("a restored one", &[PROVISIONER, (MADE_FROM_DATA, "true")], true),
+            ("a restored one, as it compares", &[PROVISIONER, (MADE_FROM_DATA, "True")], true),
+            ("with affinity", &[PROVISIONER, ("affinity", "a"), ("anti-affinity", "b")], false),
+            ("with mkfs-options", &[PROVISIONER, (MKFS_OPTIONS, "-O ^metadata_csum")], false),
+            // In-tree: only the annotations of the PV say more, and they don't come to the node.
+            ("migrated", &[], false),
+        ];
+        for (name, context, from_data) in table {
+            let pairs = context.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+            let request = NodeStageVolumeRequest {
+                volume_context: pairs.collect(),
+                publish_context: one("DevicePath", "/dev/vdb"),
+                ..staged()
+            };
+            let stage = stage(&request).unwrap();
+            let want = if from_data { FormatPolicy::Never } else { FormatPolicy::Allowed };
+            assert_eq!((stage.format, stage.resize, stage.own_uuid), (want, from_data, false), "{name}");
+            assert_eq!((stage.expected.size_bytes, stage.expected.encrypted), (None, None), "{name}");
+        }
+    }
+
+    #[test]
+    fn health_is_asked_of_paths_that_are_ones() {
+        let asked =
+            NodeGetVolumeHealthRequest { volume_id: ID.to_owned(), ..NodeGetVolumeHealthRequest::default() };
+        let got = health(&asked).unwrap();
+        assert_eq!((got.target, got.staging), (None, None));
+        let named = NodeGetVolumeHealthRequest { staging_target_path: "/s".to_owned(), ..asked.clone() };
+        assert_eq!(health(&named).unwrap().staging, Some("/s".into()));
+        let relative = NodeGetVolumeHealthRequest { volume_publish_path: "a/b".to_owned(), ..asked };
+        assert_eq!(health(&relative).unwrap_err().code(), Code::InvalidArgument);
+        let nameless = NodeGetVolumeHealthRequest::default();
+        assert_eq!(health(&nameless).unwrap_err().code(), Code::InvalidArgument);
     }
 
     #[test]

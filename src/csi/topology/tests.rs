@@ -71,3 +71,18 @@ fn with_several_clouds_what_the_required_places_share_comes_back() {
     let expected = vec![term(&[(ZONE, "nova"), ("region", "one")])];
     assert_eq!(several.of_volume(Some("nova"), Some(&required)), expected);
 }
+
+#[test]
+fn a_snapshot_meets_what_one_of_the_required_places_reaches() {
+    let topology = mapping(&[("nova1", "az1")]);
+    let required =
+        |zones: &[&str]| proto::TopologyRequirement { requisite: terms(zones), preferred: Vec::new() };
+    for (zones, zone, met) in [
+        (&["nova1", "az2"][..], "az1", true),
+        (&["az2"], "az1", false),
+        (&["az2"], "az2", true),
+        (&[], "az1", true),
+    ] {
+        assert_eq!(topology.is_met(&required(zones), zone), met, "{zones:?} {zone}");
+    }
+}

@@ -19,6 +19,7 @@ const INCOMPATIBLE: usize = SUPERBLOCK + 0x60;
 const READ_ONLY_COMPATIBLE: usize = SUPERBLOCK + 0x64;
 const UUID: usize = SUPERBLOCK + 0x68;
 const METADATA_CHECKSUMS: u32 = 0x400;
+const NEEDS_RECOVERY: u32 = 0x4;
 const CHECKSUM_SEED: u32 = 0x2000;
 
 /// What e2fsck found and left as it is.
@@ -55,6 +56,11 @@ pub fn rewrite(disk: &Path, own: Uuid, block: &[u8]) -> Command {
     let seeds = has(READ_ONLY_COMPATIBLE, METADATA_CHECKSUMS) && !has(INCOMPATIBLE, CHECKSUM_SEED);
     let seed = if seeds { ["-O", "metadata_csum_seed"].as_slice() } else { &[] };
     Command::new("tune2fs").with_all(seed).with("-U").with(own.to_string()).with(disk)
+}
+
+/// Whether the journal has something to replay.
+pub fn is_unreplayed(block: &[u8]) -> Option<bool> {
+    number(block, INCOMPATIBLE).map(|features| features & NEEDS_RECOVERY != 0)
 }
 
 /// From the first block of the disk. tune2fs writes the first superblock after all its copies.

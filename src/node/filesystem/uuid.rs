@@ -10,6 +10,8 @@
 //! | xfs whose log bears the volume's UUID and its superblock doesn't | our rewrite was cut off inside the log: mended, rewritten |
 //! | btrfs with the flag of an unfinished change | btrfstune again, which only a newer one completes |
 
+use std::path::Path;
+
 use uuid::Uuid;
 
 use super::super::device::Disk;
@@ -57,15 +59,15 @@ pub fn plan(seen: &Seen, own: Uuid, replayed: bool) -> Step {
 
 pub async fn look(host: &dyn Host, disk: &Disk, fs: FsType, own: Uuid) -> Result<Seen> {
     let seen = match fs {
-        FsType::Ext2 | FsType::Ext3 | FsType::Ext4 => ext::identity(&read(host, disk, 0).await?),
-        FsType::Btrfs => btrfs::identity(&read(host, disk, btrfs::SUPERBLOCK).await?),
+        FsType::Ext2 | FsType::Ext3 | FsType::Ext4 => ext::identity(&read(host, &disk.path, 0).await?),
+        FsType::Btrfs => btrfs::identity(&read(host, &disk.path, btrfs::SUPERBLOCK).await?),
         FsType::Xfs => {
-            let first = read(host, disk, 0).await?;
+            let first = read(host, &disk.path, 0).await?;
             let Some(places) = xfs::Places::parse(&first) else {
                 return Err(unreadable(disk, fs));
             };
-            let last = read(host, disk, places.last_group).await?;
-            let log = read(host, disk, places.log).await?;
+            let last = read(host, &disk.path, places.last_group).await?;
+            let log = read(host, &disk.path, places.log).await?;
             xfs::identity(&first, &last, &log, own)
         }
     };
@@ -85,16 +87,20 @@ pub async fn rewrite(host: &dyn Host, disk: &Disk, fs: FsType, own: Uuid, step: 
             .next("nothing was written; unmount it where it is mounted, other mount namespaces included"));
     }
     let command = match (fs, step) {
-        (FsType::Xfs, Step::Mend) => xfs::mend(&disk.path),
+        // A log that is stamped from end to end is taken by xfs_db, and left alone by xfs_repair.
+        (FsType::Xfs, Step::Mend) => {
+            run(host, disk, xfs::rewrite(&disk.path, own)).await?;
+            xfs::mend(&disk.path)
+        }
         (FsType::Xfs, _) => xfs::rewrite(&disk.path, own),
         (FsType::Btrfs, _) => {
-            let block = read(host, disk, btrfs::SUPERBLOCK).await?;
+            let block = read(host, &disk.path, btrfs::SUPERBLOCK).await?;
             btrfs::may_be_rewritten(&block)
                 .map_err(|cause| Error::precondition(disk.path.display(), cause))?;
             btrfs::rewrite(&disk.path, own)
         }
         (FsType::Ext2 | FsType::Ext3 | FsType::Ext4, _) => {
-            ext::rewrite(&disk.path, own, &read(host, disk, 0).await?)
+            ext::rewrite(&disk.path, own, &read(host, &disk.path, 0).await?)
         }
     };
     tracing::info!(disk = %disk.path.display(), %fs, uuid = %own, ?step, "giving the copy a UUID of its own");
@@ -109,9 +115,21 @@ pub async fn rewrite(host: &dyn Host, disk: &Disk, fs: FsType, own: Uuid, step: 
     Ok(())
 }
 
-async fn read(host: &dyn Host, disk: &Disk, offset: u64) -> Result<Vec<u8>> {
+/// Whether a journal or log holds what isn't in its place yet. `None`: xfs tells no one but its tools.
+pub async fn is_unreplayed(host: &dyn Host, disk: &Path, fs: FsType) -> Result<Option<bool>> {
+    Ok(match fs {
+        FsType::Ext2 | FsType::Ext3 | FsType::Ext4 => ext::is_unreplayed(&read(host, disk, 0).await?),
+        FsType::Btrfs => {
+            let seen = btrfs::identity(&read(host, disk, btrfs::SUPERBLOCK).await?);
+            seen.map(|seen| seen.log == Log::Replay)
+        }
+        FsType::Xfs => None,
+    })
+}
+
+async fn read(host: &dyn Host, disk: &Path, offset: u64) -> Result<Vec<u8>> {
     const LENGTH: usize = 4096;
-    host.read_disk(&disk.path, offset, LENGTH).await.on(disk.path.display(), "read its superblock")
+    host.read_disk(disk, offset, LENGTH).await.on(disk.display(), "read its superblock")
 }
 
 fn unreadable(disk: &Disk, fs: FsType) -> Error {

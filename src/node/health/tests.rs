@@ -1,4 +1,4 @@
-use super::super::fake::Fake;
+use super::super::fake::{Fake, World};
 use super::super::{Node, Settings};
 use super::*;
 use crate::pace::within;
@@ -6,14 +6,23 @@ use crate::pace::within;
 const VOLUME: &str = "0f9c0b2e-6d53-4b6a-9d5e-1c2f3a4b5c6d";
 const MOUNT: &str = "1 2 252:16 / /staging rw - ext4 /dev/vdb rw";
 
+type Row = (Disk, Vec<Seen>, Vec<(Severity, &'static str)>);
+
 #[test]
 fn every_state_has_its_reason() {
     use Severity::{Degraded, Inaccessible};
-    let mounted = |made_read_only, shut_down, errors| Seen::Mounted { made_read_only, shut_down, errors };
+    let mounted = |made_read_only, shut_down, errors| Seen::Mounted {
+        made_read_only,
+        shut_down,
+        errors,
+        unreplayed: false,
+    };
+    let unreplayed = Seen::Mounted { made_read_only: false, shut_down: false, errors: 0, unreplayed: true };
     let unreadable = Disk::Unreadable("/dev/vdb: EIO".into());
-    let table: [(Disk, Vec<Seen>, Vec<(Severity, &str)>); 12] = [
+    let table: [Row; 13] = [
         (Disk::Fine, vec![mounted(false, false, 0)], vec![]),
         (Disk::Fine, vec![], vec![]),
+        (Disk::Fine, vec![unreplayed], vec![(Degraded, "JournalNotReplayed")]),
         (Disk::Fine, vec![Seen::Raw, Seen::Nothing], vec![]),
         (Disk::Fine, vec![Seen::Nothing, Seen::Nothing], vec![(Inaccessible, "NotMounted")]),
         (Disk::Fine, vec![Seen::Other("x".into())], vec![(Inaccessible, "WrongDevice")]),
@@ -84,12 +93,7 @@ async fn two_callers_at_once_hear_the_same() {
     assert!(one.is_empty() && two.is_empty());
 }
 
-#[tokio::test(start_paused = true)]
-async fn errors_that_ext4_counted_and_a_disk_that_left_are_seen() {
-    let (fake, node) = staged();
-    fake.world().files.insert("/sys/fs/ext4/vdb/errors_count".into(), b"2\n".to_vec());
-    assert_eq!(reasons(&node).await, ["FileSystemErrors"]);
-    let mut world = fake.world();
+fn unplug(world: &mut World) {
     world.files.insert("/sys/dev/block/252:0/size".into(), Vec::new());
     world
         .files
@@ -97,7 +101,14 @@ async fn errors_that_ext4_counted_and_a_disk_that_left_are_seen() {
     world.links.remove(Path::new("/sys/dev/block/252:16"));
     world.disks.remove(Path::new("/dev/vdb"));
     world.files.remove(Path::new("/dev/vdb"));
-    drop(world);
+}
+
+#[tokio::test(start_paused = true)]
+async fn errors_that_ext4_counted_and_a_disk_that_left_are_seen() {
+    let (fake, node) = staged();
+    fake.world().files.insert("/sys/fs/ext4/vdb/errors_count".into(), b"2\n".to_vec());
+    assert_eq!(reasons(&node).await, ["FileSystemErrors"]);
+    unplug(&mut fake.world());
     assert!(reasons(&node).await.contains(&"DeviceGone"));
 }
 

@@ -22,6 +22,10 @@ const MEMBERS: Version = Version::Needed(Microversion(3, 25));
 /// Snapshots of groups came with 3.14, and filters for their list with 3.29.
 const GROUP_SNAPSHOTS: Version = Version::Wanted(Microversion(3, 29));
 
+/// Cinder takes a list of ids that has 255 characters
+/// (<https://opendev.org/openstack/cinder/src/branch/master/cinder/api/schemas/groups.py>).
+pub const MEMBERS_AT_ONCE: usize = 6;
+
 /// A group as Cinder shows it. It has no metadata.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Group {
@@ -148,12 +152,12 @@ impl Cinder {
         Ok(self.call(request).await?.json::<OneGroup>()?.group.id)
     }
 
-    /// PUT /groups/ID: the group is `updating` until these volumes are in it.
+    /// PUT /groups/ID: the group is `updating` until these volumes are in it, [`MEMBERS_AT_ONCE`] at most.
     pub async fn add_to_group(&self, id: GroupId, volumes: &[VolumeId]) -> Result<()> {
         self.update_group(id, json!({ "add_volumes": joined(volumes) })).await
     }
 
-    /// PUT /groups/ID: the group is `updating` until these volumes are out of it.
+    /// PUT /groups/ID: the group is `updating` until these volumes are out of it, [`MEMBERS_AT_ONCE`] at most.
     pub async fn remove_from_group(&self, id: GroupId, volumes: &[VolumeId]) -> Result<()> {
         self.update_group(id, json!({ "remove_volumes": joined(volumes) })).await
     }

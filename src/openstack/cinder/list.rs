@@ -42,6 +42,13 @@ pub struct Row {
     pub attachments: Vec<Place>,
 }
 
+/// In which zone a volume is.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Placed {
+    pub id: VolumeId,
+    pub availability_zone: Option<String>,
+}
+
 /// Where a volume is attached.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Place {

@@ -1,12 +1,8 @@
 //! What a copy is made from: which kind of thing that is, whether it can be copied now, and what it demands of the copy.
 
-use uuid::Uuid;
-
 use super::{Wanted, ZoneChoice};
-use crate::openstack::{
-    Backup, BackupId, BackupStatus, Origin, Snapshot, SnapshotId, SnapshotStatus, Status, Volume,
-};
-use crate::volume::{Condition, Error, Result, Volumes, metadata};
+use crate::openstack::{Backup, BackupStatus, Origin, Snapshot, SnapshotId, SnapshotStatus, Status, Volume};
+use crate::volume::{Condition, Error, Result, Saved, Volumes, metadata};
 
 /// A source as the cloud shows it.
 #[derive(Clone, Debug)]
@@ -55,15 +51,17 @@ impl Volumes {
     /// Only an answer of both that it isn't there means that.
     async fn snapshot_or_backup(&self, id: SnapshotId) -> Result<Found> {
         let reading = |error| Error::reading(&error);
-        if let Some(snapshot) = self.cinder.find_snapshot(id).await.map_err(reading)? {
-            let volume = self.cinder.find_volume(snapshot.volume_id).await.map_err(reading)?;
-            return Ok(Found::Snapshot(snapshot, volume));
+        match self.look_up(id).await.map_err(reading)? {
+            Some(Saved::Snapshot(snapshot)) => {
+                let volume = self.cinder.find_volume(snapshot.volume_id).await.map_err(reading)?;
+                Ok(Found::Snapshot(snapshot, volume))
+            }
+            Some(Saved::Backup(backup)) => Ok(Found::Backup(backup)),
+            None => {
+                let why = format!("{id} is unknown to Cinder in this project, as a snapshot and as a backup");
+                Err(Error::new(Condition::NotFound, why))
+            }
         }
-        let backup = self.cinder.find_backup(BackupId::from(Uuid::from(id))).await.map_err(reading)?;
-        backup.map(Found::Backup).ok_or_else(|| {
-            let why = format!("{id} is unknown to Cinder in this project, as a snapshot and as a backup");
-            Error::new(Condition::NotFound, why)
-        })
     }
 }
 

@@ -140,6 +140,7 @@ fn plan(seen: &Sight, id: GroupSnapshotId, promised: bool) -> Step {
     match (cut.map(|cut| &cut.status), group) {
         (Some(status), _) if status.is_passing() => Step::Wait,
         (Some(GroupState::ErrorDeleting), _) => Step::Failed,
+        (_, Some(group)) if group.status == GroupState::ErrorDeleting => Step::Failed,
         (_, Some(group)) if group.status.is_passing() => Step::Wait,
         (_, Some(group)) if !group.volumes.is_empty() => Step::Empty(group.clone()),
         (Some(_), Some(group)) if promised && group.description != signature(id) => Step::Sign(group.id),

@@ -2,7 +2,7 @@
 
 use super::is_clear_no;
 use super::plan::{MARK, Sight};
-use crate::openstack::{self, Effect, Group, GroupId, GroupState, Kind, Status, Volume};
+use crate::openstack::{self, Effect, Group, GroupId, GroupState, Kind, MEMBERS_AT_ONCE, Status, Volume};
 use crate::volume::namesakes::unfinished;
 use crate::volume::watch::{Interest, Seen};
 use crate::volume::{Condition, Error, Result, VolumeId, Volumes, not_found};
@@ -38,9 +38,9 @@ impl Volumes {
         self.observe(id).await.map_err(unfinished)
     }
 
-    /// Lets the volumes go. The group is looked at until they are out of it.
+    /// Lets volumes go, as many as one call takes. The group is looked at until they are out of it.
     pub(super) async fn empty(&self, group: GroupId, volumes: &[VolumeId]) -> Result<()> {
-        match self.cinder.remove_from_group(group, volumes).await {
+        match self.cinder.remove_from_group(group, at_once(volumes)).await {
             Ok(()) => Ok(()),
             // The next look tells.
             Err(error) if error.effect == Effect::Unknown => Ok(()),
@@ -118,4 +118,8 @@ fn leaving(seen: &Sight, group: GroupId, volume: VolumeId) -> Leaving {
         Some(group) if group.status == GroupState::Updating => Leaving::Yet,
         Some(_) => Leaving::Not,
     }
+}
+
+pub(super) fn at_once(volumes: &[VolumeId]) -> &[VolumeId] {
+    &volumes[..volumes.len().min(MEMBERS_AT_ONCE)]
 }

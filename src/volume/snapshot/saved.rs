@@ -103,7 +103,7 @@ impl Volumes {
         deleted.map_err(|error| error.context(format!("delete snapshot {id}")))
     }
 
-    async fn look_up(&self, id: SnapshotId) -> openstack::Result<Option<Saved>> {
+    pub(in crate::volume) async fn look_up(&self, id: SnapshotId) -> openstack::Result<Option<Saved>> {
         if let Some(snapshot) = self.cinder.find_snapshot(id).await? {
             return Ok(Some(Saved::Snapshot(snapshot)));
         }
