@@ -55,9 +55,6 @@ pub fn show(credential: &Credential) -> String {
         Credential::ApplicationCredential { by: ApplicationCredential::Name { name, user }, secret } => {
             format!("application {name} of {}, {}", who(user), secret.expose_secret())
         }
-        Credential::Federated { who, scope } => {
-            format!("{} by {}, {}", who.identity_provider, who.protocol, where_(scope))
-        }
     }
 }
 
