@@ -258,6 +258,24 @@ async fn a_changed_password_is_used_without_a_restart_and_a_broken_file_changes_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn without_a_kubernetes_api_annotations_are_off_with_one_warning() {
+    let cloud = SimulatedCloud::new(Settings::default());
+    let served = cloud.serve("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let bed = Bed::new();
+    bed.write_conf(&conf(SocketAddr::from(([127, 0, 0, 1], served.port())), PASSWORD));
+    let file = format!("--cloud-config={}", bed.path("cloud.conf").display());
+    let driver = bed.start(&[&file, "--provide-node-service=false", "--pvc-annotations"]).await;
+    driver.create(PATIENCE).await.unwrap();
+    let (status, log) = driver.end();
+    assert!(status.success(), "{status}");
+    assert_eq!(log.matches("--pvc-annotations is off").count(), 1, "{log}");
+    let output = bed.command(&[&file, "--pvc-annotations", "--kubeconfig=/nonexistent"]).output().unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(64), "{error}");
+    assert!(error.contains("--kubeconfig /nonexistent"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_second_driver_leaves_the_socket_of_the_first_alone() {
     let bed = Bed::new();
     let first = bed.start(&["--provide-controller-service=false"]).await;

@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 use super::Kubernetes;
 
 /// More than this wait only where the API doesn't answer.
+#[cfg(feature = "k8s")]
 const WAITING: usize = 256;
 
 /// A warning about a PVC.
@@ -36,13 +37,16 @@ pub struct Events {
 
 impl Events {
     /// Inside a tokio runtime: the Events are written by a task that ends with the last clone.
+    #[cfg(feature = "k8s")]
     pub fn new(kubernetes: Kubernetes) -> Self {
         let (queue, reports) = mpsc::channel(WAITING);
-        #[cfg(feature = "k8s")]
         tokio::spawn(writer::write(kubernetes, reports));
-        #[cfg(not(feature = "k8s"))]
-        let _: (mpsc::Receiver<Report>, std::convert::Infallible) = (reports, match kubernetes {});
         Self { queue }
+    }
+
+    #[cfg(not(feature = "k8s"))]
+    pub fn new(kubernetes: Kubernetes) -> Self {
+        match kubernetes {}
     }
 
     /// Queues the warning. The same one again within ten minutes changes nothing.

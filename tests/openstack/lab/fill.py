@@ -34,6 +34,7 @@ def identity(place):
         p = k.create_project(name=tenant, domain_id='default')
         u = k.create_user(name=name, password=PASSWORD, domain_id='default')
         k.assign_project_role_to_user(p, u, roles['member'])
+    federation(k, roles['member'])
     volumes = place.url('cinder', '/v3/$(project_id)s')
     for kind, name, url in (('volumev3', 'cinderv3', volumes), ('block-storage', 'cinder', volumes),
                             ('compute', 'nova', place.url('nova', '/v2.1')),
@@ -42,6 +43,18 @@ def identity(place):
         s = k.create_service(name=name, type=kind)
         for interface in ('public', 'internal', 'admin'):
             k.create_endpoint(service_id=s.id, interface=interface, url=url, region_id=REGION)
+
+
+def federation(k, member):
+    """Whom the identity provider of drivers/federation.py vouches for is a member of the tenant's project.
+    The protocol is called as one of Keystone's methods: another name would need a setting."""
+    group = k.create_group(name='lab-federated', domain_id='default')
+    k.assign_project_role_to_group(k.find_project(TENANT[1]), group, member)
+    k.create_mapping(id='lab-federated', rules=[{
+        'local': [{'user': {'name': '{0}'}, 'group': {'id': group.id}}],
+        'remote': [{'type': 'REMOTE_USER'}]}])
+    k.create_identity_provider(id='lab-idp', is_enabled=True)
+    k.create_federation_protocol('lab-idp', id='mapped', mapping_id='lab-federated')
 
 
 class Reports:
@@ -124,7 +137,8 @@ def files(place):
         for name, who in (('lab', TENANT), ('lab-small', SMALL), ('lab-admin', ADMIN))
     ) + '  lab-application-credential:\n    auth_type: v3applicationcredential\n    auth:\n'
         '      auth_url: %s\n      application_credential_id: %s\n'
-        '      application_credential_secret: %s\n    region_name: %s\n' % ((url,) + secret + (REGION,)))
+        '      application_credential_secret: %s\n    region_name: %s\n' % ((url,) + secret + (REGION,))
+        + federated_cloud(place, url))
     put(place, 'openrc', ''.join('export OS_%s=%s\n' % kv for kv in (
         ('AUTH_URL', url), ('USERNAME', TENANT[0]), ('PASSWORD', PASSWORD),
         ('PROJECT_NAME', TENANT[1]), ('USER_DOMAIN_NAME', 'Default'),
@@ -154,6 +168,14 @@ def password_cloud(url, name, who):
             '      project_name: %s\n      user_domain_name: Default\n'
             '      project_domain_name: Default\n    region_name: %s\n'
             % (name, url, who[0], PASSWORD, who[1], REGION))
+
+
+def federated_cloud(place, url):
+    return ('  lab-federated:\n    auth_type: v3oidcclientcredentials\n    auth:\n      auth_url: %s\n'
+            '      identity_provider: lab-idp\n      protocol: mapped\n      client_id: csi-client\n'
+            '      client_secret: clientsecret\n      access_token_endpoint: %s\n'
+            '      project_name: %s\n      project_domain_name: Default\n    region_name: %s\n'
+            % (url, place.url('keystone', '/idp/token'), TENANT[1], REGION))
 
 
 def put(place, name, text):

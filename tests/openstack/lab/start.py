@@ -10,7 +10,7 @@ from lab.place import DRIVERS, IP, PASSWORD, REGION, ZONES, Place, is_free, made
 from lab.processes import Processes
 
 APIS = {    # name: what serves it, on how many threads
-    'keystone': ('keystone.wsgi.api:application', 4),
+    'keystone': ('federation:application', 4),
     'placement': ('placement.wsgi.api:application', 2),
     'cinder': ('cinder.wsgi.api:application', 8),
     'nova': ('nova.wsgi.osapi_compute:application', 8),

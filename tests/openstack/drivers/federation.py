@@ -1,0 +1,42 @@
+"""Keystone behind an identity provider: what Apache's mod_auth_openidc does, in forty lines.
+
+`serve.py PORT federation:application THREADS --config-file keystone.conf`. The provider is at /idp; its one client is
+csi-client, and its one user kubernetes.
+"""
+import base64
+import json
+import urllib.parse
+import uuid
+
+from keystone.wsgi.api import application as keystone
+
+BASIC = 'Basic ' + base64.b64encode(b'csi-client:clientsecret').decode()
+GIVEN = set()
+
+
+def answer(start, status, body):
+    start(status, [('Content-Type', 'application/json')])
+    return [json.dumps(body).encode()]
+
+
+def token(environ, start):
+    form = urllib.parse.parse_qs(environ['wsgi.input'].read(int(environ.get('CONTENT_LENGTH') or 0)).decode())
+    if environ.get('HTTP_AUTHORIZATION') != BASIC:
+        return answer(start, '401 Unauthorized', {'error': 'invalid_client', 'error_description': 'who is this?'})
+    if form.get('grant_type') != ['client_credentials'] or 'openid' not in form.get('scope', [''])[0].split():
+        return answer(start, '400 Bad Request', {'error': 'invalid_request', 'error_description': str(form)})
+    given = uuid.uuid4().hex
+    GIVEN.add(given)
+    return answer(start, '200 OK', {'access_token': given, 'token_type': 'Bearer', 'expires_in': 300})
+
+
+def application(environ, start):
+    path = environ['PATH_INFO']
+    if path == '/idp/token':
+        return token(environ, start)
+    if '/OS-FEDERATION/' in path and path.endswith('/auth'):
+        if environ.get('HTTP_AUTHORIZATION', '').removeprefix('Bearer ') not in GIVEN:
+            start('401 Unauthorized', [('WWW-Authenticate', 'Bearer error="invalid_token"')])
+            return [b'']
+        environ['REMOTE_USER'] = 'kubernetes'
+    return keystone(environ, start)
