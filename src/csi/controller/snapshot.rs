@@ -31,11 +31,7 @@ impl Controller {
         };
         let saved = saved.map_err(|error| self.clouds.told(cloud, error))?;
         self.clouds.remember(Thing::Snapshot(saved.id()), cloud);
-        // It is there: whatever the look at its zone meets isn't the end of it.
-        let shown = self.usable(cloud, &[saved]).await.map_err(|error| {
-            let error = Error::new(Condition::Unsettled, error.message);
-            self.clouds.told(cloud, error)
-        })?;
+        let shown = self.usable(cloud, &[saved]).await.map_err(|error| self.unseen(cloud, error))?;
         Ok(CreateSnapshotResponse { snapshot: shown.into_iter().next() })
     }
 
@@ -48,11 +44,16 @@ impl Controller {
     ) -> Result<(), Status> {
         let topology = &self.settings.topology;
         let Some(required) = required.filter(|_| topology.constrains_snapshots()) else { return Ok(()) };
-        let zone = cloud.zone_of(source).await.map_err(|error| self.clouds.told(cloud, error))?;
+        let zone = cloud.zone_of(source).await.map_err(|error| self.unseen(cloud, error))?;
         match zone.filter(|zone| !topology.is_met(required, zone)) {
             None => Ok(()),
             Some(zone) => Err(status::unusable(&zone)),
         }
+    }
+
+    /// A snapshot may be there, or on its way: whatever the look at its zone meets isn't the end of it.
+    fn unseen(&self, cloud: &Volumes, error: Error) -> Status {
+        self.clouds.told(cloud, Error::new(Condition::Unsettled, error.message))
     }
 
     /// The snapshots as CSI shows them, with the places from where they can be used.

@@ -20,7 +20,15 @@ const MOST: usize = 20_000;
 
 /// The zones of volumes, as far as they were asked for. Cheap to clone.
 #[derive(Clone, Debug, Default)]
-pub struct Known(Arc<Mutex<HashMap<VolumeId, (Instant, Option<String>)>>>);
+pub struct Known(Arc<Mutex<Zones>>);
+
+type Zones = HashMap<VolumeId, Learnt>;
+
+#[derive(Clone, Debug)]
+struct Learnt {
+    when: Instant,
+    zone: Option<String>,
+}
 
 impl Volumes {
     /// The zone of each, in their order. A backup has none: it can be restored anywhere.
@@ -32,14 +40,14 @@ impl Volumes {
         let volumes: BTreeSet<_> = saved.iter().filter_map(volume).collect();
         self.learn_zones(volumes).await.map_err(|error| Error::reading(&error))?;
         let known = self.known_zones.lock();
-        let zone = |id| known.get(&id).and_then(|(_, zone)| zone.clone());
+        let zone = |id| known.get(&id).and_then(|learnt| learnt.zone.clone());
         Ok(saved.iter().map(|saved| volume(saved).and_then(zone)).collect())
     }
 
     /// The zone of one volume; `None` where there is no such volume, too.
     pub async fn zone_of(&self, id: VolumeId) -> Result<Option<String>> {
         self.learn_zones([id].into()).await.map_err(|error| Error::reading(&error))?;
-        Ok(self.known_zones.lock().get(&id).and_then(|(_, zone)| zone.clone()))
+        Ok(self.known_zones.lock().get(&id).and_then(|learnt| learnt.zone.clone()))
     }
 
     async fn learn_zones(&self, volumes: BTreeSet<VolumeId>) -> openstack::Result<()> {
@@ -65,7 +73,7 @@ impl Volumes {
 }
 
 impl Known {
-    fn lock(&self) -> MutexGuard<'_, HashMap<VolumeId, (Instant, Option<String>)>> {
+    fn lock(&self) -> MutexGuard<'_, Zones> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -74,12 +82,13 @@ impl Known {
         if known.len() > MOST {
             known.clear();
         }
-        let is_known = |id: &VolumeId| known.get(id).is_some_and(|(when, _)| when.elapsed() < KEPT);
+        let is_known = |id: &VolumeId| known.get(id).is_some_and(|learnt| learnt.when.elapsed() < KEPT);
         volumes.into_iter().filter(|id| !is_known(id)).collect()
     }
 
     fn learn(&self, placed: impl IntoIterator<Item = Placed>) {
-        let now = Instant::now();
-        self.lock().extend(placed.into_iter().map(|one| (one.id, (now, one.availability_zone))));
+        let when = Instant::now();
+        let learnt = |one: Placed| (one.id, Learnt { when, zone: one.availability_zone });
+        self.lock().extend(placed.into_iter().map(learnt));
     }
 }
