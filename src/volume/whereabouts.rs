@@ -3,8 +3,11 @@
 use uuid::Uuid;
 
 use super::metadata::CLUSTER;
-use super::namesakes::{Candidate, doubt_of};
-use super::{BackupId, Error, GroupSnapshotId, Result, ServerId, SnapshotId, Volume, VolumeId, Volumes};
+use super::namesakes::{Candidate, doubt_of, unfinished};
+use super::{
+    BackupId, Condition, Error, GroupSnapshotId, Result, ServerId, SnapshotId, Volume, VolumeId, Volumes,
+};
+use crate::openstack;
 pub use crate::openstack::Zones;
 
 /// What is found by its id.
@@ -38,7 +41,7 @@ impl Volumes {
         if self.doubts.are_there(&doubt_of(<Volume as Candidate>::WHAT, name)) {
             return Ok(true);
         }
-        let named = self.cinder.list_volumes_named(name).await.map_err(|error| Error::reading(&error))?;
+        let named = self.cinder.list_volumes_named(name).await.map_err(|error| unseen(&error))?;
         Ok(named.iter().any(|volume| volume.metadata.get(CLUSTER).is_some_and(|whose| whose == cluster)))
     }
 
@@ -50,5 +53,14 @@ impl Volumes {
     /// Cinder's zones now.
     pub async fn zones_anew(&self) -> Result<Zones> {
         self.cinder.zones_anew().await.map_err(|error| Error::reading(&error))
+    }
+}
+
+/// An earlier call may have left a volume there: no failure to see it is final.
+fn unseen(error: &openstack::Error) -> Error {
+    let error = Error::reading(error);
+    match error.condition {
+        Condition::Unavailable | Condition::TimedOut => error,
+        _ => unfinished(error),
     }
 }
