@@ -41,7 +41,7 @@ class LoopFileDriver(driver.VolumeDriver):
         pass
 
     def _update_volume_stats(self):
-        used = sum(f.stat().st_size for f in self._files()) / GIB
+        used = sum(size(f) for f in self._files()) / GIB
         name = self.configuration.volume_backend_name
         self._stats = {
             'volume_backend_name': name, 'vendor_name': 'lab',
@@ -157,6 +157,13 @@ class LoopFileDriver(driver.VolumeDriver):
 
     def _files(self):
         return [f for f in os.scandir(self.dir) if not f.name.endswith('.part')]
+
+
+def size(entry):
+    try:
+        return entry.stat().st_size
+    except FileNotFoundError:       # deleted since the directory was read
+        return 0
 
 
 def grow(path, gib):
