@@ -223,3 +223,27 @@ async fn volumes_that_came_before_are_published_grown_and_deleted() {
     }
     assert!(bed.all().await.is_empty());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_snapshot_says_from_where_it_can_be_used_and_is_refused_elsewhere() {
+    let (_, driver) = stand();
+    let volume = create(&driver, in_zones("pvc-1", &["az2"])).await.unwrap();
+    let request = |name: &str, wanted: &[&str]| CreateSnapshotRequest {
+        name: name.to_owned(),
+        source_volume_id: volume.volume_id.clone(),
+        accessibility_requirements: zones(wanted),
+        ..Default::default()
+    };
+    let mut controller = driver.controller();
+    let made =
+        controller.create_snapshot(request("s-1", &["az2"])).await.unwrap().into_inner().snapshot.unwrap();
+    assert_eq!(made.accessible_topology, terms(&["az2"]));
+    let elsewhere = controller.create_snapshot(request("s-2", &["az1"])).await.unwrap_err();
+    assert_eq!(elsewhere.code(), Code::ResourceExhausted, "{elsewhere}");
+    assert!(elsewhere.message().contains("az2"), "{elsewhere}");
+    let shown = GetSnapshotRequest { snapshot_id: made.snapshot_id.clone(), ..Default::default() };
+    let shown = controller.get_snapshot(shown).await.unwrap().into_inner().snapshot.unwrap();
+    assert_eq!(shown, made);
+    let listed = controller.list_snapshots(ListSnapshotsRequest::default()).await.unwrap().into_inner();
+    assert_eq!(listed.entries.into_iter().map(|entry| entry.snapshot.unwrap()).collect::<Vec<_>>(), [made]);
+}
