@@ -44,12 +44,8 @@ pub fn entry(listed: &Listed) -> proto::list_volumes_response::Entry {
     }
 }
 
-/// As [`snapshot`], with the places from where the volumes made of it can be reached.
-pub fn placed_snapshot(saved: &Saved, accessible_topology: Vec<proto::Topology>) -> proto::Snapshot {
-    proto::Snapshot { accessible_topology, ..snapshot(saved) }
-}
-
-pub fn snapshot(saved: &Saved) -> proto::Snapshot {
+/// A snapshot with the places from where the volumes made of it can be reached.
+pub fn snapshot(saved: &Saved, accessible_topology: Vec<proto::Topology>) -> proto::Snapshot {
     proto::Snapshot {
         snapshot_id: saved.id().to_string(),
         source_volume_id: saved.source().to_string(),
@@ -57,15 +53,15 @@ pub fn snapshot(saved: &Saved) -> proto::Snapshot {
         creation_time: Some(time(saved.taken_at())),
         ready_to_use: saved.is_ready(),
         group_snapshot_id: saved.group().map(|group| group.to_string()).unwrap_or_default(),
-        accessible_topology: Vec::new(),
+        accessible_topology,
     }
 }
 
 /// A snapshot of several volumes: its members were cut when it was.
-pub fn group(group: &CutGroup) -> proto::VolumeGroupSnapshot {
+pub fn group(group: &CutGroup, members: Vec<proto::Snapshot>) -> proto::VolumeGroupSnapshot {
     proto::VolumeGroupSnapshot {
         group_snapshot_id: group.cut.id.to_string(),
-        snapshots: group.members.iter().map(snapshot).collect(),
+        snapshots: members,
         creation_time: Some(time(group.cut.created_at.unwrap_or_default())),
         ready_to_use: group.is_ready(),
     }

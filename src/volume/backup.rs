@@ -212,7 +212,7 @@ impl Order for WantedBackup {
     }
 
     async fn settle(&self, volumes: &Volumes, mut backup: Backup) -> Result<Backup> {
-        backup.metadata.insert(SETTLED.to_owned(), "true".to_owned());
+        backup.metadata.insert(SETTLED.to_owned(), backup.id.to_string());
         match volumes.cinder.replace_backup_metadata(backup.id, &backup.metadata).await {
             // Below 3.43 backups have no metadata, and none of ours: this one is the existing driver's.
             Err(error) if error.kind == Kind::Unsupported => Ok(backup),

@@ -10,7 +10,6 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::metadata::SETTLED;
 use super::namesakes::{Candidate, Glance, Order, Posted, Stage};
 use super::watch::{Interest, Seen};
 use super::{Condition, Error, Result, Volume, VolumeId, Volumes};
@@ -135,10 +134,10 @@ impl Order for Wanted {
     }
 
     async fn settle(&self, volumes: &Volumes, mut volume: Volume) -> Result<Volume> {
-        let mark = BTreeMap::from([(SETTLED.to_owned(), "true".to_owned())]);
-        let written = volumes.cinder.update_volume_metadata(volume.id, &mark).await;
+        let marks = self.settled(&volume);
+        let written = volumes.cinder.update_volume_metadata(volume.id, &marks).await;
         written.map_err(|error| Error::unsettled(&error))?;
-        volume.metadata.extend(mark);
+        volume.metadata.extend(marks);
         Ok(volume)
     }
 

@@ -8,7 +8,7 @@ mod doubts;
 mod plan;
 
 pub use doubts::Doubts;
-pub use plan::Posted;
+pub use plan::{Posted, is_being_made};
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -39,7 +39,7 @@ pub trait Candidate: Clone + fmt::Debug + PartialEq + Send + Sync {
     fn is_free(&self) -> bool;
 
     fn is_settled(&self) -> bool {
-        metadata::is_settled(self.metadata())
+        metadata::is_settled(self.id(), self.metadata())
     }
 
     fn is_unpromised(&self) -> bool {
@@ -152,7 +152,7 @@ impl Volumes {
     async fn look<O: Order>(&self, looks: &mut Looks, order: &O) -> Result<Vec<O::Made>> {
         match order.glance(looks.next_seen().await?) {
             Glance::All(seen) => Ok(seen),
-            Glance::One(one) if plan::is_being_made(&one) => Ok(vec![one]),
+            Glance::One(one) if is_being_made(&one) => Ok(vec![one]),
             Glance::One(_) | Glance::Gone => self.named(order).await,
         }
     }

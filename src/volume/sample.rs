@@ -93,7 +93,7 @@ impl Volume {
     }
 
     pub fn settled(mut self) -> Self {
-        self.metadata.insert(SETTLED.to_owned(), "true".to_owned());
+        self.metadata.insert(SETTLED.to_owned(), self.id.to_string());
         self
     }
 

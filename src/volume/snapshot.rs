@@ -190,7 +190,7 @@ impl Order for WantedSnapshot {
     }
 
     async fn settle(&self, volumes: &Volumes, mut snapshot: Snapshot) -> Result<Snapshot> {
-        let mark = BTreeMap::from([(SNAPSHOT_SETTLED.to_owned(), "true".to_owned())]);
+        let mark = BTreeMap::from([(SNAPSHOT_SETTLED.to_owned(), snapshot.id.to_string())]);
         let written = volumes.cinder.update_snapshot_metadata(snapshot.id, &mark).await;
         written.map_err(|error| Error::unsettled(&error))?;
         snapshot.metadata.extend(mark);

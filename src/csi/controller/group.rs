@@ -30,7 +30,9 @@ impl GroupController for Controller {
         let cloud = self.clouds.of_volumes(named, &wanted.volumes).await?;
         let _claim = self.locks.claim(format!("group snapshot name {}", wanted.name))?;
         let group = cloud.ensure_group_cut(&wanted).await.map_err(|error| self.clouds.told(cloud, error))?;
-        Ok(Response::new(CreateVolumeGroupSnapshotResponse { group_snapshot: Some(reply::group(&group)) }))
+        let members = self.usable(cloud, &group.members).await.map_err(|error| self.unseen(cloud, error))?;
+        let group_snapshot = Some(reply::group(&group, members));
+        Ok(Response::new(CreateVolumeGroupSnapshotResponse { group_snapshot }))
     }
 
     async fn delete_volume_group_snapshot(
@@ -61,6 +63,9 @@ impl GroupController for Controller {
         let cloud = self.clouds.of_group_snapshot(&request.secrets, id).await?;
         let group = cloud.group_snapshot(id).await.map_err(|error| self.clouds.told(cloud, error))?;
         group.has(&members).map_err(|error| self.clouds.told(cloud, error))?;
-        Ok(Response::new(GetVolumeGroupSnapshotResponse { group_snapshot: Some(reply::group(&group)) }))
+        let members = self.usable(cloud, &group.members).await;
+        let members = members.map_err(|error| self.clouds.told(cloud, error))?;
+        let group_snapshot = Some(reply::group(&group, members));
+        Ok(Response::new(GetVolumeGroupSnapshotResponse { group_snapshot }))
     }
 }

@@ -52,12 +52,12 @@ impl Controller {
     }
 
     /// A snapshot may be there, or on its way: whatever the look at its zone meets isn't the end of it.
-    fn unseen(&self, cloud: &Volumes, error: Error) -> Status {
+    pub(super) fn unseen(&self, cloud: &Volumes, error: Error) -> Status {
         self.clouds.told(cloud, Error::new(Condition::Unsettled, error.message))
     }
 
     /// The snapshots as CSI shows them, with the places from where they can be used.
-    async fn usable(&self, cloud: &Volumes, saved: &[Saved]) -> volume::Result<Vec<Snapshot>> {
+    pub(super) async fn usable(&self, cloud: &Volumes, saved: &[Saved]) -> volume::Result<Vec<Snapshot>> {
         let topology = &self.settings.topology;
         let zones = match topology.constrains_snapshots() {
             true => cloud.zones_of(saved).await?,
@@ -65,7 +65,7 @@ impl Controller {
         };
         let shown = saved.iter().zip(zones);
         Ok(shown
-            .map(|(saved, zone)| reply::placed_snapshot(saved, topology.of_snapshot(zone.as_deref())))
+            .map(|(saved, zone)| reply::snapshot(saved, topology.of_snapshot(zone.as_deref())))
             .collect())
     }
 

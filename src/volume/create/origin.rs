@@ -184,6 +184,12 @@ fn fitted(wanted: &Wanted, source: Source) -> Result<Fitted> {
     Ok(Fitted { wanted: fitted, zone_elsewhere })
 }
 
+/// Whether a backup may be being restored to it: Cinder says so at the end.
+pub(super) fn may_be_a_restore(wanted: Option<Origin>, volume: &Volume) -> bool {
+    let of_saved = matches!(wanted, Some(Origin::Snapshot(_) | Origin::Backup(_)));
+    of_saved && volume.snapshot_id.is_none() && volume.source_volid.is_none()
+}
+
 /// In what a volume's source differs from the one that is asked for, as a clause.
 pub(super) fn difference(wanted: Option<Origin>, volume: &Volume) -> Option<String> {
     let made_from = made_from(volume);
@@ -219,5 +225,5 @@ fn made_from(volume: &Volume) -> Option<(MadeFrom, &str)> {
     let snapshot = volume.snapshot_id.as_deref().map(|id| (MadeFrom::Snapshot, id));
     let clone = volume.source_volid.as_deref().map(|id| (MadeFrom::Volume, id));
     // A volume may be restored into later, so that what Cinder itself says of its making goes first.
-    snapshot.or(clone).or_else(|| Some((MadeFrom::Backup, metadata::restored_from(&volume.metadata)?)))
+    snapshot.or(clone).or_else(|| Some((MadeFrom::Backup, metadata::restored_from(volume)?)))
 }

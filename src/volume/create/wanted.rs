@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use super::origin;
 use crate::openstack::{Hints, NewVolume, Origin, Volume};
-use crate::volume::metadata::{ATTEMPT, CLUSTER, RESTORED_FROM};
+use crate::volume::metadata::{
+    ATTEMPT, CLUSTER, RESTORED_FROM, SETTLED, may_be_another_volumes, restored_from,
+};
+use crate::volume::namesakes::is_being_made;
 
 /// A volume as asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,8 +52,7 @@ impl ZoneChoice {
 impl Wanted {
     /// What to ask Cinder for.
     pub(super) fn order(&self, attempt: &str) -> NewVolume {
-        let mut metadata = self.metadata.clone();
-        metadata.insert(CLUSTER.to_owned(), self.cluster.clone());
+        let mut metadata = self.marked();
         metadata.insert(ATTEMPT.to_owned(), attempt.to_owned());
         if let Some(Origin::Backup(id)) = self.origin {
             metadata.insert(RESTORED_FROM.to_owned(), id.to_string());
@@ -67,13 +69,36 @@ impl Wanted {
         }
     }
 
+    /// The metadata of a volume that is answered. All of it: a restore may have written another volume's over it.
+    pub(super) fn settled(&self, volume: &Volume) -> BTreeMap<String, String> {
+        let mut metadata = self.marked();
+        metadata.insert(SETTLED.to_owned(), volume.id.to_string());
+        if let Some(backup) = restored_from(volume) {
+            metadata.insert(RESTORED_FROM.to_owned(), backup.to_owned());
+        }
+        metadata
+    }
+
+    fn marked(&self) -> BTreeMap<String, String> {
+        let mut metadata = self.metadata.clone();
+        metadata.insert(CLUSTER.to_owned(), self.cluster.clone());
+        metadata
+    }
+
     /// In what a volume differs from what is wanted, as a clause; `None` where it is as wanted.
     pub(super) fn difference(&self, volume: &Volume) -> Option<String> {
         self.size_difference(volume)
             .or_else(|| self.type_difference(volume))
             .or_else(|| self.zone_difference(volume))
-            .or_else(|| origin::difference(self.origin, volume))
-            .or_else(|| self.owner_difference(volume))
+            .or_else(|| self.marks_difference(volume))
+    }
+
+    /// Of a volume that a backup is being restored to, the marks aren't final.
+    fn marks_difference(&self, volume: &Volume) -> Option<String> {
+        if is_being_made(volume) && origin::may_be_a_restore(self.origin, volume) {
+            return None;
+        }
+        origin::difference(self.origin, volume).or_else(|| self.owner_difference(volume))
     }
 
     fn size_difference(&self, volume: &Volume) -> Option<String> {
@@ -106,6 +131,9 @@ impl Wanted {
     }
 
     fn owner_difference(&self, volume: &Volume) -> Option<String> {
+        if may_be_another_volumes(volume) {
+            return None;
+        }
         match volume.metadata.get(CLUSTER) {
             Some(cluster) if *cluster == self.cluster => None,
             Some(cluster) => Some(format!("it belongs to cluster {cluster} and this is {}", self.cluster)),
