@@ -5,6 +5,8 @@
 
 #[path = "bed/asking.rs"]
 mod asking;
+#[path = "restore/backups.rs"]
+mod backups;
 #[path = "bed/bed.rs"]
 mod bed;
 #[path = "bed/driver.rs"]
@@ -65,31 +67,6 @@ impl Stand {
         assert!(status.message().contains(words), "{status}");
         let names: Vec<_> = self.bed.all().await.into_iter().map(|volume| volume.name).collect();
         assert!(!names.contains(&request.name), "{names:?}");
-    }
-}
-
-/// A backup of the source, once all data is in it.
-async fn backup_of(stand: &Stand, name: &str) -> Snapshot {
-    let request = CreateSnapshotRequest {
-        name: name.to_owned(),
-        source_volume_id: stand.source.clone(),
-        parameters: parameters(&[("type", "backup")]),
-        ..Default::default()
-    };
-    loop {
-        let made = stand.driver.controller().create_snapshot(request.clone()).await.unwrap().into_inner();
-        match made.snapshot.unwrap() {
-            ready if ready.ready_to_use => return ready,
-            begun => {
-                // It can't be restored yet, and that is no final answer.
-                let early = CreateVolumeRequest {
-                    volume_content_source: of_snapshot(&begun.snapshot_id),
-                    ..volume("early")
-                };
-                stand.refused(early, Code::Unavailable, "status creating").await;
-            }
-        }
-        cinder_csi::pace::sleep(Duration::from_secs(1)).await;
     }
 }
 
@@ -240,44 +217,6 @@ async fn a_lost_reply_to_a_copy_leaves_one_volume() {
         assert!(first.is_err() || first.as_ref().unwrap() == &second, "{trouble:?}: {first:?}");
         assert_eq!(stand.bed.all().await.len(), 2, "{trouble:?}");
     }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_backup_is_restored_in_any_zone_after_its_volume_has_gone() {
-    let latency = Latency::fixed(Duration::from_millis(500));
-    let stand = Stand::with(Settings { latency, ..Settings::default() }).await;
-    let backup = backup_of(&stand, "saved").await;
-    // No place is named: it can be used from everywhere.
-    assert!(backup.accessible_topology.is_empty());
-    let request = DeleteSnapshotRequest { snapshot_id: stand.snapshot.clone(), ..Default::default() };
-    stand.driver.controller().delete_snapshot(request).await.unwrap();
-    let request = DeleteVolumeRequest { volume_id: stand.source.clone(), ..Default::default() };
-    stand.driver.controller().delete_volume(request).await.unwrap();
-
-    let asked = |name: &str, size| CreateVolumeRequest {
-        volume_content_source: of_snapshot(&backup.snapshot_id),
-        accessibility_requirements: zones(&["az1"]),
-        capacity_range: gib(size, 0),
-        ..volume(name)
-    };
-    stand.refused(asked("smaller", 1), Code::OutOfRange, "has 2 GiB").await;
-    let made = create(&stand.driver, asked("larger", 3)).await.unwrap();
-    assert_eq!((made.capacity_bytes, made.volume_context[RESIZE].as_str()), (3 << 30, "true"));
-    assert_eq!(made.accessible_topology, asking::terms(&["az1"]));
-    assert_eq!(made.content_source, of_snapshot(&backup.snapshot_id));
-    assert_eq!(create(&stand.driver, asked("larger", 3)).await.unwrap(), made);
-    let other = CreateVolumeRequest { volume_content_source: None, ..asked("larger", 3) };
-    assert_eq!(create(&stand.driver, other).await.unwrap_err().code(), Code::AlreadyExists);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_restore_of_a_backup_that_fails_leaves_nothing() {
-    let stand = Stand::new().await;
-    let backup = backup_of(&stand, "saved").await.snapshot_id;
-    let request = CreateVolumeRequest { volume_content_source: of_snapshot(&backup), ..volume("copy") };
-    stand.bed.cloud.mishap(Mishap::Fails(Operation::Restore, "no".to_owned()));
-    stand.refused(request.clone(), Code::Internal, "was removed").await;
-    create(&stand.driver, request).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]

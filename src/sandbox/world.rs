@@ -131,6 +131,7 @@ enum Event {
     BackupReady { backup: String, fate: Fate },
     BackupGone { backup: String, fate: Fate },
     Restored { volume: String, backup: String, fate: Fate },
+    RestoreLetGo { volume: String, backup: String },
     GroupReady { group: String, fate: Fate },
     GroupUpdated { group: String, add: Vec<String>, remove: Vec<String>, fate: Fate },
     GroupGone { group: String, fate: Fate },
@@ -335,6 +336,7 @@ impl World {
             Event::BackupReady { backup, fate } => self.finish_backup(&backup, fate),
             Event::BackupGone { backup, fate } => self.finish_delete_backup(&backup, fate),
             Event::Restored { volume, backup, fate } => self.finish_restore(&volume, &backup, &fate),
+            Event::RestoreLetGo { volume, backup } => self.let_go_of_restored(&volume, &backup),
             Event::GroupReady { group, fate } => self.finish_group(&group, &fate),
             Event::GroupUpdated { group, add, remove, fate } => {
                 self.finish_group_update(&group, &add, &remove, &fate);

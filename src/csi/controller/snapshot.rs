@@ -64,9 +64,7 @@ impl Controller {
             false => vec![None; saved.len()],
         };
         let shown = saved.iter().zip(zones);
-        Ok(shown
-            .map(|(saved, zone)| reply::snapshot(saved, topology.of_snapshot(zone.as_deref())))
-            .collect())
+        Ok(shown.map(|(saved, zone)| reply::snapshot(saved, topology.of_snapshot(zone.as_deref()))).collect())
     }
 
     pub(super) async fn delete_snapshot(

@@ -21,6 +21,8 @@ pub(in crate::sandbox) struct Backup {
     pub status: String,
     pub size: u64,
     pub metadata: Map<String, Value>,
+    /// The volume's own, which come back with its data.
+    pub volume_metadata: Map<String, Value>,
     /// The zone of the service that took it, unknown until then.
     pub zone: Option<String>,
     /// The backup that this one adds to.
@@ -83,7 +85,8 @@ impl World {
 
     pub fn create_backup(&mut self, new: NewBackup) -> Result<Backup, Refusal> {
         self.check_backup_source(&new)?;
-        let size = self.volume(&new.project, &new.volume)?.size;
+        let volume = self.volume(&new.project, &new.volume)?;
+        let (size, volume_metadata) = (volume.size, volume.metadata.clone());
         self.charge(&new.project, "backups", size, &of_backup(size))?;
         let parent = match new.incremental {
             true => match self.parent_of(&new) {
@@ -109,6 +112,7 @@ impl World {
             status: "creating".to_owned(),
             size,
             metadata: new.metadata,
+            volume_metadata,
             zone: new.zone,
             parent,
             fail_reason: None,
@@ -328,18 +332,31 @@ impl World {
         }
         let now = self.now();
         let Some(source) = self.backups.get_mut(backup) else { return };
-        source.become_("available", now);
-        let (project, origin) = (source.project.clone(), source.volume.clone());
+        let (project, kept) = (source.project.clone(), source.volume_metadata.clone());
         let Some(volume) = self.volumes.get_mut(id) else { return };
         if *fate != Fate::Well {
             volume.become_("error_restoring", now);
+            source.become_("available", now);
             return self.report(Resource::Backup, backup, &project, Failure::RESTORE);
         }
-        volume.become_("available", now);
-        if origin != id {
-            volume.metadata.insert("src_backup_id".to_owned(), backup.into());
+        if !kept.is_empty() {
+            volume.metadata = kept;
         }
         self.copy(backup, id);
+        let time = self.settings.latency.detach.pick(&mut self.random);
+        self.schedule(time, Event::RestoreLetGo { volume: id.to_owned(), backup: backup.to_owned() });
+    }
+
+    /// The service has taken its hands off the volume.
+    pub(super) fn let_go_of_restored(&mut self, id: &str, backup: &str) {
+        let now = self.now();
+        let Some(source) = self.backups.get_mut(backup) else { return };
+        source.become_("available", now);
+        let Some(volume) = self.volumes.get_mut(id) else { return };
+        volume.become_("available", now);
+        if source.volume != id {
+            volume.metadata.insert("src_backup_id".to_owned(), backup.into());
+        }
     }
 
     /// Where the service is that takes a backup: in the zone asked for, else near the volume, else anywhere.

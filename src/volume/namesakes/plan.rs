@@ -73,8 +73,7 @@ pub fn plan<O: Order>(
         .filter(|one| one.name() == order.name() && !is_going(*one))
         .collect();
     there.sort_by_key(|one| (Reverse(one.is_settled()), one.created_at(), one.id()));
-    let is_free_to_go =
-        |one: &O::Made| one.is_unpromised() || (attempt.made(one) && !one.is_settled());
+    let is_free_to_go = |one: &O::Made| one.is_unpromised() || (attempt.made(one) && !one.is_settled());
     let unmade = |one: &&&O::Made| one.stage() == Stage::Broken && is_free_to_go(one);
     if let Some(broken) = there.iter().find(unmade) {
         // Beside another of the name the error would be final for that one, too.

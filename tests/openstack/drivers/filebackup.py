@@ -1,4 +1,5 @@
-"""A Cinder backup driver that keeps each backup in a sparse file.
+"""A Cinder backup driver that keeps each backup in a sparse file, and the metadata of
+its volume beside it, which it gives back with the data as Cinder's own drivers do.
 
 Cinder hands over the volume's file opened, for a restore truncated: what is not
 written again must be grown to the volume's size (loopfile.py does, when Cinder
@@ -23,15 +24,20 @@ class FileBackupDriver(driver.BackupDriver):
     def backup(self, backup, volume_file, backup_metadata=False):
         faults.point('cinder.backup')
         copy(volume_file.name, path(backup))
+        with open(path(backup) + '.metadata', 'w') as file:
+            file.write(self.get_metadata(backup.volume_id))
 
     def restore(self, backup, volume_id, volume_file, volume_is_new):
         faults.point('cinder.restore')
         copy(path(backup), volume_file.name)
+        with open(path(backup) + '.metadata') as file:
+            self.put_metadata(volume_id, file.read())
 
     def delete_backup(self, backup):
         faults.point('cinder.backup_delete')
-        if os.path.exists(path(backup)):
-            os.unlink(path(backup))
+        for part in (path(backup), path(backup) + '.metadata'):
+            if os.path.exists(part):
+                os.unlink(part)
 
 
 def path(backup):
