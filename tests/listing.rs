@@ -14,10 +14,10 @@ use std::time::Duration;
 
 use bed::{Bed, options, printed, wanted};
 use cinder_csi::csi::proto::*;
-use cinder_csi::openstack::{Cloud, Limits, NewVolume};
+use cinder_csi::openstack::{Cloud, Limits, NewVolume, Options};
 use cinder_csi::pace;
 use cinder_csi::sandbox::{Quota, Settings};
-use cinder_csi::volume::Wanted;
+use cinder_csi::volume::{Volumes, Wanted};
 use driver::Driver;
 use site::{Line, Site, driver_of};
 use tonic::{Code, Status};
@@ -146,6 +146,16 @@ async fn below_3_60_a_place_that_is_gone_is_aborted() {
     let status = list(&driver, 2, &token).await.unwrap_err();
     assert_eq!(status.code(), Code::Aborted, "{status}");
     assert!(status.message().contains("3.60") && status.message().contains("start"), "{status}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn settings_that_fit_no_cloud_are_told_and_no_token_is_blamed() {
+    let bed = Bed::new(Settings::default());
+    let nowhere = Options { region: Some("Nope".to_owned()), ..options("csi", "k8s") };
+    let driver = Driver::in_memory(Volumes::new(Cloud::new(bed.cloud.http(), nowhere)));
+    let status = list(&driver, 0, "").await.unwrap_err();
+    assert_eq!(status.code(), Code::FailedPrecondition, "{status}");
+    assert!(status.message().contains("region Nope"), "{status}");
 }
 
 #[tokio::test(start_paused = true)]

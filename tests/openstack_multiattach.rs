@@ -160,3 +160,22 @@ async fn a_file_system_for_many_nodes_is_refused_new_and_published_once_where_it
     driver.unpublish(&volume, &first).await;
     driver.delete(&volume).await;
 }
+
+/// Cinder and Nova would allow it.
+#[tokio::test]
+async fn a_claim_for_one_node_on_a_type_for_several_is_published_once() {
+    let lab = Lab::take().await;
+    let driver = lab.driver("NODE_1").await;
+    let (first, second) = (lab.server("NODE_1"), lab.server("NODE_2"));
+    let asked = CreateVolumeRequest {
+        volume_capabilities: vec![capability("ext4")],
+        ..request("multiattach-rwo", block())
+    };
+    let volume = driver.create(asked).await.unwrap();
+    attach(&driver, &volume, &first, capability("ext4")).await.unwrap();
+    let elsewhere = attach(&driver, &volume, &second, capability("ext4")).await.unwrap_err();
+    assert_eq!(elsewhere.code(), Code::FailedPrecondition, "{elsewhere}");
+    assert_eq!(driver.published(&volume).await, [first.as_str()]);
+    driver.unpublish(&volume, &first).await;
+    driver.delete(&volume).await;
+}

@@ -11,10 +11,11 @@ mod bed;
 mod driver;
 
 use asking::{block, create, gib, mount, parameters, terms, volume, zones};
-use bed::{Bed, printed};
+use bed::{Bed, printed, wanted};
 use cinder_csi::csi::proto::volume_capability::access_mode::Mode;
 use cinder_csi::csi::proto::*;
 use cinder_csi::sandbox::{Mishap, Operation, Settings};
+use cinder_csi::volume::{Wanted, ZoneChoice};
 use driver::Driver;
 use http::Method;
 use serde_json::json;
@@ -89,6 +90,35 @@ async fn a_zone_that_cinder_does_not_have_is_passed_over_or_named() {
     assert!(status.message().contains("no zone nova, it has az1, az2"), "{status}");
     assert!(status.message().contains("az-map"), "{status}");
     assert_eq!(bed.all().await.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_volume_that_cinder_puts_elsewhere_is_removed_and_the_next_zone_tried() {
+    let bed = Bed::new(Settings { zone_fallback: true, ..Settings::default() });
+    let driver = Driver::in_memory(bed.volumes.clone());
+    let made = create(&driver, in_zones("pvc-1", &["nova", "az2"])).await.unwrap();
+    assert_eq!(made.accessible_topology, terms(&["az2"]));
+    let status = create(&driver, in_zones("pvc-2", &["nova"])).await.unwrap_err();
+    assert_eq!(status.code(), Code::ResourceExhausted, "{status}");
+    assert!(status.message().contains("its zone is az1 and nova is asked for; map"), "{status}");
+    assert_eq!(bed.all().await.len(), 1);
+}
+
+/// `ignore-volume-az`.
+#[tokio::test(start_paused = true)]
+async fn a_zone_that_is_only_wished_for_is_taken_where_cinder_has_it() {
+    let (bed, _driver) = stand();
+    let wished = |zones: &[&str]| ZoneChoice::Rather(zones.iter().map(|zone| (*zone).to_owned()).collect());
+    for (n, zones, expected) in
+        [(1, vec!["az2", "az1"], "az2"), (2, vec!["nova", "az2"], "az2"), (3, vec!["nova"], "az1")]
+    {
+        let asked = Wanted { zone: wished(&zones), ..wanted(&format!("pvc-{n}")) };
+        let made = bed.volumes.ensure_created(&asked).await.unwrap();
+        assert_eq!(made.availability_zone.as_deref(), Some(expected), "{zones:?}");
+        // Wherever it is, it is the one of that name.
+        let again = Wanted { zone: wished(&["az1", "az2"]), ..wanted(&format!("pvc-{n}")) };
+        assert_eq!(bed.volumes.ensure_created(&again).await.unwrap().id, made.id);
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -168,16 +198,19 @@ async fn what_several_servers_need_is_refused_before_anything_is_made() {
     }
 }
 
-/// The existing driver makes ReadWriteMany volumes with a file system: those PVs are there.
+/// The existing driver makes ReadWriteMany volumes with a file system: those PVs are there. And a type that allows several
+/// servers doesn't make a claim for one node theirs.
 #[tokio::test(start_paused = true)]
-async fn a_file_system_for_many_writers_is_published_to_one_node_at_a_time() {
+async fn what_is_for_one_node_or_would_be_corrupted_is_published_to_one_node_at_a_time() {
     let (bed, driver) = stand();
     let (one, other) = (bed.server("node-1").to_string(), bed.server("node-2").to_string());
-    for kind in ["lab", "lab-multiattach"] {
+    let kinds = ["lab", "lab-multiattach"];
+    let modes = [Mode::MultiNodeMultiWriter, Mode::SingleNodeWriter, Mode::SingleNodeSingleWriter];
+    for (kind, mode) in kinds.into_iter().flat_map(|kind| modes.map(|mode| (kind, mode))) {
         let body = json!({ "volume": { "name": kind, "size": 1, "volume_type": kind } });
         let made = bed.post_to_cinder("/volumes", body).await;
         let id = made["volume"]["id"].as_str().unwrap();
-        let capability = mount(Mode::MultiNodeMultiWriter);
+        let capability = mount(mode);
         publish(&driver, id, &one, capability.clone()).await.unwrap();
         publish(&driver, id, &one, capability.clone()).await.unwrap();
         let status = publish(&driver, id, &other, capability.clone()).await.unwrap_err();

@@ -18,7 +18,7 @@ pub struct Topology {
     pub enabled: bool,
     /// `--additional-topology`: segments of every node.
     pub additional: BTreeMap<String, String>,
-    /// `ignore-volume-az`: Cinder's zones have other names than Nova's.
+    /// `ignore-volume-az`: servers reach the volumes of every zone, or Cinder's zones have other names than Nova's.
     pub ignore_volume_zone: bool,
     /// `az-map`: which of Cinder's zones is for which of Nova's.
     pub zone_map: ZoneMap,
@@ -41,7 +41,7 @@ impl Topology {
         if let Some(zone) = availability {
             return ZoneChoice::OneOf(vec![zone.to_owned()]);
         }
-        let required = required.filter(|_| self.enabled && !self.ignore_volume_zone);
+        let required = required.filter(|_| self.enabled);
         let terms =
             required.into_iter().flat_map(|required| required.preferred.iter().chain(&required.requisite));
         let mut zones: Vec<String> = Vec::new();
@@ -51,7 +51,11 @@ impl Topology {
                 zones.push(zone.to_owned());
             }
         }
-        if zones.is_empty() { ZoneChoice::Any } else { ZoneChoice::OneOf(zones) }
+        match zones.is_empty() {
+            true => ZoneChoice::Any,
+            false if self.ignore_volume_zone => ZoneChoice::Rather(zones),
+            false => ZoneChoice::OneOf(zones),
+        }
     }
 
     /// From where a volume can be reached.

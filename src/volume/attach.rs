@@ -31,7 +31,7 @@ enum Step {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Sharing {
     AsItsType,
-    /// Its file system would be corrupted.
+    /// Its access mode forbids it, or its file system would be corrupted.
     No,
 }
 
@@ -236,8 +236,8 @@ fn one_at_a_time(volume: &Volume, server: ServerId) -> Step {
     Step::Refuse(
         Condition::Precondition,
         format!(
-            "it is attached to server {}, and its file system is for one node at a time; detach it there first (ReadWriteMany needs \
-             volumeMode: Block)",
+            "it is attached to server {}, and its access mode or its file system is for one node at a time; detach it there first \
+             (several nodes need ReadWriteMany with volumeMode: Block)",
             others.join(", ")
         ),
     )

@@ -16,7 +16,7 @@ use super::removal::Ending;
 use super::snapshot::{DESCRIPTION, difference};
 use super::watch::{About, Interest, Seen};
 use super::{BackupId, Condition, Error, Result, Saved, SnapshotId, VolumeId, Volumes};
-use crate::openstack::{self, Backup, BackupStatus, Cinder, Effect, Kind, NewBackup, SnapshotStatus};
+use crate::openstack::{self, Backup, BackupStatus, Cinder, Effect, Kind, NewBackup, Part, SnapshotStatus};
 use intermediate::Intermediate;
 
 /// A backup as asked for.
@@ -66,6 +66,29 @@ impl Volumes {
             }
             removed => removed.map_err(unfinished),
         }
+    }
+}
+
+impl Volumes {
+    /// Where no backup service is, Cinder accepts the backup, leaves its snapshot `backing-up` and takes the volume's status
+    /// away (`create_backup` in cinder/scheduler/manager.py), which only an administrator can mend. So the zone must be one
+    /// of Cinder's, or have a backup.
+    async fn check_backup_zone(&self, wanted: &WantedBackup) -> Result<()> {
+        let Some(zone) = &wanted.zone else { return Ok(()) };
+        let known = self.zones().await?;
+        if known.names().contains(zone) || self.zones_anew().await?.names().contains(zone) {
+            return Ok(());
+        }
+        let backups = self.cinder.list_backups(Part { volume: None, limit: None, after: None }).await;
+        let backups = backups.map_err(|error| Error::reading(&error))?;
+        if backups.items.iter().any(|backup| backup.availability_zone.as_ref() == Some(zone)) {
+            return Ok(());
+        }
+        let why = format!(
+            "Cinder has no zone {zone}, it has {}, and no backup of this project is in {zone}: correct the class's availability",
+            known.names().join(", ")
+        );
+        Err(Error::new(Condition::Invalid, why))
     }
 }
 
@@ -190,6 +213,7 @@ impl Order for WantedBackup {
     }
 
     async fn post(&self, volumes: &Volumes, attempt: &str) -> Result<Posted<BackupId>> {
+        volumes.check_backup_zone(self).await.map_err(|error| volumes.before(self, error))?;
         let order = intermediate::Cut { wanted: self, of: Intermediate::of(&self.name, self.source) };
         let cut = volumes.make_one(&order).await.map_err(|error| volumes.before(self, error))?;
         // A backup is being made from it already, and the name will show which.

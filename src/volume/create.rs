@@ -105,6 +105,16 @@ impl Order for Wanted {
         Wanted::difference(self, volume)
     }
 
+    /// An operator may let Cinder take its default zone for one that it doesn't have (`allow_availability_zone_fallback`).
+    fn mistaken(&self, volume: &Volume, difference: &str) -> Error {
+        let elsewhere = self.zone_difference(volume).is_some();
+        let (condition, advice) = match elsewhere {
+            true => (Condition::NotHere, "; map the zones of servers to those of volumes (az-map)"),
+            false => (Condition::Invalid, ""),
+        };
+        Error::new(condition, format!("Cinder made another volume than asked for: {difference}{advice}"))
+    }
+
     fn interest(&self, followed: Option<VolumeId>) -> Interest {
         Interest::Named(self.name.clone(), followed)
     }

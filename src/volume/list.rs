@@ -73,10 +73,11 @@ impl Volumes {
             let page = match self.cinder.list_volumes::<T>(&search).await {
                 Ok(page) => page,
                 Err(error) => {
+                    let by_id = search.created_from.is_none();
                     search = after
-                        .filter(|_| error.kind == Kind::NotFound && search.created_from.is_none())
+                        .filter(|_| error.kind == Kind::NotFound && by_id)
                         .map(|position| search.by_time(position))
-                        .ok_or_else(|| unread(&error))?;
+                        .ok_or_else(|| unread(&error, by_id))?;
                     continue;
                 }
             };
@@ -142,10 +143,10 @@ impl From<&Volume> for Listed {
     }
 }
 
-fn unread(error: &crate::openstack::Error) -> Error {
+fn unread(error: &crate::openstack::Error, by_id: bool) -> Error {
     match error.kind {
         // The time filter, which is there from 3.60 on.
-        Kind::Unsupported => Error::new(
+        Kind::Unsupported if !by_id => Error::new(
             Condition::StaleToken,
             format!(
                 "the volume that starting_token names is gone, and this cloud can't go on without it ({error}): start over without a token"

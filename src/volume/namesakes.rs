@@ -69,6 +69,12 @@ pub trait Order: Sync {
     /// In what one differs from what is asked for, as a clause; `None` where it is as asked for.
     fn difference(&self, made: &Self::Made) -> Option<String>;
 
+    /// Cinder made another one than was asked for.
+    fn mistaken(&self, _: &Self::Made, difference: &str) -> Error {
+        let why = format!("Cinder made another {} than asked for: {difference}", Self::Made::WHAT);
+        Error::new(Condition::Invalid, why)
+    }
+
     /// All of the name, and of them this one where it is known.
     fn interest(&self, followed: Option<Id<Self>>) -> Interest;
 

@@ -196,6 +196,12 @@ async fn what_cannot_be_backed_up_leaves_no_snapshot() {
         assert_eq!(error.condition, condition, "{error}");
         assert!(intermediates(&bed).await.is_empty(), "{trouble}");
     }
+    let (bed, volume) = with_volume(taking(300)).await;
+    let nowhere = WantedBackup { zone: Some("nowhere".to_owned()), ..backup("snap-1", volume) };
+    let error = rpc(MINUTE, bed.volumes.ensure_backup(&nowhere)).await.unwrap_err();
+    assert_eq!(error.condition, Condition::Invalid, "{error}");
+    assert!(error.message.contains("no zone nowhere, it has az1, az2"), "{error}");
+    assert!(intermediates(&bed).await.is_empty());
     // Below 3.43 backups have no metadata, and nothing would tell whose one is.
     let (bed, volume) = with_volume(Settings { block_storage: (3, 42), ..taking(300) }).await;
     let error = rpc(MINUTE, bed.volumes.ensure_backup(&backup("snap-1", volume))).await.unwrap_err();

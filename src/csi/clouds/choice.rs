@@ -43,7 +43,7 @@ impl Clouds {
         let names = match &wanted.zone {
             _ if !by_label.is_empty() => by_label,
             ZoneChoice::OneOf(zones) => self.candidates(zones).await?,
-            ZoneChoice::Any => return self.unnamed(),
+            ZoneChoice::Any | ZoneChoice::Rather(_) => return self.unnamed(),
         };
         let name = self.of_earlier(&names, wanted).await?;
         let cloud = self.by_name.get(name).map_or_else(|| self.unnamed(), Ok)?;

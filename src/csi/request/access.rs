@@ -34,8 +34,13 @@ impl Access {
         )
     }
 
-    /// Several nodes may write, and a file system of ours allows one.
+    /// No second server may have it, whatever the volume's type allows: CSI forbids it for the modes of one node.
     pub fn needs_one_node(&self) -> bool {
+        !self.is_multi_node() || self.shares_a_file_system()
+    }
+
+    /// Several nodes may write, and a file system of ours allows one.
+    fn shares_a_file_system(&self) -> bool {
         let writers = matches!(self.mode, Mode::MultiNodeSingleWriter | Mode::MultiNodeMultiWriter);
         writers && self.mount.is_some()
     }
@@ -131,7 +136,7 @@ fn mounted(mount: &MountVolume) -> Result<Mounted, Status> {
 
 /// Cinder gives a disk: shared between nodes it is one without a file system, because none of ours is a cluster's.
 fn supported(access: &Access) -> Result<(), String> {
-    if access.needs_one_node() {
+    if access.shares_a_file_system() {
         return Err(format!(
             "{} with a file system would corrupt it: ext4, xfs and btrfs are for one node at a time. Use volumeMode: Block with a \
              multiattach volume type, or ReadWriteOnce",
@@ -192,8 +197,25 @@ mod tests {
             }
         }
         assert!(access_in_use(None).is_err());
-        let existing = access_in_use(Some(&capability(shared, Some("ext4"), &[]))).unwrap();
-        assert!(existing.needs_one_node());
         assert!(accesses(&[]).is_err());
+    }
+
+    #[test]
+    fn one_server_has_a_volume_unless_several_nodes_can_use_it_safely() {
+        let one = [Mode::SingleNodeWriter, Mode::SingleNodeReaderOnly, Mode::SingleNodeSingleWriter];
+        let table = [
+            (one.as_slice(), None, true),
+            (&one, Some("ext4"), true),
+            (&[Mode::SingleNodeMultiWriter], None, true),
+            (&[Mode::MultiNodeSingleWriter, Mode::MultiNodeMultiWriter], Some("xfs"), true),
+            (&[Mode::MultiNodeSingleWriter, Mode::MultiNodeMultiWriter], None, false),
+            (&[Mode::MultiNodeReaderOnly], Some("ext4"), false),
+        ];
+        for (modes, fs, alone) in table {
+            for mode in modes {
+                let access = access_in_use(Some(&capability(*mode as i32, fs, &[]))).unwrap();
+                assert_eq!(access.needs_one_node(), alone, "{mode:?} {fs:?}");
+            }
+        }
     }
 }

@@ -33,7 +33,7 @@ pub fn capacity(request: &GetCapacityRequest, topology: &Topology) -> Result<Opt
         }
         (Some(zone), _) => vec![zone.to_owned()],
         (None, ZoneChoice::OneOf(reached)) => reached,
-        (None, ZoneChoice::Any) => Vec::new(),
+        (None, ZoneChoice::Any | ZoneChoice::Rather(_)) => Vec::new(),
     };
     let volume_type = parameter(TYPE).map(str::to_owned);
     Ok(Some(Demand { volume_type, zones, multiattach: accesses.iter().any(Access::is_multi_node) }))

@@ -31,7 +31,8 @@ fn a_storage_classes_zone_wins_then_the_preferred_then_the_required() {
     assert_eq!(topology.zones(None, Some(&required)), one_of(&["b", "a", "c"]));
     assert_eq!(topology.zones(None, None), ZoneChoice::Any);
     let ignoring = Topology { ignore_volume_zone: true, ..topology.clone() };
-    assert_eq!(ignoring.zones(None, Some(&required)), ZoneChoice::Any);
+    let wished = ["b", "a", "c"].map(str::to_owned).to_vec();
+    assert_eq!(ignoring.zones(None, Some(&required)), ZoneChoice::Rather(wished));
     assert_eq!(ignoring.of_volume(Some("x"), Some(&required)), terms(&["b", "a"]));
     assert_eq!(topology.of_volume(Some("x"), Some(&required)), terms(&["x"]));
     assert_eq!(Topology::default().zones(None, Some(&required)), ZoneChoice::Any);

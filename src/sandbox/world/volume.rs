@@ -228,10 +228,11 @@ impl World {
         let source = new.source.as_ref().and_then(|id| self.volumes.get(id)).map(|volume| &volume.zone);
         let snapshot = new.snapshot.as_ref().and_then(|id| self.snapshots.get(id)).map(|one| &one.zone);
         let zone = new.zone.as_ref().or(source).or(snapshot).unwrap_or(&self.settings.zones[0]);
-        if self.settings.zones.contains(zone) {
-            return Ok(zone.clone());
+        match self.settings.zones.contains(zone) {
+            true => Ok(zone.clone()),
+            false if self.settings.zone_fallback => Ok(self.settings.zones[0].clone()),
+            false => Err(Refusal::new(400, format!("Availability zone '{zone}' is invalid."))),
         }
-        Err(Refusal::new(400, format!("Availability zone '{zone}' is invalid.")))
     }
 
     fn check_sources(&self, new: &NewVolume, zone: &str) -> Result<(), Refusal> {

@@ -1,8 +1,8 @@
 //! The POST, and what has to be known before it.
 
 use super::origin::Fitted;
-use super::{Condition, Error, Result, Volumes, Wanted};
-use crate::openstack::{self, Effect, Kind, VolumeId, VolumeType};
+use super::{Condition, Error, Result, Volumes, Wanted, ZoneChoice};
+use crate::openstack::{self, Effect, Kind, Origin, VolumeId, VolumeType};
 use crate::volume::namesakes::Posted;
 
 impl Volumes {
@@ -20,9 +20,21 @@ impl Volumes {
     }
 
     async fn prepare(&self, wanted: &Wanted) -> Result<Fitted> {
-        let fitted = self.fit_to_origin(wanted).await?;
+        let mut fitted = self.fit_to_origin(wanted).await?;
+        fitted.wanted.zone = self.fit_to_cinder(fitted.wanted.zone, wanted.origin).await?;
         self.check_type(wanted).await?;
         Ok(fitted)
+    }
+
+    /// A mere wish is one for a zone that Cinder has; a copy goes where its source is.
+    async fn fit_to_cinder(&self, zone: ZoneChoice, origin: Option<Origin>) -> Result<ZoneChoice> {
+        let ZoneChoice::Rather(wished) = zone else { return Ok(zone) };
+        if origin.is_some() {
+            return Ok(ZoneChoice::Any);
+        }
+        let known = self.zones().await?;
+        let first = wished.into_iter().find(|zone| known.names().contains(zone));
+        Ok(first.map_or(ZoneChoice::Any, |zone| ZoneChoice::OneOf(vec![zone])))
     }
 
     /// A volume that several servers need must have a type that allows it: nothing is made to find that out.

@@ -37,13 +37,15 @@ pub enum ZoneChoice {
     Any,
     /// For a new volume the first one that has room, for one that is there any of them.
     OneOf(Vec<String>),
+    /// For a new volume the first one that Cinder knows, for one that is there any at all.
+    Rather(Vec<String>),
 }
 
 impl ZoneChoice {
     /// The zones to try, in this order; none where Cinder chooses.
     pub(super) fn zones(&self) -> &[String] {
         match self {
-            ZoneChoice::Any => &[],
+            ZoneChoice::Any | ZoneChoice::Rather(_) => &[],
             ZoneChoice::OneOf(zones) => zones,
         }
     }
@@ -123,7 +125,7 @@ impl Wanted {
         (shown != wanted).then(|| format!("its type is {shown} and {wanted} is asked for"))
     }
 
-    fn zone_difference(&self, volume: &Volume) -> Option<String> {
+    pub(super) fn zone_difference(&self, volume: &Volume) -> Option<String> {
         let (ZoneChoice::OneOf(zones), Some(zone)) = (&self.zone, &volume.availability_zone) else {
             return None;
         };

@@ -126,8 +126,7 @@ fn alone<O: Order>(order: &O, attempt: &Attempt<<O::Made as Candidate>::Id>, one
         return Step::Wait;
     }
     if let Some(difference) = order.difference(one).filter(|_| attempt.made(one)) {
-        let why = format!("Cinder made another {} than asked for: {difference}", O::Made::WHAT);
-        return Step::Remove(one.id(), Some(Error::new(Condition::Invalid, why)));
+        return Step::Remove(one.id(), Some(order.mistaken(one, &difference)));
     }
     match one.stage() {
         Stage::Broken => Step::Broken(one.id()),
