@@ -206,6 +206,17 @@ async fn a_copy_that_cinder_cannot_make_is_removed_and_not_tried_elsewhere() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_404_of_the_post_is_of_the_type_while_the_source_is_there() {
+    let stand = Stand::new().await;
+    let asked = CreateVolumeRequest { volume_content_source: of_snapshot(&stand.snapshot), ..volume("copy") };
+    let lost = Fault::on(Method::POST, "/volumes", Trouble::Refused(404));
+    stand.bed.cloud.fault(lost);
+    stand.refused(asked, Code::InvalidArgument, "openstack volume type list").await;
+    let nobodys = CreateVolumeRequest { parameters: parameters(&[("type", "nope")]), ..volume("copy") };
+    stand.refused(nobodys, Code::InvalidArgument, "openstack volume type list").await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_lost_reply_to_a_copy_leaves_one_volume() {
     for trouble in [Trouble::ResetAfter, Trouble::FailedAfter(503), Trouble::ReplyLost] {
         let stand = Stand::new().await;

@@ -137,8 +137,12 @@ impl Order for Wanted {
 
     fn refused(error: &openstack::Error) -> Error {
         match error.kind {
-            // 404: the type; 400: the type or the size.
-            Kind::NotFound | Kind::Refused => Error::new(Condition::Invalid, error.to_string()),
+            // The source is there still.
+            Kind::NotFound => {
+                let advice = "correct the StorageClass's type (openstack volume type list)";
+                Error::new(Condition::Invalid, format!("{error}: {advice}"))
+            }
+            Kind::Refused => Error::new(Condition::Invalid, error.to_string()),
             _ => Error::reading(error),
         }
     }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use tonic::Status;
 
 use super::access::{Access, access_in_use};
-use super::parameters::REGENERATE_UUID;
+use super::parameters::{REGENERATE_UUID, mkfs_options};
 use super::{MADE_FROM_DATA, MKFS_OPTIONS, path, place, text};
 use crate::csi::proto::volume_capability::access_mode::Mode;
 use crate::csi::proto::{
@@ -32,7 +32,7 @@ pub fn stage(request: &NodeStageVolumeRequest) -> Result<Stage, Status> {
         staging,
         expected: expected(&request.publish_context)?,
         format: if from_data { FormatPolicy::Never } else { FormatPolicy::Allowed },
-        mkfs_options: mkfs_options(context.get(MKFS_OPTIONS).map_or("", String::as_str))?,
+        mkfs_options: mkfs_options(MKFS_OPTIONS, context.get(MKFS_OPTIONS).map_or("", String::as_str))?,
         read_only: access.is_read_only(),
         untouched: access.mode == Mode::MultiNodeReaderOnly,
         own_uuid: from_data && is_set(REGENERATE_UUID),
@@ -131,16 +131,6 @@ fn expected(context: &HashMap<String, String>) -> Result<Expected, Status> {
         encrypted: encrypted.transpose().map_err(|error| invalid("publish_context.encrypted", error))?,
         device_path: context.get("DevicePath").cloned(),
     })
-}
-
-/// As the existing driver has it: commas part options, blanks their arguments. An option that names a device (an external
-/// journal, a second disk of a btrfs) would have it overwritten, whoever's it is.
-fn mkfs_options(text: &str) -> Result<Vec<String>, Status> {
-    let options: Vec<_> = text.split(',').flat_map(str::split_whitespace).map(str::to_owned).collect();
-    match options.iter().find(|option| option.contains("/dev/")) {
-        Some(option) => Err(invalid(MKFS_OPTIONS, format!("{option:?} names a device of the node"))),
-        None => Ok(options),
-    }
 }
 
 #[cfg(test)]
@@ -310,18 +300,6 @@ mod tests {
         let ours = expected(&ours).unwrap();
         assert_eq!((ours.size_bytes, ours.encrypted), (Some(1 << 30), Some(true)));
         assert_eq!(expected(&one("size", "large")).unwrap_err().code(), Code::InvalidArgument);
-    }
-
-    #[test]
-    fn mkfs_options_are_parted_by_commas_and_blanks() {
-        assert_eq!(
-            mkfs_options("-E nodiscard,-O ^metadata_csum").unwrap(),
-            ["-E", "nodiscard", "-O", "^metadata_csum"]
-        );
-        assert!(mkfs_options("").unwrap().is_empty());
-        for second in ["/dev/vda", "-d single,/dev/vda", "-J device=/dev/vda", "-llogdev=/dev/vda"] {
-            assert_eq!(mkfs_options(second).unwrap_err().code(), Code::InvalidArgument, "{second}");
-        }
     }
 
     #[test]

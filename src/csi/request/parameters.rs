@@ -66,11 +66,12 @@ pub fn parameters(given: &HashMap<String, String>, strict: bool) -> Result<Param
     let hints = Hints {
         same_host: ids(SAME_HOST, value(SAME_HOST))?,
         different_host: ids(DIFFERENT_HOST, value(DIFFERENT_HOST))?,
-        query: value(QUERY).map(str::to_owned),
+        query: query(value(QUERY))?,
         local_to_instance: ids(LOCAL_TO_INSTANCE, value(LOCAL_TO_INSTANCE))?.pop(),
     };
     let mut context = HashMap::new();
     if let Some(options) = value(MKFS_OPTIONS) {
+        mkfs_options(&field(MKFS_OPTIONS), options)?;
         context.insert(MKFS_OPTIONS.to_owned(), options.to_owned());
     }
     match value(REGENERATE_UUID) {
@@ -117,6 +118,26 @@ pub fn check_names(
         warn!("the {class}'s parameter {name:?} is unknown and ignored{hint}");
     }
     Ok(())
+}
+
+/// As the existing driver has it: commas part options, blanks their arguments. An option that names a device (an external
+/// journal, a second disk of a btrfs) would have it overwritten, whoever's it is.
+pub fn mkfs_options(field: &str, text: &str) -> Result<Vec<String>, Status> {
+    let options: Vec<_> = text.split(',').flat_map(str::split_whitespace).map(str::to_owned).collect();
+    match options.iter().find(|option| option.contains("/dev/")) {
+        Some(option) => Err(invalid(field, format!("{option:?} names a device of the node"))),
+        None => Ok(options),
+    }
+}
+
+/// Cinder takes any text, and its scheduler then fails the volume.
+fn query(text: Option<&str>) -> Result<Option<String>, Status> {
+    if let Some(text) = text {
+        serde_json::from_str::<serde_json::Value>(text).map_err(|error| {
+            invalid(&field(QUERY), format!("must be JSON, as JsonFilter has it: {error}"))
+        })?;
+    }
+    Ok(text.map(str::to_owned))
 }
 
 fn ids<T: FromStr>(name: &str, value: Option<&str>) -> Result<Vec<T>, Status> {
@@ -206,6 +227,8 @@ mod tests {
             ("az-map", "nova1"),
             ("az-map", "nova1=a,nova1=b"),
             ("regenerate-uuid", "yes"),
+            ("mkfs-options", "-J device=/dev/vda"),
+            ("scheduler-hint-query", "[bad"),
             ("scheduler-hint-same-host", "pvc-1"),
             ("scheduler-hint-different-host", &ID.to_uppercase()),
             ("scheduler-hint-local-to-instance", &format!("{ID},{ID}")),
@@ -213,6 +236,19 @@ mod tests {
             let status = parameters(&given(&[(name, value)]), false).unwrap_err();
             assert_eq!(status.code(), Code::InvalidArgument, "{name}={value}");
             assert!(status.message().starts_with(&format!("parameters.{name}: ")), "{status}");
+        }
+    }
+
+    #[test]
+    fn mkfs_options_are_parted_by_commas_and_blanks() {
+        let parsed = |text| mkfs_options("f", text);
+        assert_eq!(
+            parsed("-E nodiscard,-O ^metadata_csum").unwrap(),
+            ["-E", "nodiscard", "-O", "^metadata_csum"]
+        );
+        assert!(parsed("").unwrap().is_empty());
+        for second in ["/dev/vda", "-d single,/dev/vda", "-J device=/dev/vda", "-llogdev=/dev/vda"] {
+            assert_eq!(parsed(second).unwrap_err().code(), Code::InvalidArgument, "{second}");
         }
     }
 

@@ -10,7 +10,7 @@ impl Volumes {
         let fitted = self.prepare(wanted).await.map_err(|error| self.before(wanted, error))?;
         let answer = self.cinder.create_volume(&fitted.wanted.order(attempt)).await;
         if let Err(error) = &answer
-            && error.kind == Kind::Refused
+            && matches!(error.kind, Kind::Refused | Kind::NotFound)
             && error.effect == Effect::None
             && let Some(why) = self.why_refused(&fitted, error).await
         {
