@@ -61,11 +61,10 @@ impl Controller {
         Ok(match served {
             Err(message) => ValidateVolumeCapabilitiesResponse { confirmed: None, message },
             Ok(()) => ValidateVolumeCapabilitiesResponse {
+                // Only what was looked at is confirmed: Cinder keeps neither the context nor the parameters.
                 confirmed: Some(Confirmed {
-                    volume_context: request.volume_context,
                     volume_capabilities: request.volume_capabilities,
-                    parameters: request.parameters,
-                    mutable_parameters: HashMap::new(),
+                    ..Confirmed::default()
                 }),
                 message: String::new(),
             },
