@@ -92,10 +92,10 @@ impl Volumes {
                 }
                 Step::Fill(group, volumes) => self.fill(wanted, group, &volumes, &mut refusals).await?,
                 Step::Cut(group) => sent.cut = self.cut_full(wanted, group, &mut refusals).await?,
-                Step::Empty(group, volumes) => self.empty(group, &volumes).await?,
-                Step::Sign(group, cut) => self.sign(group, cut).await?,
-                Step::Discard(group) => self.discard_group(group).await?,
-                Step::Drop(cut) => self.drop_cut(cut).await?,
+                Step::Empty(group) => self.empty(&group, &group.volumes).await.map_err(unfinished)?,
+                Step::Sign(group, cut) => self.sign(group, cut).await.map_err(unfinished)?,
+                Step::Discard(group) => drop(self.discard_group(group).await.map_err(unfinished)?),
+                Step::Drop(cut) => drop(self.drop_cut(cut).await.map_err(unfinished)?),
                 Step::GiveUp(group) => {
                     let why = Error::new(
                         Condition::Failed,
@@ -170,7 +170,10 @@ impl Volumes {
 
     async fn sign(&self, group: GroupId, cut: GroupSnapshotId) -> Result<()> {
         let signed = self.cinder.describe_group(group, &signature(cut)).await;
-        signed.map_err(|error| Error::unsettled(&error))
+        signed.map_err(|error| match error.effect {
+            Effect::Unknown => Error::unsettled(&error),
+            Effect::None => Error::reading(&error),
+        })
     }
 
     /// The id of what a POST has begun to make, where that is known.
