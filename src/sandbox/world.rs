@@ -66,6 +66,8 @@ pub struct Settings {
     pub backup_zones: Option<Vec<String>>,
     /// The group types that a tenant may use; empty where the administrator made none.
     pub group_types: Vec<String>,
+    /// Those of them that are cut at one moment, where the cloud's policy shows a tenant which; `None`: it shows none.
+    pub consistent_group_types: Option<Vec<String>>,
     pub quota: Quota,
 }
 
@@ -87,6 +89,7 @@ impl Default for Settings {
             types_are_apart: false,
             backup_zones: None,
             group_types: vec!["lab-consistent".to_owned()],
+            consistent_group_types: None,
             quota: Quota::default(),
         }
     }

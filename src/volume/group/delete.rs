@@ -13,7 +13,7 @@ use crate::volume::{Condition, Error, Result, SnapshotId, Volumes};
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Step {
     Done,
-    DeleteCut,
+    DeleteCut(GroupSnapshotId),
     /// Whose cut it holds: once that is gone, the group is found by it.
     Sign(GroupId),
     Empty(Group),
@@ -77,7 +77,7 @@ impl Volumes {
     /// Whether Cinder has begun to delete something.
     async fn take(&self, step: &Step, id: GroupSnapshotId) -> Result<bool> {
         match step {
-            Step::DeleteCut => self.drop_cut(id).await,
+            Step::DeleteCut(cut) => self.drop_cut(*cut).await,
             Step::DeleteGroup(group) => self.discard_group(*group).await,
             Step::Empty(group) => self.empty(group, &group.volumes).await.map(|()| false),
             Step::Sign(group) => self.sign(*group, id).await.map(|()| false),
@@ -196,14 +196,18 @@ fn plan(seen: &Sight, id: GroupSnapshotId, promised: bool) -> Step {
         None => is_signed(group, id),
     };
     let group = seen.groups.iter().filter(|group| group.description.starts_with(MARK)).find(of_cut);
-    match (cut.map(|cut| &cut.status), group) {
-        (Some(status), _) if status.is_passing() => Step::Wait,
-        (Some(GroupState::ErrorDeleting), _) => Step::Failed,
+    // The group holds this one. Another cut of it was promised to nobody, and Cinder deletes no group that has one.
+    let of_group = |cut: &&GroupSnapshot| group.is_some_and(|group| cut.group_id == group.id);
+    let second = || seen.cuts.iter().filter(|cut| cut.description.starts_with(MARK)).find(of_group);
+    let cut = cut.or_else(second);
+    match (cut, group) {
+        (Some(cut), _) if cut.status.is_passing() => Step::Wait,
+        (Some(cut), _) if cut.status == GroupState::ErrorDeleting => Step::Failed,
         (_, Some(group)) if group.status == GroupState::ErrorDeleting => Step::Failed,
         (_, Some(group)) if group.status.is_passing() => Step::Wait,
         (_, Some(group)) if !group.volumes.is_empty() => Step::Empty(group.clone()),
         (Some(_), Some(group)) if promised && !is_signed(group, id) => Step::Sign(group.id),
-        (Some(_), _) => Step::DeleteCut,
+        (Some(cut), _) => Step::DeleteCut(cut.id),
         (None, Some(group)) => Step::DeleteGroup(group.id),
         (None, None) => Step::Done,
     }
@@ -237,12 +241,17 @@ mod tests {
         let full = group(1, Available, &[1]);
         let empty = group(1, Available, &[]);
         let own = signed(empty.clone(), 9);
+        let foreign = GroupSnapshot { description: String::new(), ..cut(8, 1, Available) };
         let table = [
             (vec![full.clone()], vec![cut(9, 1, Available)], Step::Empty(full)),
             (vec![empty], vec![cut(9, 1, Available)], Step::Sign(group_id(1))),
-            (vec![own.clone()], vec![cut(9, 1, Available)], Step::DeleteCut),
-            (vec![own.clone()], vec![cut(9, 1, Error)], Step::DeleteCut),
-            (vec![], vec![cut(9, 1, Available)], Step::DeleteCut),
+            (vec![own.clone()], vec![cut(9, 1, Available)], Step::DeleteCut(cut_id(9))),
+            (vec![own.clone()], vec![cut(9, 1, Error)], Step::DeleteCut(cut_id(9))),
+            (vec![], vec![cut(9, 1, Available)], Step::DeleteCut(cut_id(9))),
+            (vec![own.clone()], vec![cut(8, 1, Available), cut(9, 1, Available)], Step::DeleteCut(cut_id(9))),
+            (vec![own.clone()], vec![cut(8, 1, Available)], Step::DeleteCut(cut_id(8))),
+            (vec![own.clone()], vec![cut(8, 1, Creating)], Step::Wait),
+            (vec![own.clone()], vec![foreign], Step::DeleteGroup(group_id(1))),
             (vec![own.clone()], vec![cut(9, 1, Creating)], Step::Wait),
             (vec![own.clone()], vec![cut(9, 1, Deleting)], Step::Wait),
             (vec![own.clone()], vec![cut(9, 1, Deleted)], Step::Wait),
