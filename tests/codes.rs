@@ -10,6 +10,10 @@
 mod bed;
 #[path = "bed/driver.rs"]
 mod driver;
+#[path = "codes/groups.rs"]
+mod groups;
+#[path = "codes/mutation.rs"]
+mod mutation;
 #[path = "codes/saved.rs"]
 mod saved;
 #[path = "codes/sidecar.rs"]
@@ -22,7 +26,7 @@ mod trouble;
 use std::time::Duration;
 
 use cinder_csi::pace;
-use cinder_csi::sandbox::{Fault, Mishap, Trouble};
+use cinder_csi::sandbox::{Mishap, Operation, Trouble};
 use stand::{Outcome, Rpc, Stand};
 use tokio::time::Instant;
 use tonic::Code;
@@ -62,8 +66,10 @@ async fn converge(stand: &Stand, case: &Case, codes: &mut Vec<Code>) -> Result<(
         let outcome = stand.call(case.patience).await;
         codes.push(outcome.code);
         honest(stand, &outcome).await?;
-        let repeated =
-            matches!(stand.rpc, Rpc::Delete | Rpc::Unpublish | Rpc::DeleteSnapshot | Rpc::DeleteBackup);
+        let repeated = matches!(
+            stand.rpc,
+            Rpc::Delete | Rpc::Unpublish | Rpc::DeleteSnapshot | Rpc::DeleteBackup | Rpc::DeleteGroup
+        );
         let ended = outcome.ready || stand.rpc.sidecar().is_final(outcome.code);
         last = Some(outcome.clone());
         if outcome.ready || (ended && !repeated) {
@@ -187,6 +193,16 @@ async fn controller_modify_volume_is_honest_in_every_trouble() {
     judge_all(Rpc::Modify).await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn create_volume_group_snapshot_is_honest_in_every_trouble() {
+    judge_all(Rpc::Group).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn delete_volume_group_snapshot_is_honest_in_every_trouble() {
+    judge_all(Rpc::DeleteGroup).await;
+}
+
 /// A clear no is told at once, in the vocabulary of the CSI error tables.
 #[tokio::test(start_paused = true)]
 async fn a_refusal_has_the_code_that_says_what_to_do() {
@@ -235,8 +251,7 @@ async fn a_refusal_has_the_code_that_says_what_to_do() {
         (Rpc::DeleteBackup, 403, PermissionDenied),
     ] {
         let stand = Stand::new(rpc).await;
-        let (method, path) = rpc.mutation();
-        stand.cloud.fault(Fault::on(method, path, Trouble::Refused(status)).always());
+        stand.cloud.fault(rpc.mutations()[0].meets(Trouble::Refused(status)).always());
         let started = Instant::now();
         let outcome = stand.call(Duration::from_secs(60)).await;
         assert_eq!(outcome.code, code, "{rpc:?} {status}: {}", outcome.message);
@@ -261,11 +276,70 @@ async fn what_the_cloud_gave_up_is_final_and_told_soon() {
         (Rpc::Modify, Code::InvalidArgument),
     ] {
         let stand = Stand::new(rpc).await;
-        stand.cloud.mishap(Mishap::Fails(rpc.operation(), "no room".to_owned()));
+        stand.cloud.mishap(Mishap::Fails(rpc.operations()[0], "no room".to_owned()));
         let started = Instant::now();
         let outcome = stand.call(Duration::from_secs(60)).await;
         assert_eq!(outcome.code, code, "{rpc:?}: {}", outcome.message);
         assert!(started.elapsed() < Duration::from_secs(2), "{rpc:?}: {:?}", started.elapsed());
+    }
+}
+
+/// Each of the calls about groups, by its place among them.
+#[tokio::test(start_paused = true)]
+async fn a_refusal_about_groups_has_the_code_that_says_what_to_do() {
+    use Code::*;
+    for (rpc, nth, status, code) in [
+        (Rpc::Group, 0, 400, FailedPrecondition),
+        (Rpc::Group, 0, 401, Unauthenticated),
+        (Rpc::Group, 0, 403, PermissionDenied),
+        (Rpc::Group, 0, 404, FailedPrecondition),
+        (Rpc::Group, 0, 413, ResourceExhausted),
+        (Rpc::Group, 1, 400, FailedPrecondition),
+        (Rpc::Group, 1, 403, PermissionDenied),
+        (Rpc::Group, 2, 400, FailedPrecondition),
+        (Rpc::Group, 2, 403, PermissionDenied),
+        (Rpc::Group, 2, 413, ResourceExhausted),
+        // The cut is there, and its caller doesn't know it yet.
+        (Rpc::Group, 3, 403, Aborted),
+        (Rpc::Group, 4, 403, Aborted),
+        (Rpc::DeleteGroup, 0, 400, FailedPrecondition),
+        (Rpc::DeleteGroup, 0, 403, PermissionDenied),
+        (Rpc::DeleteGroup, 1, 403, PermissionDenied),
+        (Rpc::DeleteGroup, 2, 400, FailedPrecondition),
+        (Rpc::DeleteGroup, 2, 401, Unauthenticated),
+        (Rpc::DeleteGroup, 2, 403, PermissionDenied),
+        (Rpc::DeleteGroup, 3, 400, FailedPrecondition),
+        (Rpc::DeleteGroup, 3, 403, PermissionDenied),
+    ] {
+        let stand = Stand::new(rpc).await;
+        let mutation = rpc.mutations()[nth].clone();
+        stand.cloud.fault(mutation.meets(Trouble::Refused(status)).always());
+        let started = Instant::now();
+        let outcome = stand.call(Duration::from_secs(60)).await;
+        assert_eq!(outcome.code, code, "{rpc:?}, {mutation}, {status}: {}", outcome.message);
+        assert!(outcome.message.contains("req-"), "{rpc:?}, {mutation}, {status}: {}", outcome.message);
+        assert!(started.elapsed() < Duration::from_secs(5), "{rpc:?}, {mutation}: {:?}", started.elapsed());
+        let held = stand.unfinished().await;
+        assert!(held.is_none() || code == Aborted, "{rpc:?}, {mutation}, {status}: {held:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_cloud_gave_up_of_a_group_is_told_soon() {
+    use Code::{Aborted, Internal};
+    for (rpc, codes) in [
+        (Rpc::Group, [Internal, Internal, Internal]),
+        // The volumes are let out by the next call, before the cut goes.
+        (Rpc::DeleteGroup, [Aborted, Internal, Internal]),
+    ] {
+        for (operation, code) in rpc.operations().into_iter().zip(codes) {
+            let stand = Stand::new(rpc).await;
+            stand.cloud.mishap(Mishap::Fails(operation, "no room".to_owned()));
+            let started = Instant::now();
+            let outcome = stand.call(Duration::from_secs(60)).await;
+            assert_eq!(outcome.code, code, "{rpc:?}, {operation:?}: {}", outcome.message);
+            assert!(started.elapsed() < Duration::from_secs(5), "{operation:?}: {:?}", started.elapsed());
+        }
     }
 }
 
@@ -294,7 +368,7 @@ async fn a_compute_host_that_comes_back_ends_as_asked() {
 #[tokio::test(start_paused = true)]
 async fn an_attach_right_after_a_slow_detach_is_not_given_up() {
     let mut stand = Stand::new(Rpc::Unpublish).await;
-    stand.cloud.mishap(Mishap::Takes(Rpc::Unpublish.operation(), Duration::from_secs(60)));
+    stand.cloud.mishap(Mishap::Takes(Operation::Detach, Duration::from_secs(60)));
     stand.call(Duration::from_secs(2)).await;
     while stand.unfinished().await.is_some() {
         pace::sleep(Duration::from_millis(100)).await;

@@ -4,6 +4,11 @@
 #![allow(clippy::disallowed_methods, reason = "it runs the binary as a user does")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic")]
 
+#[path = "driver_process/classes.rs"]
+mod classes;
+#[path = "docs_manifests/pages.rs"]
+mod pages;
+
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

@@ -5,8 +5,14 @@
 
 #[path = "bed/bed.rs"]
 mod bed;
+#[path = "groups/doubts.rs"]
+mod doubts;
 #[path = "bed/driver.rs"]
 mod driver;
+#[path = "groups/offer.rs"]
+mod offer;
+#[path = "groups/update.rs"]
+mod update;
 
 use std::time::Duration;
 
@@ -235,21 +241,6 @@ async fn what_cinder_cannot_do_is_told_and_leaves_nothing() {
         stand.refused(code, "req-").await;
         stand.delete_volumes().await;
     }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_cloud_without_the_group_type_refuses_and_says_who_must_make_one() {
-    let types = |names: &[&str]| Settings {
-        group_types: names.iter().map(|name| (*name).to_owned()).collect(),
-        ..taking(300)
-    };
-    let stand = Stand::new(types(&[])).await;
-    stand.refused(Code::FailedPrecondition, "administrator must make one").await;
-    let stand = Stand::new(types(&["a", "b"])).await;
-    stand.refused(Code::FailedPrecondition, "several group types (a, b)").await;
-    let mut named = request(&stand.volumes);
-    named.parameters.insert("group-type".to_owned(), "b".to_owned());
-    stand.driver().groups().create_volume_group_snapshot(within(MINUTE, named)).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]

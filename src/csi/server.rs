@@ -1,15 +1,15 @@
 //! The gRPC server: a socket, and the layers that every RPC passes.
 
 mod rpc;
+mod socket;
 
 use std::fmt::Display;
 use std::future::Future;
 use std::io;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::TcpListener;
 use tokio_stream::Stream;
 use tokio_stream::wrappers::{TcpListenerStream, UnixListenerStream};
 use tonic::transport::Server;
@@ -67,10 +67,10 @@ pub async fn serve(
     let announce = || info!(?endpoint, controller, node, "serving CSI");
     match endpoint {
         Endpoint::Unix(path) => {
-            let (listener, own) = bind(path).map_err(|error| unusable(&path.display(), error))?;
+            let (listener, own) = socket::bind(path).map_err(|error| unusable(&path.display(), error))?;
             announce();
             let served = serve_connections(UnixListenerStream::new(listener), services, stop).await;
-            remove_own(path, own)?;
+            socket::remove(path, own)?;
             served
         }
         Endpoint::Tcp(address) => {
@@ -99,40 +99,6 @@ where
         .serve_with_incoming_shutdown(connections, stop)
         .await
         .map_err(io::Error::other)
-}
-
-/// The listener, and the inode of its socket. A socket that a killed process left behind is in the way of its successor;
-/// one that answers is another driver's.
-fn bind(path: &Path) -> io::Result<(UnixListener, u64)> {
-    match std::fs::symlink_metadata(path) {
-        Ok(found) if found.file_type().is_socket() => {
-            if std::os::unix::net::UnixStream::connect(path).is_ok() {
-                return Err(in_the_way("another process serves there; end it, or name another path"));
-            }
-            std::fs::remove_file(path)?;
-        }
-        Ok(_) => return Err(in_the_way("it is no socket; remove it, or name another path")),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(error),
-    }
-    let listener = UnixListener::bind(path)?;
-    // The socket is root's: whoever can write to it can attach and format.
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
-    Ok((listener, std::fs::symlink_metadata(path)?.ino()))
-}
-
-fn in_the_way(why: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::AddrInUse, why)
-}
-
-/// Removes the socket, unless a successor has put its own there.
-fn remove_own(path: &Path, own: u64) -> io::Result<()> {
-    match std::fs::symlink_metadata(path) {
-        Ok(found) if found.ino() == own => std::fs::remove_file(path),
-        Ok(_) => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(error),
-    }
 }
 
 fn unusable(place: &dyn Display, error: io::Error) -> io::Error {

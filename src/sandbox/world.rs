@@ -66,8 +66,12 @@ pub struct Settings {
     pub types_are_apart: bool,
     /// The zones that have a backup service; `None`: all have one. Where there is none, a backup fails after its 202.
     pub backup_zones: Option<Vec<String>>,
+    /// Volume types beside those of `tests/openstack`: name, and whether its volumes may be on several servers.
+    pub more_types: Vec<(String, bool)>,
     /// The group types that a tenant may use; empty where the administrator made none.
     pub group_types: Vec<String>,
+    /// Those of them that are cut at one moment, where the cloud's policy shows a tenant which; `None`: it shows none.
+    pub consistent_group_types: Option<Vec<String>>,
     pub quota: Quota,
 }
 
@@ -89,7 +93,9 @@ impl Default for Settings {
             cross_az_attach: true,
             types_are_apart: false,
             backup_zones: None,
+            more_types: Vec::new(),
             group_types: vec!["lab-consistent".to_owned()],
+            consistent_group_types: None,
             quota: Quota::default(),
         }
     }
@@ -203,7 +209,7 @@ impl World {
     pub fn new(settings: Settings) -> Self {
         let mut random = fastrand::Rng::with_seed(settings.seed);
         let identity = Identity::new(&mut random, settings.quota.clone());
-        let types = VolumeType::all(&mut random);
+        let types = VolumeType::all(&mut random, &settings.more_types);
         let group_types = GroupType::all(&mut random, &settings.group_types);
         let mut world = Self {
             identity,

@@ -81,7 +81,7 @@ impl Volumes {
     async fn cut_group(&self, wanted: &WantedGroup) -> Result<CutGroup> {
         let mut sent = Sent::default();
         let mut refusals = 0;
-        let mut seen = self.sight(&wanted.name).await.map_err(|error| Error::unsettled(&error))?;
+        let mut seen = self.first_sight(wanted).await?;
         let mut looks = self.watch.follow(Interest::Group(wanted.name.clone()));
         loop {
             match plan(&wanted.volumes, &sent, &seen, self.cinder.clock()) {
@@ -92,10 +92,10 @@ impl Volumes {
                 }
                 Step::Fill(group, volumes) => self.fill(wanted, group, &volumes, &mut refusals).await?,
                 Step::Cut(group) => sent.cut = self.cut_full(wanted, group, &mut refusals).await?,
-                Step::Empty(group, volumes) => self.empty(group, &volumes).await?,
-                Step::Sign(group, cut) => self.sign(group, cut).await?,
-                Step::Discard(group) => self.discard_group(group).await?,
-                Step::Drop(cut) => self.drop_cut(cut).await?,
+                Step::Empty(group) => self.empty(&group, &group.volumes).await.map_err(unfinished)?,
+                Step::Sign(group, cut) => self.sign(group, cut).await.map_err(unfinished)?,
+                Step::Discard(group) => drop(self.discard_group(group).await.map_err(unfinished)?),
+                Step::Drop(cut) => drop(self.drop_cut(cut).await.map_err(unfinished)?),
                 Step::GiveUp(group) => {
                     let why = Error::new(
                         Condition::Failed,
@@ -112,6 +112,14 @@ impl Volumes {
                 seen = sight;
             }
         }
+    }
+
+    /// A cloud without groups has made none.
+    async fn first_sight(&self, wanted: &WantedGroup) -> Result<Sight> {
+        self.sight(&wanted.name).await.map_err(|error| match error.kind {
+            Kind::Unsupported => self.in_doubt(wanted, Error::reading(&error)),
+            _ => Error::unsettled(&error),
+        })
     }
 
     async fn fill(
@@ -169,8 +177,12 @@ impl Volumes {
     }
 
     async fn sign(&self, group: GroupId, cut: GroupSnapshotId) -> Result<()> {
-        let signed = self.cinder.describe_group(group, &signature(cut)).await;
-        signed.map_err(|error| Error::unsettled(&error))
+        match self.cinder.describe_group(group, &signature(cut)).await {
+            Ok(()) => Ok(()),
+            // The next look tells.
+            Err(error) if error.effect == Effect::Unknown => Ok(()),
+            Err(error) => Err(Error::reading(&error)),
+        }
     }
 
     /// The id of what a POST has begun to make, where that is known.

@@ -11,7 +11,7 @@ use crate::openstack::{self, Cinder, Effect, Kind};
 const REFUSALS: u32 = 1;
 /// Looks at one that is as before its deletion. Cinder moves to `deleting` before it answers 202, so that it has come
 /// back from there; one such look may be a replica of the database that lags.
-const COME_BACK: u32 = 2;
+pub(super) const COME_BACK: u32 = 2;
 
 /// What can be asked to end.
 pub trait Ending: Candidate {

@@ -147,6 +147,13 @@ impl Bed {
         self.exchange(http::Method::POST, &path, &body, Some(&token)).await.1
     }
 
+    /// As [`Self::post_to_cinder`], a GET.
+    pub async fn get_from_cinder(&self, path: &str) -> serde_json::Value {
+        let (project, token) = self.log_in().await;
+        let path = format!("/volume/v3/{project}{path}");
+        self.exchange(http::Method::GET, &path, &serde_json::Value::Null, Some(&token)).await.1
+    }
+
     /// As the server's owner does, behind our back.
     pub async fn delete_server(&self, server: &str) {
         let (_, token) = self.log_in().await;

@@ -11,6 +11,8 @@ pub enum Sidecar {
     /// The external-resizer again, for a VolumeAttributesClass.
     Modifier,
     Snapshotter,
+    /// The external-snapshotter again, for a VolumeGroupSnapshot.
+    GroupSnapshotter,
 }
 
 /// Codes after which an operation may still be under way. After any other the sidecar forgets that it began.
@@ -26,7 +28,10 @@ impl Sidecar {
     /// - `controllerModifyVolumeWithTarget`, which goes by `IsFinalError`, too, and takes INVALID_ARGUMENT alone for
     ///   infeasible: <https://github.com/kubernetes-csi/external-resizer/blob/master/pkg/modifycontroller/modify_volume.go>
     ///
-    /// DeleteVolume, DeleteSnapshot and ControllerUnpublishVolume are called again after every error; judged all the same, because a
+    /// - `createGroupSnapshotWrapper`, which goes by `isCSIFinalError`, too:
+    ///   <https://github.com/kubernetes-csi/external-snapshotter/blob/master/pkg/sidecar-controller/groupsnapshot_helper.go>
+    ///
+    /// DeleteVolume, DeleteSnapshot, DeleteVolumeGroupSnapshot (`deleteCSIGroupSnapshotOperation`) and ControllerUnpublishVolume are called again after every error; judged all the same, because a
     /// person reads their codes, too.
     pub fn is_final(self, code: Code) -> bool {
         match (self, code) {
@@ -34,7 +39,11 @@ impl Sidecar {
             // A full backend is "not here": the scheduler takes another node, and the name is forgotten.
             (Sidecar::Provisioner, Code::ResourceExhausted) => true,
             (
-                Sidecar::Attacher | Sidecar::Resizer | Sidecar::Modifier | Sidecar::Snapshotter,
+                Sidecar::Attacher
+                | Sidecar::Resizer
+                | Sidecar::Modifier
+                | Sidecar::Snapshotter
+                | Sidecar::GroupSnapshotter,
                 Code::ResourceExhausted,
             ) => false,
             _ => !PENDING.contains(&code),
@@ -45,7 +54,7 @@ impl Sidecar {
 #[test]
 fn only_the_provisioner_takes_an_exhausted_resource_as_final() {
     use Sidecar::*;
-    for sidecar in [Provisioner, Attacher, Resizer, Modifier, Snapshotter] {
+    for sidecar in [Provisioner, Attacher, Resizer, Modifier, Snapshotter, GroupSnapshotter] {
         for pending in PENDING {
             assert!(!sidecar.is_final(pending), "{sidecar:?} {pending:?}");
         }

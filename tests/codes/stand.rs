@@ -9,19 +9,19 @@ use cinder_csi::csi::proto::volume_capability::access_mode::Mode;
 use cinder_csi::csi::proto::volume_capability::{AccessMode, AccessType, BlockVolume};
 use cinder_csi::csi::proto::*;
 use cinder_csi::openstack::{Cinder, Cloud, Http};
-use cinder_csi::sandbox::{Latency, Operation, Settings, SimulatedCloud};
-use cinder_csi::volume::{ServerId, SnapshotId, Volume, VolumeId, Volumes};
+use cinder_csi::sandbox::{Latency, Settings, SimulatedCloud};
+use cinder_csi::volume::{GroupSnapshotId, ServerId, SnapshotId, Volume, VolumeId, Volumes};
 use futures_util::future::try_join_all;
-use http::Method;
 use http_body_util::BodyExt;
 use tonic::{Code, Request};
 use tower::ServiceExt;
 
 use crate::bed::{backup, controller, options, snapshot, wanted};
 use crate::driver::Driver;
+use crate::groups;
 use crate::sidecar::Sidecar;
 
-const NAME: &str = "pvc-1";
+pub const NAME: &str = "pvc-1";
 const GIB: i64 = 1 << 30;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +40,8 @@ pub enum Rpc {
     Backup,
     DeleteBackup,
     Modify,
+    Group,
+    DeleteGroup,
 }
 
 /// What an RPC answered: its code and its words.
@@ -52,7 +54,7 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    fn of(status: &tonic::Status) -> Self {
+    pub(super) fn of(status: &tonic::Status) -> Self {
         Self { code: status.code(), message: status.message().to_owned(), ready: false }
     }
 }
@@ -61,12 +63,15 @@ impl Outcome {
 pub struct Stand {
     pub rpc: Rpc,
     pub cloud: SimulatedCloud,
-    driver: Driver,
-    view: Volumes,
+    pub(super) driver: Driver,
+    pub(super) view: Volumes,
     volume: Option<VolumeId>,
     /// What is to be copied.
     source: Option<(VolumeId, VolumeContentSource)>,
     saved: Option<SnapshotId>,
+    /// What is to be cut together, or was.
+    pub(super) members: Vec<VolumeId>,
+    pub(super) cut: Option<GroupSnapshotId>,
     server: ServerId,
     pub(super) cinder: Cinder,
     /// A CreateSnapshot has answered: the caller knows the id, and can ask for its end.
@@ -85,36 +90,7 @@ impl Rpc {
             Rpc::Expand => Sidecar::Resizer,
             Rpc::Snapshot | Rpc::DeleteSnapshot | Rpc::Backup | Rpc::DeleteBackup => Sidecar::Snapshotter,
             Rpc::Modify => Sidecar::Modifier,
-        }
-    }
-
-    /// The one request that changes something.
-    pub fn mutation(self) -> (Method, &'static str) {
-        match self {
-            Rpc::Create | Rpc::Restore | Rpc::Clone => (Method::POST, "/volumes"),
-            Rpc::Delete => (Method::DELETE, "/volumes/{id}"),
-            Rpc::Publish => (Method::POST, "/servers/{id}/os-volume_attachments"),
-            Rpc::Unpublish => (Method::DELETE, "/servers/{id}/os-volume_attachments/{id}"),
-            Rpc::Expand | Rpc::Modify => (Method::POST, "/volumes/{id}/action"),
-            Rpc::Snapshot => (Method::POST, "/snapshots"),
-            Rpc::DeleteSnapshot => (Method::DELETE, "/snapshots/{id}"),
-            Rpc::Backup => (Method::POST, "/backups"),
-            Rpc::DeleteBackup => (Method::DELETE, "/backups/{id}"),
-        }
-    }
-
-    pub fn operation(self) -> Operation {
-        match self {
-            Rpc::Create | Rpc::Restore | Rpc::Clone => Operation::Create,
-            Rpc::Delete => Operation::Delete,
-            Rpc::Publish => Operation::Attach,
-            Rpc::Unpublish => Operation::Detach,
-            Rpc::Expand => Operation::Extend,
-            Rpc::Snapshot => Operation::Snapshot,
-            Rpc::DeleteSnapshot => Operation::DeleteSnapshot,
-            Rpc::Backup => Operation::Backup,
-            Rpc::DeleteBackup => Operation::DeleteBackup,
-            Rpc::Modify => Operation::Retype,
+            Rpc::Group | Rpc::DeleteGroup => Sidecar::GroupSnapshotter,
         }
     }
 }
@@ -127,7 +103,7 @@ impl Stand {
         let (cinder, view) = (around.cinder.clone(), Volumes::new(around));
         let server = cloud.server_id("node-1").parse().unwrap();
         let mut volume = None;
-        if !rpc.makes_a_volume() {
+        if !rpc.makes_a_volume() && !rpc.is_of_groups() {
             volume = Some(view.ensure_created(&wanted(NAME)).await.unwrap().id);
         }
         if rpc == Rpc::Unpublish {
@@ -141,6 +117,11 @@ impl Stand {
             _ => None,
         };
         let source = source(rpc, &view).await;
+        let members = if rpc.is_of_groups() { groups::members(&view).await } else { Vec::new() };
+        let cut = match rpc {
+            Rpc::DeleteGroup => Some(groups::cut_and_left(&view, &cinder, &members).await),
+            _ => None,
+        };
         let driver = Driver::in_memory(controller(&cloud));
         Self {
             rpc,
@@ -150,6 +131,8 @@ impl Stand {
             volume,
             source,
             saved,
+            members,
+            cut,
             server,
             cinder,
             promised: AtomicBool::new(false),
@@ -203,6 +186,8 @@ impl Stand {
                 let request = ControllerModifyVolumeRequest { volume_id, secrets, mutable_parameters };
                 controller.controller_modify_volume(within(patience, request)).await.map(drop)
             }
+            Rpc::Group => return self.create_group_snapshot(patience).await,
+            Rpc::DeleteGroup => self.delete_group_snapshot(patience).await,
         };
         match answer {
             Ok(()) => Outcome { code: Code::Ok, message: String::new(), ready: true },
@@ -234,6 +219,9 @@ impl Stand {
         if self.rpc.is_of_snapshots() {
             return self.unfinished_snapshot().await;
         }
+        if self.rpc.is_of_groups() {
+            return self.unfinished_group().await;
+        }
         let all = self.all().await;
         let status = |volume: &Volume| volume.status.to_string();
         let found = all.iter().find(|listed| match self.rpc {
@@ -255,6 +243,9 @@ impl Stand {
     pub async fn missing(&self, ready: bool) -> Option<String> {
         if self.rpc.is_of_snapshots() {
             return self.missing_snapshot(ready).await;
+        }
+        if self.rpc.is_of_groups() {
+            return self.missing_group().await;
         }
         let all = self.all().await;
         let shown: Vec<_> = all.iter().map(words).collect();
@@ -331,7 +322,7 @@ fn block() -> VolumeCapability {
     }
 }
 
-fn within<T>(patience: Duration, message: T) -> Request<T> {
+pub fn within<T>(patience: Duration, message: T) -> Request<T> {
     let mut request = Request::new(message);
     request.set_timeout(patience);
     request

@@ -32,7 +32,7 @@ pub enum End {
 }
 
 const SECOND: Duration = Duration::from_secs(1);
-const READS: [&str; 9] = [
+const READS: [&str; 13] = [
     "/volumes/detail",
     "/volumes/{id}",
     "/servers/{id}/os-volume_attachments/{id}",
@@ -42,6 +42,10 @@ const READS: [&str; 9] = [
     "/backups/detail",
     "/backups/{id}",
     "/types",
+    "/groups/detail",
+    "/group_snapshots/detail",
+    "/group_snapshots/{id}",
+    "/group_types",
 ];
 
 impl Case {
@@ -69,13 +73,16 @@ impl Case {
 
 /// The product of the troubles with the places where they can be met.
 pub fn cases(rpc: Rpc) -> Vec<Case> {
-    let mut cases = on_the_mutation(rpc);
+    let mut cases = on_the_mutations(rpc);
     cases.extend(in_the_cloud(rpc));
     cases.extend(on_the_reads(rpc));
     cases.extend(at_keystone(rpc));
     cases.extend(in_the_second_call(rpc));
     cases.extend(on_the_mark(rpc));
     cases.extend(on_the_removal(rpc));
+    if rpc == Rpc::Group {
+        cases.extend(on_the_way_out());
+    }
     if rpc == Rpc::Backup || rpc == Rpc::DeleteBackup {
         cases.extend(on_the_intermediate_snapshot(rpc));
     }
@@ -95,38 +102,44 @@ fn refusals() -> Vec<Trouble> {
     [Trouble::ResetBefore, Trouble::TokenRevoked].into_iter().chain(codes).chain(throttled).collect()
 }
 
-fn on_the_mutation(rpc: Rpc) -> Vec<Case> {
-    let (method, path) = rpc.mutation();
+fn on_the_mutations(rpc: Rpc) -> Vec<Case> {
     let mut cases = Vec::new();
-    for (trouble, ends) in hidden()
-        .into_iter()
-        .map(|it| (it, End::AsAsked))
-        .chain(refusals().into_iter().map(|it| (it, End::Either)))
-    {
-        let fault = Fault::on(method.clone(), path, trouble.clone());
-        cases.push(Case::new(format!("{trouble:?} once"), vec![fault.clone()]).ending(ends));
-        cases.push(Case::new(format!("{trouble:?} always"), vec![fault.always()]).ending(ends));
+    for mutation in rpc.mutations() {
+        for (trouble, ends) in hidden()
+            .into_iter()
+            .map(|it| (it, End::AsAsked))
+            .chain(refusals().into_iter().map(|it| (it, End::Either)))
+        {
+            let fault = mutation.meets(trouble.clone());
+            let name = format!("{mutation}: {trouble:?}");
+            cases.push(Case::new(format!("{name} once"), vec![fault.clone()]).ending(ends));
+            cases.push(Case::new(format!("{name} always"), vec![fault.always()]).ending(ends));
+        }
     }
     cases
 }
 
 fn in_the_cloud(rpc: Rpc) -> Vec<Case> {
-    let operation = rpc.operation();
-    let hurried = |name: &str| Case { patience: 2 * SECOND, ..Case::new(name, Vec::new()) };
-    vec![
-        Case::new("it fails later", Vec::new())
-            .with(Mishap::Fails(operation, "no".to_owned()))
-            .ending(End::Either),
-        hurried("it never ends").with(Mishap::Stuck(operation)).ending(End::Never),
-        hurried("it takes longer than the caller waits").with(Mishap::Takes(operation, 7 * SECOND)),
+    let hurried = |name: String| Case { patience: 2 * SECOND, ..Case::new(name, Vec::new()) };
+    let mut cases = vec![
         Case { patience: SECOND / 10, ..Case::new("the caller waits for nothing", Vec::new()) }
             .ending(End::Never),
-    ]
+    ];
+    for operation in rpc.operations() {
+        cases.extend([
+            Case::new(format!("{operation:?} fails later"), Vec::new())
+                .with(Mishap::Fails(operation, "no".to_owned()))
+                .ending(End::Either),
+            hurried(format!("{operation:?} never ends")).with(Mishap::Stuck(operation)).ending(End::Never),
+            hurried(format!("{operation:?} takes longer than the caller waits"))
+                .with(Mishap::Takes(operation, 7 * SECOND)),
+        ]);
+    }
+    cases
 }
 
 /// The mutation landed, and what became of it can't be read.
 fn on_the_reads(rpc: Rpc) -> Vec<Case> {
-    let (method, path) = rpc.mutation();
     let mut cases = Vec::new();
     let troubles = [500, 503, 400, 401, 403].map(Trouble::Refused).into_iter();
     for read in troubles.chain([Trouble::ResetBefore, Trouble::ReplyLost, Trouble::Throttled(60 * SECOND)]) {
@@ -136,9 +149,11 @@ fn on_the_reads(rpc: Rpc) -> Vec<Case> {
             let name = format!("reads from the {nth}. on: {read:?}");
             cases.push(Case::new(&name, reads(nth).into()).ending(End::Either));
             for lost in [Trouble::ResetAfter, Trouble::FailedAfter(503)] {
-                let name = format!("{lost:?}, {name}");
-                let faults = reads(nth).into_iter().chain([Fault::on(method.clone(), path, lost)]).collect();
-                cases.push(Case::new(name, faults).ending(End::Either));
+                for mutation in rpc.mutations() {
+                    let name = format!("{mutation}: {lost:?}, {name}");
+                    let faults = reads(nth).into_iter().chain([mutation.meets(lost.clone())]).collect();
+                    cases.push(Case::new(name, faults).ending(End::Either));
+                }
             }
         }
     }
@@ -147,7 +162,6 @@ fn on_the_reads(rpc: Rpc) -> Vec<Case> {
 
 /// The token ends right after the mutation, and there is no new one.
 fn at_keystone(rpc: Rpc) -> Vec<Case> {
-    let (method, path) = rpc.mutation();
     let mut cases = Vec::new();
     for trouble in [401, 403, 500, 503].map(Trouble::Refused).into_iter().chain([Trouble::ReplyLost]) {
         let keystone = Fault::on(Method::POST, "/auth/tokens", trouble.clone()).from_nth(2).always();
@@ -155,22 +169,26 @@ fn at_keystone(rpc: Rpc) -> Vec<Case> {
         faults.extend(READS.map(|path| Fault::on(Method::GET, path, Trouble::TokenRevoked).from_nth(2)));
         let name = format!("Keystone answers {trouble:?} after it");
         cases.push(Case::new(&name, faults.clone()).ending(End::Either));
-        faults.push(Fault::on(method.clone(), path, Trouble::ResetAfter));
-        cases.push(Case::new(format!("ResetAfter, {name}"), faults).ending(End::Either));
+        for mutation in rpc.mutations() {
+            let faults = faults.iter().cloned().chain([mutation.meets(Trouble::ResetAfter)]).collect();
+            cases.push(Case::new(format!("{mutation}: ResetAfter, {name}"), faults).ending(End::Either));
+        }
     }
     cases
 }
 
 /// A first call left its work under way; the second one meets the trouble.
 fn in_the_second_call(rpc: Rpc) -> Vec<Case> {
-    let (method, path) = rpc.mutation();
     let mut cases = Vec::new();
     for trouble in [400, 401, 403, 409, 413, 500, 503].map(Trouble::Refused) {
-        let places = READS.map(|path| (Method::GET, path)).into_iter().chain([(method.clone(), path)]);
-        let later = places.map(|(method, path)| Fault::on(method, path, trouble.clone()).always()).collect();
-        let name = format!("the second call finds it under way and all answers {trouble:?}");
-        let case = Case::new(name, Vec::new()).with(Mishap::Takes(rpc.operation(), 25 * SECOND));
-        cases.push(Case { later, patience: 2 * SECOND, ..case });
+        let reads = READS.map(|path| Fault::on(Method::GET, path, trouble.clone()));
+        let mutations = rpc.mutations().into_iter().map(|mutation| mutation.nth(1).meets(trouble.clone()));
+        let later: Vec<_> = reads.into_iter().chain(mutations).map(Fault::always).collect();
+        for operation in rpc.operations() {
+            let name = format!("the second call finds {operation:?} under way and all answers {trouble:?}");
+            let case = Case::new(name, Vec::new()).with(Mishap::Takes(operation, 25 * SECOND));
+            cases.push(Case { later: later.clone(), patience: 2 * SECOND, ..case });
+        }
     }
     cases
 }
@@ -198,16 +216,23 @@ fn on_the_removal(rpc: Rpc) -> Vec<Case> {
         Rpc::Create | Rpc::Restore | Rpc::Clone => &["/volumes/{id}"],
         Rpc::Snapshot => &["/snapshots/{id}"],
         Rpc::Backup => &["/snapshots/{id}", "/backups/{id}"],
+        Rpc::Group => &["/group_snapshots/{id}"],
         _ => return Vec::new(),
     };
+    let mut removals: Vec<_> = removed.iter().map(|path| (Method::DELETE, *path)).collect();
+    removals.push((Method::GET, "/messages"));
+    if rpc == Rpc::Group {
+        removals.push((Method::POST, "/groups/{id}/action"));
+    }
     let mut cases = Vec::new();
     for trouble in hidden().into_iter().chain(refusals()) {
-        let deletions = removed.iter().map(|path| (Method::DELETE, *path));
-        for (method, path) in deletions.chain([(Method::GET, "/messages")]) {
-            let name = format!("it fails later, then {method} {path} answers {trouble:?}");
-            let fault = Fault::on(method, path, trouble.clone()).always();
-            let fails = Mishap::Fails(rpc.operation(), "no".to_owned());
-            cases.push(Case::new(name, vec![fault]).with(fails).ending(End::Either));
+        for (method, path) in &removals {
+            for operation in rpc.operations() {
+                let name = format!("{operation:?} fails later, then {method} {path} answers {trouble:?}");
+                let fault = Fault::on(method.clone(), path, trouble.clone()).always();
+                let fails = Mishap::Fails(operation, "no".to_owned());
+                cases.push(Case::new(name, vec![fault]).with(fails).ending(End::Either));
+            }
         }
     }
     cases
@@ -241,4 +266,19 @@ fn on_the_intermediate_snapshot(rpc: Rpc) -> Vec<Case> {
     } else {
         cases.into_iter().filter(|case| case.mishaps.is_empty()).collect()
     }
+}
+
+/// The volumes are cut, and Cinder can't let them out of their group.
+fn on_the_way_out() -> Vec<Case> {
+    let operation = Operation::UpdateGroup;
+    let into = Mishap::Takes(operation, SECOND);
+    vec![
+        Case::new("the way out fails", Vec::new())
+            .with(into.clone())
+            .with(Mishap::Fails(operation, "no".to_owned())),
+        Case::new("the way out never ends", Vec::new())
+            .with(into)
+            .with(Mishap::Stuck(operation))
+            .ending(End::Never),
+    ]
 }

@@ -91,6 +91,38 @@ async fn a_tenant_sees_group_types_without_their_promise_and_one_that_nobody_may
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_cloud_may_tell_which_group_types_are_consistent() {
+    let group_types = vec!["one".to_owned(), "other".to_owned()];
+    let consistent_group_types = Some(vec!["other".to_owned()]);
+    let cloud = cloud_of(Settings { group_types, consistent_group_types, ..Settings::default() });
+    let reply = Client::of(&cloud).await.cinder(Method::GET, "/group_types", VERSION, None).await;
+    let specs = |n: usize| reply.body["group_types"][n]["group_specs"].clone();
+    assert_eq!(
+        (specs(0), specs(1)),
+        (json!({}), json!({ "consistent_group_snapshot_enabled": "<is> True" }))
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn lists_may_show_a_group_and_its_snapshot_late() {
+    let bed = Bed::new().await;
+    bed.cloud.mishap(Mishap::Unlisted(Operation::Group, 10 * SECOND));
+    bed.cloud.mishap(Mishap::Unlisted(Operation::GroupSnapshot, 10 * SECOND));
+    let group = bed.group().await;
+    let id = bed.cut(&group).await.body["group_snapshot"]["id"].as_str().unwrap().to_owned();
+    let listed = async || {
+        let (groups, cuts) = (bed.show("/groups").await, bed.show("/group_snapshots").await);
+        (groups.as_array().unwrap().len(), cuts.as_array().unwrap().len())
+    };
+    assert_eq!(
+        (listed().await, &bed.show(&format!("/group_snapshots/{id}")).await["id"]),
+        ((0, 0), &json!(id))
+    );
+    wait(11 * SECOND).await;
+    assert_eq!(listed().await, (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_group_holds_its_volumes_and_they_leave_it_again() {
     let bed = Bed::new().await;
     let (group, volume) = (bed.group().await, bed.volume().await);

@@ -2,6 +2,8 @@
 
 use std::time::SystemTime;
 
+use tokio::time::Instant;
+
 use super::super::faults::{Fate, Operation};
 use super::quota::{self, Charge};
 use super::{Event, Refusal, World, new_id};
@@ -27,6 +29,8 @@ pub(in crate::sandbox) struct Group {
     pub project: String,
     pub created: SystemTime,
     pub updated: Option<SystemTime>,
+    /// Lists show it from then on.
+    pub unlisted_until: Option<Instant>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -117,6 +121,7 @@ impl World {
             project: new.project,
             created: self.now(),
             updated: None,
+            unlisted_until: self.take_unlisted(Operation::Group),
         };
         let (mut fate, time) = self.fate(Operation::Group, self.settings.latency.group);
         if !feasible && fate == Fate::Well {

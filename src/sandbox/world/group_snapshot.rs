@@ -2,6 +2,8 @@
 
 use std::time::SystemTime;
 
+use tokio::time::Instant;
+
 use super::super::faults::{Fate, Operation};
 use super::message::{Failure, Resource};
 use super::quota::{self, Charge};
@@ -19,6 +21,8 @@ pub(in crate::sandbox) struct GroupSnapshot {
     pub status: String,
     pub project: String,
     pub created: SystemTime,
+    /// Lists show it from then on.
+    pub unlisted_until: Option<Instant>,
 }
 
 impl World {
@@ -52,6 +56,7 @@ impl World {
             status: "creating".to_owned(),
             project: new.project.clone(),
             created: self.now(),
+            unlisted_until: self.take_unlisted(Operation::GroupSnapshot),
         };
         for volume in members {
             let id = self.new_id();

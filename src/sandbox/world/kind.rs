@@ -5,7 +5,7 @@ use super::{Refusal, World, new_id};
 #[derive(Clone, Debug)]
 pub(in crate::sandbox) struct VolumeType {
     pub id: String,
-    pub name: &'static str,
+    pub name: String,
     pub description: Option<&'static str>,
     pub multiattach: bool,
     /// No backend offers it.
@@ -14,20 +14,22 @@ pub(in crate::sandbox) struct VolumeType {
 
 impl VolumeType {
     /// The default is the first.
-    pub fn all(random: &mut fastrand::Rng) -> Vec<Self> {
-        let mut kind = |name, multiattach, nowhere| Self {
+    pub fn all(random: &mut fastrand::Rng, more: &[(String, bool)]) -> Vec<Self> {
+        let mut kind = |name: &str, multiattach, nowhere| Self {
             id: new_id(random),
-            name,
+            name: name.to_owned(),
             description: None,
             multiattach,
             nowhere,
         };
-        vec![
+        let mut all = vec![
             kind("lab", false, false),
             kind("lab-fast", false, false),
             kind("lab-nowhere", false, true),
             kind("lab-multiattach", true, false),
-        ]
+        ];
+        all.extend(more.iter().map(|(name, multiattach)| kind(name, *multiattach, false)));
+        all
     }
 }
 

@@ -29,7 +29,7 @@ impl World {
         }
         let (size, refused) = (volume.size, !rests || volume.group.is_some() || volume.kind == kind.name);
         let feasible = !kind.nowhere && self.can_move(id, migrate);
-        let charge = self.of_type(id, kind.name);
+        let charge = self.of_type(id, &kind.name);
         self.charge(project, "volumes", size, &charge)?;
         if refused {
             self.refund(project, &charge);

@@ -123,7 +123,7 @@ impl World {
         let zone = self.zone_of(&new)?;
         self.check_sources(&new, &zone)?;
         self.check_size(&new.project, new.size)?;
-        self.charge(&new.project, "volumes", new.size, &quota::of_volume(kind.name, new.size))?;
+        self.charge(&new.project, "volumes", new.size, &quota::of_volume(&kind.name, new.size))?;
         let (mut fate, time) = self.fate(Operation::Create, self.settings.latency.create);
         if kind.nowhere && fate == Fate::Well {
             fate = Fate::Fails(NO_BACKEND.to_owned());

@@ -2,22 +2,34 @@
 
 use std::collections::BTreeSet;
 
-use super::plan::{MARK, Sight, signature};
-use crate::openstack::{Effect, Group, GroupId, GroupSnapshot, GroupSnapshotId, GroupState, Kind};
+use super::REFUSALS;
+use super::plan::{MARK, Sight, is_signed};
+use crate::openstack::{self, Effect, Group, GroupId, GroupSnapshot, GroupSnapshotId, GroupState, Kind};
 use crate::volume::namesakes::unfinished;
+use crate::volume::removal::COME_BACK;
 use crate::volume::watch::{Interest, Seen};
 use crate::volume::{Condition, Error, Result, SnapshotId, Volumes};
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Step {
     Done,
-    DeleteCut,
+    DeleteCut(GroupSnapshotId),
     /// Whose cut it holds: once that is gone, the group is found by it.
     Sign(GroupId),
     Empty(Group),
     DeleteGroup(GroupId),
     Wait,
     Failed,
+}
+
+/// What one deletion has met.
+#[derive(Debug, Default)]
+struct Course {
+    /// What Cinder has begun.
+    accepted: Option<Step>,
+    /// Looks that showed what it was to delete as before.
+    unchanged: u32,
+    refusals: u32,
 }
 
 impl Volumes {
@@ -46,19 +58,30 @@ impl Volumes {
         let Some(name) = self.name_of(id).await? else { return Ok(()) };
         let mut seen = self.sight(&name).await.map_err(|error| Error::unsettled(&error))?;
         let mut looks = self.watch.follow(Interest::Group(name));
+        let mut course = Course::default();
         loop {
-            match plan(&seen, id, promised) {
+            let step = plan(&seen, id, promised);
+            match &step {
                 Step::Done => return Ok(()),
-                Step::DeleteCut => self.drop_cut(id).await?,
-                Step::Empty(group) => self.empty(group.id, &group.volumes).await?,
-                Step::Sign(group) => self.sign(group, id).await?,
-                Step::DeleteGroup(group) => self.discard_group(group).await?,
-                Step::Wait => {}
                 Step::Failed => return Err(failed()),
+                Step::Wait => {}
+                step if course.has_accepted(step) => course.comes_back(seen.cuts.is_empty())?,
+                step => course.note(step, self.take(step, id).await)?,
             }
             if let Seen::Group(sight) = looks.next_seen().await? {
                 seen = sight;
             }
+        }
+    }
+
+    /// Whether Cinder has begun to delete something.
+    async fn take(&self, step: &Step, id: GroupSnapshotId) -> Result<bool> {
+        match step {
+            Step::DeleteCut(cut) => self.drop_cut(*cut).await,
+            Step::DeleteGroup(group) => self.discard_group(*group).await,
+            Step::Empty(group) => self.empty(group, &group.volumes).await.map(|()| false),
+            Step::Sign(group) => self.sign(*group, id).await.map(|()| false),
+            Step::Done | Step::Wait | Step::Failed => Ok(false),
         }
     }
 
@@ -72,15 +95,17 @@ impl Volumes {
             Err(error) if error.kind == Kind::Unsupported => Vec::new(),
             groups => groups.map_err(|error| Error::unsettled(&error))?,
         };
-        Ok(groups.into_iter().find(|group| group.description == signature(id)).map(|group| group.name))
+        Ok(groups.into_iter().find(|group| is_signed(group, id)).map(|group| group.name))
     }
 
-    pub(super) async fn drop_cut(&self, id: GroupSnapshotId) -> Result<()> {
-        match self.cinder.delete_group_snapshot(id).await {
-            Ok(()) => Ok(()),
-            Err(error) if error.kind == Kind::NotFound || error.effect == Effect::Unknown => Ok(()),
-            Err(error) => Err(Error::unsettled(&error)),
-        }
+    /// Whether Cinder has begun; where nobody knows, the next look tells.
+    pub(super) async fn drop_cut(&self, id: GroupSnapshotId) -> Result<bool> {
+        begun(self.cinder.delete_group_snapshot(id).await)
+    }
+
+    /// As [`Self::drop_cut`].
+    pub(super) async fn discard_group(&self, id: GroupId) -> Result<bool> {
+        begun(self.cinder.delete_group(id).await)
     }
 
     /// Removes a cut that failed, and says so.
@@ -120,8 +145,8 @@ impl Volumes {
             match seen.groups.first() {
                 None => return Ok(()),
                 Some(group) if group.status.is_passing() => {}
-                Some(group) if !group.volumes.is_empty() => self.empty(id, &group.volumes).await?,
-                Some(_) => self.discard_group(id).await?,
+                Some(group) if !group.volumes.is_empty() => self.empty(group, &group.volumes).await?,
+                Some(_) => drop(self.discard_group(id).await?),
             }
             if let Seen::Group(sight) = looks.next_seen().await? {
                 seen = sight;
@@ -130,24 +155,72 @@ impl Volumes {
     }
 }
 
+impl Course {
+    fn has_accepted(&self, step: &Step) -> bool {
+        self.accepted.as_ref() == Some(step)
+    }
+
+    fn note(&mut self, step: &Step, taken: Result<bool>) -> Result<()> {
+        match taken {
+            Ok(true) => *self = Self { accepted: Some(step.clone()), ..Self::default() },
+            Ok(false) => {}
+            // Another look may explain it.
+            Err(error) if error.condition == Condition::Precondition && self.refusals < REFUSALS => {
+                self.refusals += 1;
+            }
+            // It was there a moment ago.
+            Err(error) if error.condition == Condition::NotFound => return Err(unfinished(error)),
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    fn comes_back(&mut self, without_cut: bool) -> Result<()> {
+        self.unchanged += 1;
+        if self.unchanged < COME_BACK { Ok(()) } else { Err(given_up(without_cut)) }
+    }
+}
+
+fn begun(deletion: openstack::Result<()>) -> Result<bool> {
+    match deletion {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind == Kind::NotFound || error.effect == Effect::Unknown => Ok(false),
+        Err(error) => Err(Error::reading(&error)),
+    }
+}
+
 fn plan(seen: &Sight, id: GroupSnapshotId, promised: bool) -> Step {
     let cut = seen.cuts.iter().find(|cut| cut.id == id);
     let of_cut = |group: &&Group| match cut {
         Some(cut) => group.id == cut.group_id,
-        None => group.description == signature(id),
+        None => is_signed(group, id),
     };
     let group = seen.groups.iter().filter(|group| group.description.starts_with(MARK)).find(of_cut);
-    match (cut.map(|cut| &cut.status), group) {
-        (Some(status), _) if status.is_passing() => Step::Wait,
-        (Some(GroupState::ErrorDeleting), _) => Step::Failed,
+    // The group holds this one. Another cut of it was promised to nobody, and Cinder deletes no group that has one.
+    let of_group = |cut: &&GroupSnapshot| group.is_some_and(|group| cut.group_id == group.id);
+    let second = || seen.cuts.iter().filter(|cut| cut.description.starts_with(MARK)).find(of_group);
+    let cut = cut.or_else(second);
+    match (cut, group) {
+        (Some(cut), _) if cut.status.is_passing() => Step::Wait,
+        (Some(cut), _) if cut.status == GroupState::ErrorDeleting => Step::Failed,
         (_, Some(group)) if group.status == GroupState::ErrorDeleting => Step::Failed,
         (_, Some(group)) if group.status.is_passing() => Step::Wait,
         (_, Some(group)) if !group.volumes.is_empty() => Step::Empty(group.clone()),
-        (Some(_), Some(group)) if promised && group.description != signature(id) => Step::Sign(group.id),
-        (Some(_), _) => Step::DeleteCut,
+        (Some(_), Some(group)) if promised && !is_signed(group, id) => Step::Sign(group.id),
+        (Some(cut), _) => Step::DeleteCut(cut.id),
         (None, Some(group)) => Step::DeleteGroup(group.id),
         (None, None) => Step::Done,
     }
+}
+
+/// `delete_group_snapshot` and `delete_group` in
+/// <https://opendev.org/openstack/cinder/src/branch/master/cinder/volume/manager.py>: what failed is in status error.
+fn given_up(without_cut: bool) -> Error {
+    let what = if without_cut { "group that it was cut from" } else { "group snapshot" };
+    let why = format!(
+        "Cinder began to delete the {what} and gave it up; its operator finds the reason in the logs by the group snapshot's id"
+    );
+    Error::new(Condition::Failed, why)
 }
 
 fn failed() -> Error {
@@ -168,12 +241,17 @@ mod tests {
         let full = group(1, Available, &[1]);
         let empty = group(1, Available, &[]);
         let own = signed(empty.clone(), 9);
+        let foreign = GroupSnapshot { description: String::new(), ..cut(8, 1, Available) };
         let table = [
             (vec![full.clone()], vec![cut(9, 1, Available)], Step::Empty(full)),
             (vec![empty], vec![cut(9, 1, Available)], Step::Sign(group_id(1))),
-            (vec![own.clone()], vec![cut(9, 1, Available)], Step::DeleteCut),
-            (vec![own.clone()], vec![cut(9, 1, Error)], Step::DeleteCut),
-            (vec![], vec![cut(9, 1, Available)], Step::DeleteCut),
+            (vec![own.clone()], vec![cut(9, 1, Available)], Step::DeleteCut(cut_id(9))),
+            (vec![own.clone()], vec![cut(9, 1, Error)], Step::DeleteCut(cut_id(9))),
+            (vec![], vec![cut(9, 1, Available)], Step::DeleteCut(cut_id(9))),
+            (vec![own.clone()], vec![cut(8, 1, Available), cut(9, 1, Available)], Step::DeleteCut(cut_id(9))),
+            (vec![own.clone()], vec![cut(8, 1, Available)], Step::DeleteCut(cut_id(8))),
+            (vec![own.clone()], vec![cut(8, 1, Creating)], Step::Wait),
+            (vec![own.clone()], vec![foreign], Step::DeleteGroup(group_id(1))),
             (vec![own.clone()], vec![cut(9, 1, Creating)], Step::Wait),
             (vec![own.clone()], vec![cut(9, 1, Deleting)], Step::Wait),
             (vec![own.clone()], vec![cut(9, 1, Deleted)], Step::Wait),

@@ -1,8 +1,8 @@
 //! Volumes join a group, and leave it.
 
 use super::is_clear_no;
-use super::plan::{MARK, Sight};
-use crate::openstack::{self, Effect, Group, GroupId, GroupState, Kind, MEMBERS_AT_ONCE, Status, Volume};
+use super::plan::{MARK, Sight, reworded};
+use crate::openstack::{self, Effect, Group, GroupId, GroupState, MEMBERS_AT_ONCE, Status, Volume};
 use crate::volume::namesakes::unfinished;
 use crate::volume::watch::{Interest, Seen};
 use crate::volume::{Condition, Error, Result, VolumeId, Volumes, not_found};
@@ -39,20 +39,28 @@ impl Volumes {
     }
 
     /// Lets volumes go, as many as one call takes. The group is looked at until they are out of it.
-    pub(super) async fn empty(&self, group: GroupId, volumes: &[VolumeId]) -> Result<()> {
-        match self.cinder.remove_from_group(group, at_once(volumes)).await {
+    pub(super) async fn empty(&self, group: &Group, volumes: &[VolumeId]) -> Result<()> {
+        if group.status == GroupState::Error {
+            return Err(self.mended(group).await);
+        }
+        match self.cinder.remove_from_group(group.id, at_once(volumes)).await {
             Ok(()) => Ok(()),
             // The next look tells.
             Err(error) if error.effect == Effect::Unknown => Ok(()),
-            Err(error) => Err(Error::unsettled(&error)),
+            Err(error) => Err(Error::reading(&error)),
         }
     }
 
-    pub(super) async fn discard_group(&self, group: GroupId) -> Result<()> {
-        match self.cinder.delete_group(group).await {
-            Ok(()) => Ok(()),
-            Err(error) if error.kind == Kind::NotFound || error.effect == Effect::Unknown => Ok(()),
-            Err(error) => Err(Error::unsettled(&error)),
+    /// Cinder lets no volume out of a group in error, and a new description alone makes the group available
+    /// (`update` in <https://opendev.org/openstack/cinder/src/branch/master/cinder/group/api.py>).
+    async fn mended(&self, group: &Group) -> Error {
+        let why = format!(
+            "Cinder couldn't move volumes into or out of group {} (status error); its operator finds the reason in the logs by this id",
+            group.id
+        );
+        match self.cinder.describe_group(group.id, &reworded(&group.description)).await {
+            Ok(()) => Error::new(Condition::Unsettled, format!("{why}. The next call lets them out")),
+            Err(error) => Error::unsettled(&error).context(why),
         }
     }
 
@@ -69,7 +77,7 @@ impl Volumes {
             );
             return Err(Error::new(Condition::Precondition, why));
         }
-        self.empty(group.id, &[id]).await?;
+        self.empty(&group, &[id]).await.map_err(unfinished)?;
         self.wait_until_out(&group, id).await?;
         Ok(true)
     }
@@ -80,7 +88,7 @@ impl Volumes {
             let Seen::Group(seen) = looks.next_seen().await? else { continue };
             match leaving(&seen, group.id, id) {
                 Leaving::Yet => {}
-                Leaving::Not => self.empty(group.id, &[id]).await?,
+                Leaving::Not(group) => self.empty(group, &[id]).await.map_err(unfinished)?,
                 Leaving::Done => return Ok(()),
             }
         }
@@ -104,19 +112,19 @@ pub(super) fn hindrance(volume: &Volume) -> Option<Error> {
 
 /// How far a volume is on its way out of a group.
 #[derive(Debug, PartialEq, Eq)]
-enum Leaving {
-    Not,
+enum Leaving<'a> {
+    Not(&'a Group),
     Yet,
     Done,
 }
 
-fn leaving(seen: &Sight, group: GroupId, volume: VolumeId) -> Leaving {
+fn leaving(seen: &Sight, group: GroupId, volume: VolumeId) -> Leaving<'_> {
     let group =
         seen.groups.iter().find(|one| one.id == group).filter(|group| group.volumes.contains(&volume));
     match group {
         None => Leaving::Done,
         Some(group) if group.status == GroupState::Updating => Leaving::Yet,
-        Some(_) => Leaving::Not,
+        Some(group) => Leaving::Not(group),
     }
 }
 

@@ -11,6 +11,8 @@ use crate::volume::{Condition, Error};
 /// How the description of a group of ours begins: groups have no metadata.
 pub const MARK: &str = "cinder-csi holds the volumes of one group snapshot together while it is cut";
 
+const FULL_STOP: char = '.';
+
 /// A group or a cut that nothing became of for so long was left behind: no RPC lives as long.
 const DEAD_AFTER: Duration = Duration::from_secs(600);
 
@@ -36,7 +38,7 @@ pub enum Step {
     Fill(GroupId, Vec<VolumeId>),
     Cut(GroupId),
     /// Its volumes must be free of it before they can be deleted.
-    Empty(GroupId, Vec<VolumeId>),
+    Empty(Group),
     /// Writes down whose cut it holds.
     Sign(GroupId, GroupSnapshotId),
     Answer(GroupSnapshot),
@@ -66,13 +68,23 @@ pub fn signature(cut: GroupSnapshotId) -> String {
     format!("{MARK}: {cut}")
 }
 
+/// Whether the group is known to hold this cut.
+pub fn is_signed(group: &Group, cut: GroupSnapshotId) -> bool {
+    group.description.trim_end_matches(FULL_STOP) == signature(cut)
+}
+
+/// The same description in other words.
+pub fn reworded(description: &str) -> String {
+    description.strip_suffix(FULL_STOP).map_or_else(|| format!("{description}{FULL_STOP}"), str::to_owned)
+}
+
 pub fn plan(wanted: &BTreeSet<VolumeId>, sent: &Sent, seen: &Sight, now: SystemTime) -> Step {
     let mut cuts: Vec<_> = seen.cuts.iter().filter(|cut| !cut.status.is_going()).collect();
     cuts.sort_by_key(|cut| (cut.created_at, cut.id));
     let mut groups: Vec<_> = seen.groups.iter().filter(|group| group.description.starts_with(MARK)).collect();
     groups.sort_by_key(|group| (group.created_at, group.id));
     // One that was answered is signed for.
-    cuts.sort_by_key(|cut| !groups.iter().any(|group| group.description == signature(cut.id)));
+    cuts.sort_by_key(|cut| !groups.iter().any(|group| is_signed(group, cut.id)));
     match cuts.split_first() {
         None if !seen.cuts.is_empty() => Step::Wait,
         None => uncut(wanted, sent, &groups, now),
@@ -121,7 +133,7 @@ fn uncut(wanted: &BTreeSet<VolumeId>, sent: &Sent, groups: &[&Group], now: Syste
         GroupState::Available => Step::Fill(group.id, missing),
         _ if sent.group == Some(Some(group.id)) => Step::GiveUp(group.id),
         _ if group.volumes.is_empty() => Step::Discard(group.id),
-        _ => Step::Empty(group.id, group.volumes.clone()),
+        _ => Step::Empty((*group).clone()),
     }
 }
 
@@ -134,10 +146,8 @@ fn of_cut(sent: &Sent, cut: &GroupSnapshot, groups: &[&Group], now: SystemTime) 
     for group in own {
         match group.status {
             GroupState::Updating => return Step::Wait,
-            _ if !group.volumes.is_empty() => return Step::Empty(group.id, group.volumes.clone()),
-            GroupState::Available
-                if cut.status == GroupState::Available && group.description != signature(cut.id) =>
-            {
+            _ if !group.volumes.is_empty() => return Step::Empty(group.clone()),
+            GroupState::Available if cut.status == GroupState::Available && !is_signed(group, cut.id) => {
                 return Step::Sign(group.id, cut.id);
             }
             _ => {}
@@ -161,7 +171,7 @@ fn of_cut(sent: &Sent, cut: &GroupSnapshot, groups: &[&Group], now: SystemTime) 
 
 /// A cut is signed for before it is answered.
 fn is_unpromised(cut: &GroupSnapshot, groups: &[&Group]) -> bool {
-    let signed = groups.iter().any(|group| group.description == signature(cut.id));
+    let signed = groups.iter().any(|group| is_signed(group, cut.id));
     cut.status == GroupState::Error && cut.description.starts_with(MARK) && !signed
 }
 
@@ -172,7 +182,7 @@ fn without(sent: &Sent, losers: &[&Group], now: SystemTime) -> Option<Step> {
     Some(match loser.status {
         _ if loser.status.is_passing() => Step::Wait,
         _ if loser.volumes.is_empty() => Step::Discard(loser.id),
-        _ => Step::Empty(loser.id, loser.volumes.clone()),
+        _ => Step::Empty((*loser).clone()),
     })
 }
 

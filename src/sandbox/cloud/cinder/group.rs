@@ -15,22 +15,30 @@ const GROUPS: Microversion = (3, 13);
 pub(super) fn types(world: &World, caller: &Caller, path: &[&str]) -> Result<Answer, Answer> {
     match path {
         [] if caller.version >= TYPES => {
-            let shown: Vec<_> = world.group_types.iter().map(show_type).collect();
+            let shown: Vec<_> = world.group_types.iter().map(|kind| show_type(world, kind)).collect();
             Ok(Answer::new(200, json!({ "group_types": shown })))
         }
         [id] if caller.version >= TYPES => {
             let found = world.group_types.iter().find(|kind| kind.id == *id);
             let message = format!("Group type {id} could not be found.");
             let found = found.ok_or_else(|| Answer::fault(404, &message))?;
-            Ok(Answer::new(200, json!({ "group_type": show_type(found) })))
+            Ok(Answer::new(200, json!({ "group_type": show_type(world, found) })))
         }
         _ => Err(unknown_path()),
     }
 }
 
-/// A tenant doesn't see the specs: whether the type promises consistency is a secret of the administrator.
-fn show_type(kind: &GroupType) -> Value {
-    json!({ "id": kind.id, "name": kind.name, "description": kind.description, "is_public": true })
+/// A tenant doesn't see the specs by default: whether the type promises consistency is a secret of the administrator.
+fn show_type(world: &World, kind: &GroupType) -> Value {
+    let mut shown =
+        json!({ "id": kind.id, "name": kind.name, "description": kind.description, "is_public": true });
+    if let Some(consistent) = &world.settings.consistent_group_types {
+        shown["group_specs"] = match consistent.contains(&kind.name) {
+            true => json!({ "consistent_group_snapshot_enabled": "<is> True" }),
+            false => json!({}),
+        };
+    }
+    shown
 }
 
 pub(super) fn answer(
@@ -157,7 +165,7 @@ impl Listed for Group {
     }
 
     fn is_listed(&self) -> bool {
-        true
+        self.unlisted_until.is_none_or(|until| until <= tokio::time::Instant::now())
     }
 
     fn column(&self, name: &str) -> Option<Column<'_>> {

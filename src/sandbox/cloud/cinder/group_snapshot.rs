@@ -85,7 +85,7 @@ impl Listed for GroupSnapshot {
     }
 
     fn is_listed(&self) -> bool {
-        true
+        self.unlisted_until.is_none_or(|until| until <= tokio::time::Instant::now())
     }
 
     fn column(&self, name: &str) -> Option<Column<'_>> {

@@ -73,7 +73,7 @@ fn a_group_is_made_filled_cut_emptied_signed_and_answered() {
             nothing.clone(),
             vec![group(1, OURS, &[1, 2])],
             vec![done.clone()],
-            Step::Empty(group_id(1), vec![id(1), id(2)]),
+            Step::Empty(group(1, OURS, &[1, 2])),
         ),
         (nothing.clone(), vec![group(1, OURS, &[])], vec![done.clone()], Step::Sign(group_id(1), cut_id(9))),
         (nothing, vec![signed(group(1, OURS, &[]), 9)], vec![done.clone()], Step::Answer(done)),
@@ -92,10 +92,8 @@ fn a_cut_that_was_sent_is_never_sent_again() {
 #[test]
 fn a_group_of_ours_that_failed_is_emptied_and_removed() {
     let sent = Sent::default();
-    assert_eq!(
-        decided(&sent, &[group(1, GroupState::Error, &[1])], &[]),
-        Step::Empty(group_id(1), vec![id(1)])
-    );
+    let full = group(1, GroupState::Error, &[1]);
+    assert_eq!(decided(&sent, std::slice::from_ref(&full), &[]), Step::Empty(full));
     assert_eq!(decided(&sent, &[group(1, GroupState::Error, &[])], &[]), Step::Discard(group_id(1)));
     let ours = Sent { group: Some(Some(group_id(1))), ..Sent::default() };
     assert_eq!(decided(&ours, &[group(1, GroupState::Error, &[1])], &[]), Step::GiveUp(group_id(1)));
@@ -107,7 +105,7 @@ fn a_cut_that_failed_frees_its_volumes_and_is_undone_unless_somebody_was_promise
     let ours = Sent { cut: Some(Some(cut_id(9))), ..Sent::default() };
     assert_eq!(
         decided(&ours, &[group(1, OURS, &[1, 2])], std::slice::from_ref(&failed)),
-        Step::Empty(group_id(1), vec![id(1), id(2)])
+        Step::Empty(group(1, OURS, &[1, 2]))
     );
     let empty = [signed(group(1, OURS, &[]), 9)];
     assert_eq!(decided(&ours, &empty, std::slice::from_ref(&failed)), Step::Undo(failed.clone()));
@@ -122,12 +120,12 @@ fn of_two_groups_the_older_is_used_and_the_other_goes() {
     let younger = Group { created_at: Some("2026-01-01T00:00:01Z".parse().unwrap()), ..group(2, OURS, &[1]) };
     let both = [group(1, OURS, &[]), younger.clone()];
     let ours = Sent { group: Some(Some(group_id(2))), ..Sent::default() };
-    assert_eq!(decided(&ours, &both, &[]), Step::Empty(group_id(2), vec![id(1)]));
+    assert_eq!(decided(&ours, &both, &[]), Step::Empty(younger.clone()));
     // Another's is its owner's to remove, as long as that may live.
     assert_eq!(decided(&Sent::default(), &both, &[]), Step::Wait);
     let seen = Sight { groups: both.to_vec(), cuts: Vec::new() };
     let later = plan(&BTreeSet::from([id(1), id(2)]), &Sent::default(), &seen, at(700));
-    assert_eq!(later, Step::Empty(group_id(2), vec![id(1)]));
+    assert_eq!(later, Step::Empty(younger.clone()));
 }
 
 #[test]
@@ -152,4 +150,17 @@ fn of_two_cuts_the_one_that_was_signed_for_is_answered_and_the_other_goes() {
     let winner = Sent { cut: Some(Some(cut_id(9))), ..Sent::default() };
     assert_eq!(decided(&winner, &empty, &both), Step::Wait);
     assert_eq!(decided(&loser, &empty, &both[1..]), Step::Answer(cut(9, 1, OURS)));
+}
+
+#[test]
+fn a_group_is_signed_for_its_cut_in_whatever_words() {
+    let plain = group(1, OURS, &[]);
+    let again = |group: &Group| Group { description: reworded(&group.description), ..group.clone() };
+    let signed = signed(plain.clone(), 9);
+    for group in [&signed, &again(&signed), &again(&again(&signed))] {
+        assert!(is_signed(group, cut_id(9)) && !is_signed(group, cut_id(8)), "{group:?}");
+    }
+    assert!(!is_signed(&again(&plain), cut_id(9)) && again(&plain).description.starts_with(MARK));
+    assert_ne!(again(&signed).description, signed.description);
+    assert_ne!(again(&again(&signed)).description, again(&signed).description);
 }
