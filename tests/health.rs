@@ -102,6 +102,11 @@ async fn an_entry_of_a_server_that_is_gone_is_told_with_its_id() {
     assert_eq!(gist(&told), [(INACCESSIBLE, "AttachedToMissingServer")]);
     assert!(told[0].message.contains(&server.to_string()), "{}", told[0].message);
     assert_eq!(ill(&driver, 0, "").await, (vec![ids[0].clone()], String::new()));
+    let node_id = server.to_string();
+    let request =
+        ControllerUnpublishVolumeRequest { volume_id: ids[0].clone(), node_id, ..Default::default() };
+    driver.controller().controller_unpublish_volume(request).await.unwrap();
+    assert_eq!(health(&driver, &ids[0]).await, []);
 }
 
 #[tokio::test(start_paused = true)]

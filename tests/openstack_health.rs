@@ -228,6 +228,13 @@ async fn attachments(client: &Client, volume: &str) -> Vec<String> {
     listed.iter().map(|entry| entry["id"].as_str().unwrap().to_owned()).collect()
 }
 
+/// What makes it safe to delete an entry: Cinder asks Nova.
+async fn assert_is_novas(tenant: &Client, volume: &str) {
+    let entry = attachments(tenant, volume).await.remove(0);
+    let reply = tenant.cinder(Method::DELETE, &format!("/attachments/{entry}"), "3.27", None).await;
+    assert_eq!(reply.code, 409, "{}", reply.body);
+}
+
 /// Nova lets a server go although Cinder can't end its connections.
 #[tokio::test]
 async fn an_entry_that_a_deleted_server_leaves_is_told_until_it_is_deleted() {
@@ -237,18 +244,23 @@ async fn an_entry_that_a_deleted_server_leaves_is_told_until_it_is_deleted() {
     let volume = driver.create(create_request("health-left")).await.unwrap();
     driver.publish(&volume, &server.id, 60).await.unwrap();
     assert_well(&driver, &volume, "attached").await;
+    assert_is_novas(&tenant, &volume).await;
     lab.inject("cinder.disconnect", "fail");
     server.delete(&tenant).await;
     lab.heal();
-    for left in [volume.as_str(), server.root()] {
-        assert_told(&driver, left, &one(INACCESSIBLE, "AttachedToMissingServer"), "its server is gone").await;
-        for entry in attachments(&tenant, left).await {
-            let reply = tenant.cinder(Method::DELETE, &format!("/attachments/{entry}"), "3.27", None).await;
-            assert_eq!(reply.code, 200, "{}", reply.body);
-        }
-        tenant.until(&path(left), "available").await;
-        assert_well(&driver, left, "the entry is deleted").await;
+    let left = one(INACCESSIBLE, "AttachedToMissingServer");
+    assert_told(&driver, &volume, &left, "its server is gone").await;
+    driver.unpublish(&volume, &server.id).await;
+    assert_eq!(tenant.status(&volume).await, "available");
+    assert_well(&driver, &volume, "unpublished").await;
+    // A disk that the driver has nothing to do with.
+    assert_told(&driver, server.root(), &left, "its server is gone").await;
+    for entry in attachments(&tenant, server.root()).await {
+        let reply = tenant.cinder(Method::DELETE, &format!("/attachments/{entry}"), "3.27", None).await;
+        assert_eq!(reply.code, 200, "{}", reply.body);
     }
+    tenant.until(&path(server.root()), "available").await;
+    assert_well(&driver, server.root(), "the entry is deleted").await;
     driver.delete(&volume).await;
     server.clear(&tenant).await;
 }
