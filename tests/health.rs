@@ -14,8 +14,9 @@ use bed::{Bed, printed, wanted};
 use cinder_csi::csi::proto::volume_health::VolumeHealthEntry;
 use cinder_csi::csi::proto::*;
 use cinder_csi::pace;
-use cinder_csi::sandbox::{Mishap, Operation, Settings};
+use cinder_csi::sandbox::{Fault, Mishap, Operation, Settings, Trouble};
 use driver::Driver;
+use http::Method;
 use tonic::Code;
 
 const INACCESSIBLE: i32 = VolumeHealthErrorType::Inaccessible as i32;
@@ -102,6 +103,46 @@ async fn an_entry_of_a_server_that_is_gone_is_told_with_its_id() {
     assert_eq!(gist(&told), [(INACCESSIBLE, "AttachedToMissingServer")]);
     assert!(told[0].message.contains(&server.to_string()), "{}", told[0].message);
     assert_eq!(ill(&driver, 0, "").await, (vec![ids[0].clone()], String::new()));
+    let node_id = server.to_string();
+    let request =
+        ControllerUnpublishVolumeRequest { volume_id: ids[0].clone(), node_id, ..Default::default() };
+    driver.controller().controller_unpublish_volume(request).await.unwrap();
+    assert_eq!(health(&driver, &ids[0]).await, []);
+}
+
+/// A volume whose server went and left its entry, and the server.
+async fn left(bed: &Bed, id: &str) -> String {
+    let server = bed.server("node-1");
+    bed.volumes.ensure_attached(id.parse().unwrap(), server).await.unwrap();
+    bed.cloud.mishap(Mishap::LeavesEntries);
+    bed.delete_server(&server.to_string()).await;
+    pace::sleep(Duration::from_secs(60)).await;
+    server.to_string()
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_entry_that_a_server_left_ends_in_any_trouble_or_who_can_end_it_is_told() {
+    for (trouble, code) in [
+        (Trouble::ResetBefore, Code::Aborted),
+        (Trouble::ResetAfter, Code::Aborted),
+        (Trouble::FailedAfter(500), Code::Aborted),
+        (Trouble::Refused(500), Code::Aborted),
+        (Trouble::Refused(403), Code::Internal),
+        (Trouble::Refused(409), Code::Internal),
+    ] {
+        let (bed, driver, ids) = stand(&["pvc-1"]).await;
+        let node_id = left(&bed, &ids[0]).await;
+        bed.cloud.fault(Fault::on(Method::DELETE, "/attachments/{id}", trouble.clone()));
+        let request =
+            ControllerUnpublishVolumeRequest { volume_id: ids[0].clone(), node_id, ..Default::default() };
+        let mut controller = driver.controller();
+        let status = controller.controller_unpublish_volume(request.clone()).await.unwrap_err();
+        assert_eq!(status.code(), code, "{trouble:?}: {status}");
+        let told = status.message().contains("openstack volume attachment delete");
+        assert_eq!(told, code == Code::Internal, "{trouble:?}: {status}");
+        controller.controller_unpublish_volume(request).await.unwrap();
+        assert_eq!(health(&driver, &ids[0]).await, [], "{trouble:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

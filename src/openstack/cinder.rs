@@ -45,6 +45,7 @@ const TIME_COMPARISON: Version = Version::Needed(Microversion(3, 60));
 const ONLINE_EXTEND: Version = Version::Needed(Microversion(3, 42));
 /// User messages are there from 3.3 on, and below 3.5 `resource_uuid` is ignored: every volume's are answered.
 const MESSAGES: Version = Version::Needed(Microversion(3, 5));
+const ATTACHMENTS: Version = Version::Needed(Microversion(3, 27));
 
 /// A client of one cloud's Cinder.
 #[derive(Clone, Debug)]
@@ -126,6 +127,15 @@ impl Cinder {
     pub async fn delete_volume(&self, id: VolumeId) -> Result<()> {
         let path = ["volumes", &id.to_string()];
         self.call(Request::new(Service::Cinder, "delete the volume", Method::DELETE, &path)).await?;
+        Ok(())
+    }
+
+    /// DELETE /attachments/ID. Kind::Refused where Nova has such an attachment: only Nova may end it. Kind::Unsupported
+    /// below 3.27.
+    pub async fn delete_attachment(&self, id: &str) -> Result<()> {
+        let request =
+            Request::new(Service::Cinder, "delete the attachment", Method::DELETE, &["attachments", id]);
+        self.call(request.version(ATTACHMENTS)).await?;
         Ok(())
     }
 

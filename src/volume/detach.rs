@@ -60,17 +60,7 @@ impl Volumes {
                 Step::Detach => nova = self.ask_to_detach(id, server, &mut refusals).await?,
                 Step::Wait => {}
                 Step::Failed => return Err(self.detach_failed(id).await),
-                Step::Orphan => {
-                    if self
-                        .nova
-                        .find_server(server)
-                        .await
-                        .map_err(|error| Error::unsettled(&error))?
-                        .is_some()
-                    {
-                        return Err(orphan(server));
-                    }
-                }
+                Step::Orphan => self.end_entries(seen.as_ref(), server).await?,
             }
         }
     }
@@ -96,6 +86,29 @@ impl Volumes {
         }
     }
 
+    /// Nova lets a server go whose connections Cinder couldn't end, and nobody comes back to them. Cinder itself asks Nova
+    /// before it lets a member take such an entry away (`attachment_deletion_allowed` in
+    /// <https://opendev.org/openstack/cinder/src/branch/master/cinder/volume/api.py>).
+    async fn end_entries(&self, volume: Option<&Volume>, server: ServerId) -> Result<()> {
+        let found = self.nova.find_server(server).await.map_err(|error| Error::unsettled(&error))?;
+        if found.is_some() {
+            return Err(orphan(server, ""));
+        }
+        let entries = volume.into_iter().flat_map(|volume| &volume.attachments);
+        let entries = entries.filter(|entry| entry.server_id == Some(server));
+        for entry in entries.filter_map(|entry| entry.attachment_id.as_deref()) {
+            match self.cinder.delete_attachment(entry).await {
+                Ok(()) => {}
+                Err(error) if error.kind == Kind::NotFound => {}
+                Err(error) if matches!(error.kind, Kind::Refused | Kind::Forbidden | Kind::Unsupported) => {
+                    return Err(orphan(server, &format!(". {error}")));
+                }
+                Err(error) => return Err(Error::unsettled(&error)),
+            }
+        }
+        Ok(())
+    }
+
     async fn still_named(&self, server: ServerId, id: VolumeId) -> Result<bool> {
         self.nova.has_attachment(server, id).await.map_err(|error| Error::unsettled(&error))
     }
@@ -107,12 +120,12 @@ impl Volumes {
     }
 }
 
-fn orphan(server: ServerId) -> Error {
+fn orphan(server: ServerId, why: &str) -> Error {
     Error::new(
         Condition::Failed,
         format!(
             "Nova names no such attachment, but Cinder still lists server {server} as using it: an administrator must delete \
-             Cinder's attachment (openstack volume attachment delete)"
+             Cinder's attachment (openstack volume attachment delete){why}"
         ),
     )
 }

@@ -82,6 +82,9 @@ async fn a_server_may_go_and_leave_its_entry_behind() {
     assert_eq!((&shown["status"], &shown["attachments"][0]["server_id"]), (&json!("in-use"), &json!(server)));
     assert_eq!(client.nova(Method::GET, &format!("/servers/{server}"), "", None).await.code, 404);
     assert_eq!((client.detach(&server, &volume).await.code, client.delete(&volume).await.code), (404, 400));
+    let path = format!("/attachments/{}", shown["attachments"][0]["attachment_id"].as_str().unwrap());
+    assert_eq!(client.cinder(Method::DELETE, &path, "3.27", None).await.code, 200);
+    assert_eq!(client.status(&volume).await, "available");
 }
 
 #[tokio::test(start_paused = true)]

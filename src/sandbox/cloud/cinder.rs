@@ -55,7 +55,7 @@ fn route(request: &Request<'_>, world: &mut World, caller: &Caller) -> Result<An
         ("GET", ["messages"]) if caller.version >= MESSAGES => Ok(message::list(request, world, caller)),
         (_, ["messages", ..]) => Err(Answer::fault(404, "The resource could not be found.")),
         ("DELETE", ["attachments", id]) if caller.version >= ATTACHMENTS => {
-            Err(attachment::delete(world, caller, id))
+            attachment::delete(world, caller, id)
         }
         ("GET", ["types", rest @ ..]) => kind::answer(world, rest),
         ("GET", ["limits"]) => Ok(limits::answer(world, caller)),

@@ -178,6 +178,20 @@ impl World {
         }
     }
 
+    pub fn has_server(&self, id: &str) -> bool {
+        self.servers.contains_key(id)
+    }
+
+    /// Takes away Cinder's entry alone.
+    pub fn forget_attachment(&mut self, id: &str) {
+        let now = self.now();
+        for volume in self.volumes.values_mut().filter(|one| one.attachments.iter().any(|held| held.id == id))
+        {
+            volume.attachments.retain(|held| held.id != id);
+            volume.rest(now);
+        }
+    }
+
     pub(super) fn unplug(&mut self, server: &str, volume: &str) -> Result<(), String> {
         let Some(hypervisor) = &mut self.hypervisor else { return Ok(()) };
         hypervisor.unplug(server, volume).map_err(|error| error.to_string())

@@ -21,8 +21,8 @@ pub fn diagnose(volume: &Volume, now: SystemTime, gone: &BTreeSet<ServerId>) -> 
     if !gone.is_empty() {
         let servers: Vec<_> = gone.iter().map(ServerId::to_string).collect();
         let message = format!(
-            "Cinder lists server {} as using it, which Nova doesn't know: unless that ends by itself, an administrator must \
-             delete the attachment (openstack volume attachment delete)",
+            "Cinder lists server {} as using it, which Nova doesn't know: it ends when the volume is unpublished \
+             there, or by deleting the attachment (openstack volume attachment delete)",
             servers.join(", ")
         );
         ailments.push(Ailment { reason: Reason::AttachedToMissingServer, message });

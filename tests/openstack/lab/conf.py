@@ -2,7 +2,7 @@
 import os
 import shutil
 
-from lab.place import IP, PASSWORD, REGION, ZONES
+from lab.place import DISKS, IP, PASSWORD, REGION, ZONES
 
 
 def write(place):
@@ -85,7 +85,8 @@ def cinder(place):
             'quota_volumes': 1000, 'quota_snapshots': 3000, 'quota_gigabytes': 20000,
             'quota_backups': 1000, 'quota_backup_gigabytes': 20000,
             'backup_driver': 'filebackup.FileBackupDriver',
-            'scheduler_default_filters': 'AvailabilityZoneFilter,CapacityFilter,CapabilitiesFilter',
+            'scheduler_default_filters': 'AvailabilityZoneFilter,CapacityFilter,CapabilitiesFilter,'
+                                         'SameBackendFilter,DifferentBackendFilter',
             'service_down_time': 120, 'report_interval': 5},
         'database': {'connection': database(place, 'cinder'), 'max_pool_size': 5},
         'oslo_concurrency': {'lock_path': state + '/lock'},
@@ -142,6 +143,8 @@ def compute(place, host):
     state = place.inside('nova-' + host)
     conf['DEFAULT'].update(host=host, state_path=state)
     conf['oslo_concurrency'] = {'lock_path': state + '/lock'}
+    if host in DISKS:
+        conf['compute'] = {'max_disk_devices_to_attach': DISKS[host]}
     return conf
 
 

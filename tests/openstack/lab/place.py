@@ -10,6 +10,7 @@ import socket
 IP = '127.0.0.1'
 REGION = 'RegionOne'
 ZONES = {'az1': 'cmp1', 'az2': 'cmp2'}      # a compute host and a Cinder backend in each
+DISKS = {'cmp2': 6}                         # as many as a server there may have, its root disk among them
 PASSWORD = 'labsecret'                      # of everything; loopback only
 
 HTTP = ('keystone', 'placement', 'cinder', 'nova', 'neutron')
