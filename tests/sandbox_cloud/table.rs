@@ -2,12 +2,14 @@
 //!
 //! Only states that last are here, so that a real cloud has the time to be asked.
 
+pub mod brake;
 mod copies;
 
 use http::Method;
 use serde_json::{Value, json};
 
 use super::client::{Client, Reply};
+use brake::Brake;
 
 const NOBODY: &str = "11111111-2222-3333-4444-555555555555";
 
@@ -15,13 +17,14 @@ const NOBODY: &str = "11111111-2222-3333-4444-555555555555";
 pub struct Walk {
     client: Client,
     small: Client,
+    brake: Brake,
     pub lines: Vec<String>,
 }
 
 impl Walk {
     /// `small` is in a project with a quota of two volumes and four gigabytes, for one volume, too.
-    pub fn new(client: Client, small: Client) -> Self {
-        Self { client, small, lines: Vec::new() }
+    pub fn new(client: Client, small: Client, brake: Brake) -> Self {
+        Self { client, small, brake, lines: Vec::new() }
     }
 
     pub async fn whole(mut self) -> Vec<String> {

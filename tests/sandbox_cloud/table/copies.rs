@@ -135,11 +135,20 @@ impl Walk {
         let wanted = json!({ "backup": {
             "volume_id": volume, "snapshot_id": snapshot, "name": "cloud-backup", "metadata": { "a/b": "c" }
         } });
+        let braked = self.brake.backup();
         let made = self.post("backup of a snapshot", "/backups", wanted).await;
         let path = format!("/backups/{}", made["id"].as_str().unwrap());
-        self.cinder("delete it at once", Method::DELETE, &path, "", None).await;
-        self.cinder("delete its snapshot", Method::DELETE, &format!("/snapshots/{snapshot}"), "", None).await;
+        self.cinder("creating: delete the backup", Method::DELETE, &path, "", None).await;
+        self.cinder(
+            "backing-up: delete its snapshot",
+            Method::DELETE,
+            &format!("/snapshots/{snapshot}"),
+            "",
+            None,
+        )
+        .await;
         self.client.until(&path, "available").await;
+        drop(braked);
         self.client.until(&format!("/snapshots/{snapshot}"), "available").await;
         self.cinder("backup", Method::GET, &path, "3.64", None).await;
         self.finds("backups", "name=CLOUD-backup", "3.64").await;
