@@ -1,9 +1,13 @@
 //! A walk through the states of volumes: what each call answers in each of them.
 //!
-//! Only states that last are here, so that a real cloud has the time to be asked.
+//! Only states that last are here, or that are made to, so that a real cloud has the time to be asked.
 
 pub mod brake;
+mod catalogue;
 mod copies;
+mod in_use;
+mod lists;
+mod requests;
 
 use http::Method;
 use serde_json::{Value, json};
@@ -37,6 +41,10 @@ impl Walk {
         self.shared_volume().await;
         self.quotas().await;
         self.copies().await;
+        self.copies_in_use().await;
+        self.catalogue().await;
+        self.long_lists().await;
+        self.requests().await;
         self.lines
     }
 
