@@ -29,9 +29,9 @@ async fn types_show_a_tenant_only_what_is_meant_for_it_and_by_id_alone() {
     let reply = client.cinder(Method::GET, "/types", "", None).await;
     let types = reply.body["volume_types"].as_array().unwrap();
     let names: Vec<_> = types.iter().map(|kind| kind["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["lab", "lab-fast", "lab-nowhere", "lab-multiattach"]);
+    assert_eq!(names, ["lab", "lab-fast", "lab-nowhere", "lab-multiattach", "__DEFAULT__"]);
     let specs: Vec<_> = types.iter().map(|kind| kind["extra_specs"].to_string()).collect();
-    assert_eq!(specs, ["{}", "{}", "{}", r#"{"multiattach":"<is> True"}"#]);
+    assert_eq!(specs, ["{}", "{}", "{}", r#"{"multiattach":"<is> True"}"#, "{}"]);
     let id = types[3]["id"].as_str().unwrap();
     let one = client.cinder(Method::GET, &format!("/types/{id}"), "", None).await;
     assert_eq!(one.body["volume_type"]["is_public"], true);

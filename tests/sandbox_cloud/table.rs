@@ -1,13 +1,19 @@
 //! A walk through the states of volumes: what each call answers in each of them.
 //!
-//! Only states that last are here, so that a real cloud has the time to be asked.
+//! Only states that last are here, or that are made to, so that a real cloud has the time to be asked.
 
+pub mod brake;
+mod catalogue;
 mod copies;
+mod in_use;
+mod lists;
+mod requests;
 
 use http::Method;
 use serde_json::{Value, json};
 
 use super::client::{Client, Reply};
+use brake::Brake;
 
 const NOBODY: &str = "11111111-2222-3333-4444-555555555555";
 
@@ -15,13 +21,14 @@ const NOBODY: &str = "11111111-2222-3333-4444-555555555555";
 pub struct Walk {
     client: Client,
     small: Client,
+    brake: Brake,
     pub lines: Vec<String>,
 }
 
 impl Walk {
     /// `small` is in a project with a quota of two volumes and four gigabytes, for one volume, too.
-    pub fn new(client: Client, small: Client) -> Self {
-        Self { client, small, lines: Vec::new() }
+    pub fn new(client: Client, small: Client, brake: Brake) -> Self {
+        Self { client, small, brake, lines: Vec::new() }
     }
 
     pub async fn whole(mut self) -> Vec<String> {
@@ -34,6 +41,10 @@ impl Walk {
         self.shared_volume().await;
         self.quotas().await;
         self.copies().await;
+        self.copies_in_use().await;
+        self.catalogue().await;
+        self.long_lists().await;
+        self.requests().await;
         self.lines
     }
 

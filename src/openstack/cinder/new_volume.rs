@@ -10,7 +10,7 @@ use super::super::request::{Microversion, Request, Version};
 use super::super::{BackupId, Result, ServerId, Service, SnapshotId, VolumeId};
 use super::{Cinder, One, Volume};
 
-/// `backup_id` is understood from here on; below, it is ignored and the volume is empty.
+/// `backup_id` is promised from here on: a Cinder that is older ignores it, and the volume is empty.
 const FROM_BACKUP: Version = Version::Needed(Microversion(3, 47));
 
 /// What to create.

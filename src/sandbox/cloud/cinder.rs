@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 use super::super::world::{Microversion, World};
 use super::answer::Answer;
-use super::request::{Caller, Request, unknown_path};
+use super::request::{Caller, Request, not_yet, unknown_path};
 
 /// The first microversion with `/messages`.
 const MESSAGES: Microversion = (3, 3);
@@ -53,7 +53,7 @@ fn route(request: &Request<'_>, world: &mut World, caller: &Caller) -> Result<An
         (_, ["group_snapshots", rest @ ..]) => group_snapshot::answer(request, world, caller, rest),
         ("GET", ["group_types", rest @ ..]) => group::types(world, caller, rest),
         ("GET", ["messages"]) if caller.version >= MESSAGES => Ok(message::list(request, world, caller)),
-        (_, ["messages", ..]) => Err(Answer::fault(404, "The resource could not be found.")),
+        (_, ["messages", ..]) => Err(not_yet()),
         ("DELETE", ["attachments", id]) if caller.version >= ATTACHMENTS => {
             attachment::delete(world, caller, id)
         }

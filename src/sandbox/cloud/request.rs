@@ -138,6 +138,11 @@ fn pairs(text: &[u8]) -> Vec<(String, String)> {
     url::form_urlencoded::parse(text).into_owned().collect()
 }
 
+/// What Cinder says of a path that it knows from a later microversion on.
+pub(super) fn not_yet() -> Answer {
+    Answer::fault(404, "The resource could not be found.")
+}
+
 /// What the web framework of both services says of a path that it doesn't know.
 pub(super) fn unknown_path() -> Answer {
     let message = "The resource could not be found.<br /><br />\n\n\n";

@@ -35,7 +35,13 @@ impl World {
     pub fn create_group_snapshot(&mut self, group: &str, new: NewSnapshot) -> Result<GroupSnapshot, Refusal> {
         let found = self.group(&new.project, group)?;
         let (group, kind) = (found.id.clone(), found.kind.clone());
+        let busy = ["creating", "updating"].contains(&found.status.as_str());
         let members = self.volumes_of_group(&group);
+        if busy || members.is_empty() {
+            return Err(Refusal::invalid_group(
+                "Source group cannot be empty or in 'creating' or 'updating' state. No group snapshot will be created.",
+            ));
+        }
         let mut charge = Charge::new();
         let mut size = 0;
         for volume in members.iter().filter_map(|id| self.volumes.get(id)) {

@@ -27,6 +27,8 @@ impl VolumeType {
             kind("lab-fast", false, false),
             kind("lab-nowhere", false, true),
             kind("lab-multiattach", true, false),
+            // Cinder makes it itself, and everybody sees it.
+            kind("__DEFAULT__", false, false),
         ];
         all.extend(more.iter().map(|(name, multiattach)| kind(name, *multiattach, false)));
         all

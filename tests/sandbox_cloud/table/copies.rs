@@ -135,13 +135,24 @@ impl Walk {
         let wanted = json!({ "backup": {
             "volume_id": volume, "snapshot_id": snapshot, "name": "cloud-backup", "metadata": { "a/b": "c" }
         } });
+        let braked = self.brake.backup();
         let made = self.post("backup of a snapshot", "/backups", wanted).await;
         let path = format!("/backups/{}", made["id"].as_str().unwrap());
-        self.cinder("delete it at once", Method::DELETE, &path, "", None).await;
-        self.cinder("delete its snapshot", Method::DELETE, &format!("/snapshots/{snapshot}"), "", None).await;
+        self.cinder("creating: delete the backup", Method::DELETE, &path, "", None).await;
+        self.cinder(
+            "backing-up: delete its snapshot",
+            Method::DELETE,
+            &format!("/snapshots/{snapshot}"),
+            "",
+            None,
+        )
+        .await;
         self.client.until(&path, "available").await;
+        drop(braked);
         self.client.until(&format!("/snapshots/{snapshot}"), "available").await;
-        self.cinder("backup", Method::GET, &path, "3.64", None).await;
+        for version in ["3.42", "3.43", "3.71"] {
+            self.cinder(&format!("backup at {version}"), Method::GET, &path, version, None).await;
+        }
         self.finds("backups", "name=CLOUD-backup", "3.64").await;
         self.finds("backups", "name=cloud-backup&snapshot_id=x", "3.64").await;
         let update = Some(json!({ "backup": { "metadata": { "d": "e" } } }));
@@ -182,6 +193,32 @@ impl Walk {
         }
     }
 
+    async fn lists_of_groups(&mut self, kind: &str, name: &str) {
+        for (query, version) in [
+            ("", "3.64"),
+            ("&limit=1", "3.64"),
+            ("&limit=1&sort=created_at:asc", "3.64"),
+            ("&sort=nope", "3.64"),
+            ("&list_volume=true", "3.64"),
+            ("&status=available", "3.64"),
+            ("&status=deleting", "3.64"),
+            ("&status=deleting", "3.30"),
+            ("&status=deleting", "3.28"),
+            ("&foo=bar", "3.64"),
+            ("&foo=bar", "3.30"),
+            ("&with_count=true", "3.64"),
+        ] {
+            let path = format!("/{kind}/detail?name={name}{query}");
+            self.listed(&format!("{kind} by name{query} at {version}"), &path, version).await;
+        }
+        let other = format!("/{kind}/detail?name={}", name.to_uppercase());
+        self.listed(&format!("{kind} by NAME"), &other, "3.64").await;
+        self.listed(&format!("{kind} by another name"), &format!("/{kind}/detail?name=nope"), "3.64").await;
+        self.listed(&format!("{kind} by another name at 3.20"), &format!("/{kind}/detail?name=nope"), "3.20")
+            .await;
+        self.listed(&format!("{kind} in short"), &format!("/{kind}?name={name}&limit=1"), "3.64").await;
+    }
+
     async fn groups(&mut self, volume: &str) {
         let wanted = json!({ "group": {
             "name": "cloud-group", "group_type": "lab-consistent", "volume_types": ["lab"], "availability_zone": "az1"
@@ -189,6 +226,9 @@ impl Walk {
         let made = self.post("group", "/groups", wanted).await;
         let path = format!("/groups/{}", made["id"].as_str().unwrap());
         self.until_grouped(&path, "available").await;
+        let cut = json!({ "group_snapshot": { "group_id": made["id"], "name": "cloud-cut" } });
+        self.post("snapshot of an empty group", "/group_snapshots", cut.clone()).await;
+        self.lists_of_groups("groups", "cloud-group").await;
         let add = Some(json!({ "group": { "add_volumes": volume } }));
         self.cinder("add to the group", Method::PUT, &path, "3.64", add).await;
         self.until_grouped(&path, "available").await;
@@ -199,11 +239,11 @@ impl Walk {
         self.cinder("remove another", Method::PUT, &path, "3.64", nothing).await;
         let action = format!("{path}/action");
         self.post("delete the filled group", &action, json!({ "delete": {} })).await;
-        let cut = json!({ "group_snapshot": { "group_id": made["id"], "name": "cloud-cut" } });
         let cut = self.post("group snapshot", "/group_snapshots", cut).await;
         let whole = format!("/group_snapshots/{}", cut["id"].as_str().unwrap());
         self.until_grouped(&whole, "available").await;
         self.cinder("the group snapshot", Method::GET, &whole, "3.64", None).await;
+        self.lists_of_groups("group_snapshots", "cloud-cut").await;
         let listed = self
             .client
             .cinder(Method::GET, &format!("/snapshots/detail?volume_id={volume}"), "3.64", None)

@@ -6,7 +6,7 @@ use super::super::super::world::{Microversion, World};
 use super::super::answer::Answer;
 use super::super::request::{Caller, Request};
 use super::attachment::is_novas;
-use super::fields::whole_gigabytes;
+use super::fields::{self, Fields, whole_gigabytes};
 
 const EXTEND_ONLINE: Microversion = (3, 42);
 
@@ -25,7 +25,7 @@ pub(super) fn act(
             Ok(Answer::empty(202))
         }
         "os-retype" => {
-            let (kind, migrate) = retyping(arguments)?;
+            let (kind, migrate) = retyping(&request.body)?;
             world.retype_volume(&caller.project, id, kind, migrate)?;
             Ok(Answer::empty(202))
         }
@@ -44,23 +44,17 @@ pub(super) fn act(
 }
 
 /// The new type, and whether the data may move.
-fn retyping(arguments: &Value) -> Result<(&str, bool), Answer> {
-    let invalid = |field: &str, value: &Value, reason: String| {
-        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        let message = format!("Invalid input for field/attribute {field}. Value: {value}. {reason}");
-        Err(Answer::fault(400, &message))
-    };
-    let Some(kind) = arguments["new_type"].as_str() else {
-        return invalid("os-retype", arguments, "'new_type' is a required property".to_owned());
-    };
-    match &arguments["migration_policy"] {
-        Value::Null => Ok((kind, false)),
+fn retyping(body: &Value) -> Result<(&str, bool), Answer> {
+    let wanted = Fields::known(body, "os-retype", &["new_type", "migration_policy"])?;
+    let kind = wanted.required_text("new_type")?;
+    let Some(policy) = wanted.find("migration_policy") else { return Ok((kind, false)) };
+    match policy {
         Value::String(policy) if policy == "never" => Ok((kind, false)),
         Value::String(policy) if policy == "on-demand" => Ok((kind, true)),
-        policy => {
-            let shown = policy.as_str().map_or_else(|| policy.to_string(), |policy| format!("'{policy}'"));
-            invalid("migration_policy", policy, format!("{shown} is not one of ['on-demand', 'never']"))
+        Value::String(_) | Value::Null => {
+            Err(fields::is_not("migration_policy", policy, "one of ['on-demand', 'never']"))
         }
+        _ => Err(fields::is_not("migration_policy", policy, "of type 'string', 'null'")),
     }
 }
 

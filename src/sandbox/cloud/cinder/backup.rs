@@ -5,8 +5,9 @@ use serde_json::{Map, Value, json};
 use super::super::super::world::{Backup, BackupUpdate, Microversion, NewBackup, World};
 use super::super::answer::Answer;
 use super::super::request::{Caller, Request, unknown_path};
+use super::fields::{self, Fields};
 use super::list::{Column, Filter, Listed, Page};
-use super::{action, fields, show};
+use super::{action, show};
 
 const UPDATE: Microversion = (3, 9);
 const METADATA: Microversion = (3, 43);
@@ -50,17 +51,17 @@ fn create(request: &Request<'_>, world: &mut World, caller: &Caller) -> Result<A
         vec!["volume_id", "container", "description", "incremental", "force", "name", "snapshot_id"];
     known.extend((caller.version >= METADATA).then_some("metadata"));
     known.extend((caller.version >= ZONES).then_some("availability_zone"));
-    let wanted = fields::object(&request.body, "backup", &known)?;
+    let wanted = Fields::known(&request.body, "backup", &known)?;
     let new = NewBackup {
-        name: fields::text(wanted, "name")?,
-        description: fields::text(wanted, "description")?,
-        volume: fields::id(wanted, "volume_id")?.to_owned(),
-        snapshot: fields::text(wanted, "snapshot_id")?,
-        container: fields::text(wanted, "container")?,
-        metadata: fields::metadata(&request.body["backup"]["metadata"], true)?,
-        zone: fields::text(wanted, "availability_zone")?,
-        incremental: fields::yes(wanted, "incremental")? == Some(true),
-        force: fields::yes(wanted, "force")? == Some(true),
+        name: wanted.text("name")?,
+        description: wanted.text("description")?,
+        volume: wanted.required_id("volume_id")?.to_owned(),
+        snapshot: wanted.id("snapshot_id")?,
+        container: wanted.text("container")?,
+        metadata: wanted.metadata(fields::KEYS)?,
+        zone: wanted.text("availability_zone")?,
+        incremental: wanted.yes("incremental")? == Some(true),
+        force: wanted.yes("force")? == Some(true),
         project: caller.project.clone(),
     };
     let created = world.create_backup(new)?;
@@ -71,11 +72,12 @@ fn create(request: &Request<'_>, world: &mut World, caller: &Caller) -> Result<A
 fn update(request: &Request<'_>, world: &mut World, caller: &Caller, id: &str) -> Result<Answer, Answer> {
     let mut known = vec!["name", "description"];
     known.extend((caller.version >= METADATA).then_some("metadata"));
-    let wanted = fields::object(&request.body, "backup", &known)?;
+    let wanted = Fields::known(&request.body, "backup", &known)?;
+    let metadata = |given| fields::metadata("metadata", given, fields::KEYS, "'object'");
     let update = BackupUpdate {
-        name: fields::text(wanted, "name")?,
-        description: fields::text(wanted, "description")?,
-        metadata: wanted.get("metadata").map(|given| fields::metadata(given, true)).transpose()?,
+        name: wanted.text("name")?,
+        description: wanted.text("description")?,
+        metadata: wanted.find("metadata").map(metadata).transpose()?,
     };
     let changed = world.update_backup(&caller.project, id, update)?;
     Ok(Answer::new(200, json!({ "backup": show::backup_summary(request, changed, caller) })))
@@ -83,8 +85,7 @@ fn update(request: &Request<'_>, world: &mut World, caller: &Caller, id: &str) -
 
 /// Into a volume that is there. The real one makes a volume where none is named, and waits for it.
 fn restore(request: &Request<'_>, world: &mut World, caller: &Caller, id: &str) -> Result<Answer, Answer> {
-    let wanted = fields::object(&request.body, "restore", &["name", "volume_id"])?;
-    let volume = fields::id(wanted, "volume_id")?;
+    let volume = Fields::known(&request.body, "restore", &["name", "volume_id"])?.required_id("volume_id")?;
     world.restore_backup(&caller.project, id, volume)?;
     let name = &world.volume(&caller.project, volume)?.name;
     let restore = json!({ "backup_id": id, "volume_id": volume, "volume_name": name });
@@ -105,6 +106,7 @@ impl Listed for Backup {
     const COLLECTION: &'static str = "backups";
     const LINKS: &'static str = "backups_links";
     const KIND: &'static str = "Backup";
+    const SORTED_BY_NAME: Microversion = (3, 37);
     const FILTERS: &'static [Filter] = &[
         Filter("name", (3, 0), (3, 0)),
         Filter("status", (3, 0), (3, 0)),

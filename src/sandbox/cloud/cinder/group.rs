@@ -4,9 +4,10 @@ use serde_json::{Value, json};
 
 use super::super::super::world::{Group, GroupType, GroupUpdate, Microversion, NewGroup, World, timestamp};
 use super::super::answer::Answer;
-use super::super::request::{Caller, Request, unknown_path};
+use super::super::request::{Caller, Request, not_yet, unknown_path};
+use super::action;
+use super::fields::{self, Fields};
 use super::list::{Column, Filter, Listed, Page};
-use super::{action, fields};
 
 /// The first microversion with group types, and the first with groups.
 const TYPES: Microversion = (3, 11);
@@ -14,11 +15,18 @@ const GROUPS: Microversion = (3, 13);
 
 pub(super) fn types(world: &World, caller: &Caller, path: &[&str]) -> Result<Answer, Answer> {
     match path {
-        [] if caller.version >= TYPES => {
+        _ if caller.version < TYPES => Err(not_yet()),
+        [] => {
             let shown: Vec<_> = world.group_types.iter().map(|kind| show_type(world, kind)).collect();
             Ok(Answer::new(200, json!({ "group_types": shown })))
         }
-        [id] if caller.version >= TYPES => {
+        // Which type is it, is the administrator's choice; the lab's made none.
+        ["default"] => Err(Answer::fault(404, "Default group type can not be found.")),
+        [_, "group_specs", ..] => {
+            let rule = "group:group_types_specs:get_all";
+            Err(Answer::fault(403, &format!("Policy doesn't allow {rule} to be performed.")))
+        }
+        [id] => {
             let found = world.group_types.iter().find(|kind| kind.id == *id);
             let message = format!("Group type {id} could not be found.");
             let found = found.ok_or_else(|| Answer::fault(404, &message))?;
@@ -48,7 +56,7 @@ pub(super) fn answer(
     path: &[&str],
 ) -> Result<Answer, Answer> {
     if caller.version < GROUPS {
-        return Err(unknown_path());
+        return Err(not_yet());
     }
     match (request.method.as_str(), path) {
         ("GET", []) => list(request, world, caller, false),
@@ -74,16 +82,15 @@ fn list(request: &Request<'_>, world: &World, caller: &Caller, detail: bool) -> 
 
 fn create(request: &Request<'_>, world: &mut World, caller: &Caller) -> Result<Answer, Answer> {
     let known = ["name", "description", "group_type", "volume_types", "availability_zone"];
-    let wanted = fields::object(&request.body, "group", &known)?;
-    let types = wanted.get("volume_types").and_then(Value::as_array);
-    let types = types.ok_or_else(|| Answer::fault(400, "'volume_types' is a required property"))?;
-    let kind = wanted.get("group_type").and_then(Value::as_str);
+    let wanted = Fields::known(&request.body, "group", &known)?;
+    let types = wanted.required("volume_types")?;
+    let names = types.as_array().ok_or_else(|| fields::is_not("volume_types", types, "of type 'array'"))?;
     let new = NewGroup {
-        name: fields::text(wanted, "name")?,
-        description: fields::text(wanted, "description")?,
-        kind: kind.ok_or_else(|| Answer::fault(400, "'group_type' is a required property"))?.to_owned(),
-        volume_types: types.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
-        zone: fields::text(wanted, "availability_zone")?,
+        name: wanted.text("name")?,
+        description: wanted.text("description")?,
+        kind: wanted.required_text("group_type")?.to_owned(),
+        volume_types: names.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+        zone: wanted.text("availability_zone")?,
         project: caller.project.clone(),
     };
     let created = world.create_group(new)?;
@@ -93,15 +100,15 @@ fn create(request: &Request<'_>, world: &mut World, caller: &Caller) -> Result<A
 /// The lists of volumes are texts of at most 255 characters, which is six ids.
 fn update(request: &Request<'_>, world: &mut World, caller: &Caller, id: &str) -> Result<Answer, Answer> {
     let known = ["name", "description", "add_volumes", "remove_volumes"];
-    let wanted = fields::object(&request.body, "group", &known)?;
+    let wanted = Fields::known(&request.body, "group", &known)?;
     let ids = |name| {
-        let text = fields::text(wanted, name)?.unwrap_or_default();
+        let text = wanted.text(name)?.unwrap_or_default();
         let ids = text.split(',').filter(|id| !id.is_empty()).map(str::to_owned);
         Ok::<Vec<String>, Answer>(ids.collect())
     };
     let update = GroupUpdate {
-        name: fields::text(wanted, "name")?,
-        description: fields::text(wanted, "description")?,
+        name: wanted.text("name")?,
+        description: wanted.text("description")?,
         add: ids("add_volumes")?,
         remove: ids("remove_volumes")?,
     };
@@ -111,8 +118,8 @@ fn update(request: &Request<'_>, world: &mut World, caller: &Caller, id: &str) -
 
 fn act(request: &Request<'_>, world: &mut World, caller: &Caller, id: &str) -> Result<Answer, Answer> {
     if request.body["delete"].is_object() {
-        let wanted = fields::object(&request.body, "delete", &["delete-volumes"])?;
-        let with_volumes = fields::yes(wanted, "delete-volumes")? == Some(true);
+        let wanted = Fields::known(&request.body, "delete", &["delete-volumes"])?;
+        let with_volumes = wanted.yes("delete-volumes")? == Some(true);
         world.delete_group(&caller.project, id, with_volumes)?;
         return Ok(Answer::empty(202));
     }
@@ -154,6 +161,8 @@ impl Listed for Group {
     const LINKS: &'static str = "group_links";
     const KIND: &'static str = "Group";
     const CONTROLS: &'static [&'static str] = &["list_volume"];
+    const COUNTED: bool = false;
+    const ANY_FILTER: Option<Microversion> = Some(GROUPS);
     const FILTERS: &'static [Filter] = &[Filter("name", (3, 0), (3, 0))];
 
     fn id(&self) -> &str {

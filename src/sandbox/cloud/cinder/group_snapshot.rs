@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::super::super::world::{GroupSnapshot, Microversion, NewSnapshot, World, timestamp};
 use super::super::answer::Answer;
-use super::super::request::{Caller, Request, unknown_path};
-use super::fields;
+use super::super::request::{Caller, Request, not_yet, unknown_path};
+use super::fields::Fields;
 use super::list::{Column, Filter, Listed, Page};
 
 const GROUP_SNAPSHOTS: Microversion = (3, 14);
@@ -17,7 +17,7 @@ pub(super) fn answer(
     path: &[&str],
 ) -> Result<Answer, Answer> {
     if caller.version < GROUP_SNAPSHOTS {
-        return Err(unknown_path());
+        return Err(not_yet());
     }
     match (request.method.as_str(), path) {
         ("GET", []) => list(request, world, caller, false),
@@ -44,11 +44,11 @@ fn list(request: &Request<'_>, world: &World, caller: &Caller, detail: bool) -> 
 }
 
 fn create(request: &Request<'_>, world: &mut World, caller: &Caller) -> Result<Answer, Answer> {
-    let wanted = fields::object(&request.body, "group_snapshot", &["group_id", "name", "description"])?;
-    let group = fields::id(wanted, "group_id")?;
+    let wanted = Fields::known(&request.body, "group_snapshot", &["group_id", "name", "description"])?;
+    let group = wanted.required_id("group_id")?;
     let new = NewSnapshot {
-        name: fields::text(wanted, "name")?,
-        description: fields::text(wanted, "description")?,
+        name: wanted.text("name")?,
+        description: wanted.text("description")?,
         force: true,
         user: caller.user.clone(),
         project: caller.project.clone(),
@@ -70,6 +70,8 @@ impl Listed for GroupSnapshot {
     const COLLECTION: &'static str = "group_snapshots";
     const LINKS: &'static str = "group_snapshot_links";
     const KIND: &'static str = "GroupSnapshot";
+    const COUNTED: bool = false;
+    const ANY_FILTER: Option<Microversion> = Some((3, 29));
     const FILTERS: &'static [Filter] = &[
         Filter("name", (3, 29), (3, 29)),
         Filter("status", (3, 29), (3, 29)),

@@ -21,6 +21,12 @@ pub(super) fn answer(world: &World, path: &[&str]) -> Result<Answer, Answer> {
         }
         [id] => Ok(Answer::new(200, json!({ "volume_type": show(one(world, id)?) }))),
         [id, "extra_specs"] => Ok(Answer::new(200, json!({ "extra_specs": specs(one(world, id)?) }))),
+        [id, "extra_specs", key] => {
+            let specs = specs(one(world, id)?);
+            let missing = format!("Volume Type {id} has no extra specs with key {key}.");
+            let spec = specs.get(*key).ok_or_else(|| Answer::fault(404, &missing))?;
+            Ok(Answer::new(200, json!({ *key: spec })))
+        }
         _ => Err(unknown_path()),
     }
 }

@@ -29,6 +29,12 @@ pub(super) trait Listed {
     const FILTERS: &'static [Filter];
     /// Names in a query that are no filters, besides those of every list.
     const CONTROLS: &'static [&'static str] = &[];
+    /// Whether its list can tell how many there are.
+    const COUNTED: bool = true;
+    /// The first microversion that sorts it by name.
+    const SORTED_BY_NAME: Microversion = (3, 0);
+    /// From here on, up to those that refuse unknown filters, every name is taken for one: an unknown one finds nothing.
+    const ANY_FILTER: Option<Microversion> = None;
     const SORT_KEYS: &'static [&'static str] =
         &["id", "created_at", "updated_at", "name", "status", "size", "availability_zone", "volume_id"];
 
@@ -91,7 +97,7 @@ impl<'a, T: Listed> Page<'a, T> {
         all: &'a BTreeMap<String, T>,
     ) -> Result<Self, Answer> {
         let limit = limit(request)?;
-        let order = Order::of::<T>(request)?;
+        let order = Order::of::<T>(request, caller)?;
         let filters = filter::read::<T>(request, world, caller)?;
         let ours = all.values().filter(|one| one.project() == caller.project && one.is_listed());
         let mut items: Vec<_> = ours.filter(|one| filter::meets(*one, &filters)).collect();
@@ -105,7 +111,7 @@ impl<'a, T: Listed> Page<'a, T> {
         order.sort_first(&mut items, limit.saturating_add(skipped));
         skipped = skipped.min(items.len());
         items.drain(..skipped);
-        Ok(Self { items, limit, count: counts(request, caller).then_some(count) })
+        Ok(Self { items, limit, count: (T::COUNTED && counts(request, caller)).then_some(count) })
     }
 
     /// The page as JSON, each object as `show` shows it.

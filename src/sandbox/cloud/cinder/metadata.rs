@@ -5,15 +5,15 @@ use serde_json::{Map, Value, json};
 use super::super::super::world::{Change, Refusal, World};
 use super::super::answer::Answer;
 use super::super::request::{Request, unknown_path};
-use super::fields;
+use super::fields::{self, Fields};
 
 /// Whose metadata a call is about.
 pub(super) struct Owner<'a> {
     /// `Volume`, `Snapshot`.
     pub kind: &'a str,
     pub id: &'a str,
-    /// Its keys may have slashes.
-    pub slashes: bool,
+    /// The pattern of its keys.
+    pub keys: &'a str,
 }
 
 /// `found` is what it has, `change` changes it.
@@ -25,12 +25,14 @@ pub(super) fn answer(
     found: Map<String, Value>,
     change: impl FnOnce(&mut World, Change) -> Result<Map<String, Value>, Refusal>,
 ) -> Result<Answer, Answer> {
-    let object = |name: &str| match request.body[name].is_object() {
-        true => fields::metadata(&request.body[name], owner.slashes),
-        false => Err(Answer::fault(400, &format!("'{name}' is a required property"))),
+    let object = |name: &str| {
+        Fields::of(&request.body, name)?;
+        fields::metadata(name, &request.body[name], owner.keys, "'object'")
     };
     let whole = |metadata| Answer::new(200, json!({ "metadata": metadata }));
     match (request.method.as_str(), path) {
+        // Cinder reads a path decoded: a slash parts segments, however it's written.
+        (_, [key]) if key.contains("%2F") => Err(unknown_path()),
         ("GET", []) => Ok(whole(found)),
         ("POST", []) => Ok(whole(change(world, Change::Extend(object("metadata")?))?)),
         ("PUT", []) => Ok(whole(change(world, Change::Replace(object("metadata")?))?)),
@@ -40,7 +42,10 @@ pub(super) fn answer(
         },
         ("PUT", [key]) => {
             let item = object("meta")?;
-            if !item.contains_key(*key) || item.len() > 1 {
+            if item.len() > 1 {
+                return Err(fields::has("meta", &request.body["meta"], "too many properties"));
+            }
+            if !item.contains_key(*key) {
                 return Err(Answer::fault(400, "Request body and URI mismatch"));
             }
             change(world, Change::Extend(item.clone()))?;

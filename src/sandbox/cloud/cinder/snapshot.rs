@@ -5,9 +5,10 @@ use serde_json::{Map, Value, json};
 use super::super::super::world::{Microversion, NewSnapshot, Snapshot, World};
 use super::super::answer::Answer;
 use super::super::request::{Caller, Request, unknown_path};
+use super::fields::{self, Fields};
 use super::list::{Column, Filter, Listed, Page};
 use super::metadata::Owner;
-use super::{action, fields, metadata, show};
+use super::{action, metadata, show};
 
 /// From here on snapshots of volumes in use need no `force`.
 const IN_USE: Microversion = (3, 66);
@@ -40,7 +41,7 @@ pub(super) fn answer(
         (_, [id, "metadata", rest @ ..]) => {
             let found = world.snapshot(&caller.project, id)?.metadata.clone();
             // A new snapshot may have slashes in the keys of its metadata; later changes may not.
-            let owner = Owner { kind: "Snapshot", id, slashes: false };
+            let owner = Owner { kind: "Snapshot", id, keys: fields::KEYS_WITHOUT_SLASHES };
             metadata::answer(request, world, rest, &owner, found, |world, change| {
                 world.change_snapshot_metadata(&caller.project, id, change)
             })
@@ -58,18 +59,19 @@ fn list(request: &Request<'_>, world: &World, caller: &Caller, detail: bool) -> 
 }
 
 fn create(request: &Request<'_>, world: &mut World, caller: &Caller) -> Result<Answer, Answer> {
-    let wanted = fields::object(&request.body, "snapshot", &KNOWN_FIELDS)?;
-    let volume = fields::id(wanted, "volume_id")?.to_owned();
-    let force = match (fields::yes(wanted, "force")?, caller.version >= IN_USE) {
+    let wanted = Fields::known(&request.body, "snapshot", &KNOWN_FIELDS)?;
+    wanted.required("volume_id")?;
+    let force = match (wanted.yes("force")?, caller.version >= IN_USE) {
         (Some(false), true) => return Err(Answer::fault(400, FORCE_IS_GONE)),
         (_, true) => true,
         (force, false) => force == Some(true),
     };
     let new = NewSnapshot {
-        name: fields::text(wanted, "name")?,
-        description: fields::text(wanted, "description")?,
-        metadata: fields::metadata(&request.body["snapshot"]["metadata"], true)?,
-        volume,
+        name: wanted.text("name")?,
+        description: wanted.text("description")?,
+        metadata: wanted.metadata(fields::KEYS)?,
+        // Python's word for null.
+        volume: wanted.id("volume_id")?.unwrap_or_else(|| "None".to_owned()),
         force,
         user: caller.user.clone(),
         project: caller.project.clone(),
@@ -81,8 +83,8 @@ fn create(request: &Request<'_>, world: &mut World, caller: &Caller) -> Result<A
 }
 
 fn update(request: &Request<'_>, world: &mut World, caller: &Caller, id: &str) -> Result<Answer, Answer> {
-    let wanted = fields::object(&request.body, "snapshot", &["name", "description"])?;
-    let (name, description) = (fields::text(wanted, "name")?, fields::text(wanted, "description")?);
+    let wanted = Fields::known(&request.body, "snapshot", &["name", "description"])?;
+    let (name, description) = (wanted.text("name")?, wanted.text("description")?);
     let changed = world.rename_snapshot(&caller.project, id, name, description)?;
     Ok(Answer::new(200, json!({ "snapshot": show::snapshot(changed, caller) })))
 }
@@ -101,6 +103,7 @@ impl Listed for Snapshot {
     const COLLECTION: &'static str = "snapshots";
     const LINKS: &'static str = "snapshots_links";
     const KIND: &'static str = "Snapshot";
+    const SORTED_BY_NAME: Microversion = (3, 30);
     const FILTERS: &'static [Filter] = &[
         Filter("name", (3, 0), (3, 0)),
         Filter("status", (3, 0), (3, 0)),

@@ -2,17 +2,20 @@
 
 use serde_json::{Map, Value, json};
 
-use super::super::super::world::{Microversion, NewVolume, Volume, World};
+use super::super::super::world::{Microversion, NewVolume, Refusal, Volume, World};
 use super::super::answer::Answer;
 use super::super::request::{Caller, Request, unknown_path};
+use super::fields::{self, Fields};
 use super::list::{Column, Filter, Listed, Page};
 use super::metadata::Owner;
-use super::{action, fields, metadata, show};
+use super::{action, metadata, show};
 
-/// From here on a volume can be made from a backup.
+/// The first Cinder that makes a volume from a backup.
 const FROM_BACKUP: Microversion = (3, 47);
+/// The first that refuses fields that it doesn't know; below it they are ignored.
+const STRICT: Microversion = (3, 53);
 
-const KNOWN_FIELDS: [&str; 13] = [
+const KNOWN_FIELDS: [&str; 14] = [
     "name",
     "display_name",
     "description",
@@ -26,6 +29,7 @@ const KNOWN_FIELDS: [&str; 13] = [
     "multiattach",
     "consistencygroup_id",
     "group_id",
+    "backup_id",
 ];
 
 pub(super) fn answer(
@@ -49,7 +53,7 @@ pub(super) fn answer(
         ("POST", [id, "action"]) => action::act(request, world, caller, id),
         (_, [id, "metadata", rest @ ..]) => {
             let found = world.volume(&caller.project, id)?.metadata.clone();
-            let owner = Owner { kind: "Volume", id, slashes: true };
+            let owner = Owner { kind: "Volume", id, keys: fields::KEYS };
             metadata::answer(request, world, rest, &owner, found, |world, change| {
                 world.change_metadata(&caller.project, id, change)
             })
@@ -67,22 +71,28 @@ fn list(request: &Request<'_>, world: &World, caller: &Caller, detail: bool) -> 
 }
 
 fn create(request: &Request<'_>, world: &mut World, caller: &Caller) -> Result<Answer, Answer> {
-    let wanted = &request.body["volume"];
-    let mut known = KNOWN_FIELDS.to_vec();
-    known.extend((caller.version >= FROM_BACKUP).then_some("backup_id"));
-    check_name(fields::object(&request.body, "volume", &known)?)?;
-    let text = |field: &str| wanted[field].as_str().map(str::to_owned);
+    let wanted = match caller.version >= STRICT {
+        true => Fields::known(&request.body, "volume", &KNOWN_FIELDS)?,
+        false => Fields::of(&request.body, "volume")?,
+    };
+    let (snapshot, source) = (wanted.id("snapshot_id")?, wanted.id("source_volid")?);
+    // The caller's version doesn't matter. An older Cinder makes an empty volume.
+    let known = world.settings.block_storage >= FROM_BACKUP;
+    let backup = if known { wanted.id("backup_id")? } else { None };
     let new = NewVolume {
-        name: text("name"),
-        description: text("description"),
-        size: size_of(wanted, world, caller)?,
-        zone: text("availability_zone"),
-        kind: text("volume_type"),
-        metadata: fields::metadata(&wanted["metadata"], true)?,
+        name: title(&wanted, "name")?,
+        description: title(&wanted, "description")?,
+        size: match wanted.get("size") {
+            Value::Null => size_of_source(world, caller, [&snapshot, &source, &backup])?,
+            size => fields::whole_gigabytes("size", size)?,
+        },
+        zone: wanted.text("availability_zone")?,
+        kind: wanted.text("volume_type")?,
+        metadata: wanted.metadata(fields::KEYS)?,
         hints: hints(&request.body)?,
-        snapshot: text("snapshot_id"),
-        source: text("source_volid"),
-        backup: text("backup_id"),
+        snapshot,
+        source,
+        backup,
         user: caller.user.clone(),
         project: caller.project.clone(),
     };
@@ -98,54 +108,55 @@ fn create(request: &Request<'_>, world: &mut World, caller: &Caller) -> Result<A
 
 /// They stand beside the volume in the body.
 fn hints(body: &Value) -> Result<Value, Answer> {
-    let hints = &body["OS-SCH-HNT:scheduler_hints"];
-    let refused = |name: &str, value: &Value, reason: &str| {
-        let message = format!("Invalid input for field/attribute {name}. Value: {value}. {reason}");
-        Err(Answer::fault(400, &message))
-    };
+    let name = "OS-SCH-HNT:scheduler_hints";
+    let hints = &body[name];
     if !hints.is_object() && !hints.is_null() {
-        return refused("OS-SCH-HNT:scheduler_hints", hints, "is not of type 'object'");
+        return Err(fields::is_not(name, hints, "of type 'object', 'null'"));
     }
-    let is_id = |value: &Value| value.as_str().is_some_and(|id| uuid::Uuid::try_parse(id).is_ok());
     for name in ["same_host", "different_host", "local_to_instance"] {
-        let many = hints[name].as_array().filter(|_| name != "local_to_instance");
-        let good = many.map_or(hints[name].is_null() || is_id(&hints[name]), |ids| ids.iter().all(is_id));
+        let Some(hint) = hints.get(name) else { continue };
+        let good = match hint {
+            Value::Null => name == "local_to_instance",
+            Value::Array(ids) => name != "local_to_instance" && are_ids(ids),
+            one => one.as_str().is_some_and(fields::is_id),
+        };
         if !good {
-            return refused(name, &hints[name], "is not valid under any of the given schemas");
+            return Err(fields::is_not(name, hint, fields::OF_A_SCHEMA));
         }
     }
-    Ok(hints.clone())
+    match hints.get("query") {
+        Some(query) if !query.is_string() && !query.is_object() => {
+            Err(fields::is_not("query", query, "of type 'string', 'object'"))
+        }
+        _ => Ok(hints.clone()),
+    }
 }
 
-/// Only volumes say it in these words.
-fn check_name(wanted: &Map<String, Value>) -> Result<(), Answer> {
-    let name = wanted.get("name").and_then(Value::as_str).unwrap_or_default();
-    let length = name.chars().count();
+fn are_ids(ids: &[Value]) -> bool {
+    let is_new = |index: usize| !ids[..index].contains(&ids[index]);
+    ids.iter().all(|id| id.as_str().is_some_and(fields::is_id)) && (0..ids.len()).all(is_new)
+}
+
+/// A name or description: only volumes refuse a long one in these words.
+fn title(wanted: &Fields<'_>, field: &str) -> Result<Option<String>, Answer> {
+    let length = wanted.get(field).as_str().unwrap_or_default().trim().chars().count();
     if length > 255 {
-        let message = format!("Invalid input received: name has {length} characters, more than 255.");
-        return Err(Answer::fault(400, &message));
+        return Err(Refusal::invalid_input(format!("{field} has {length} characters, more than 255.")).into());
     }
-    Ok(())
+    wanted.text(field)
 }
 
-/// The size asked for, or that of the source.
-fn size_of(wanted: &Value, world: &World, caller: &Caller) -> Result<u64, Answer> {
-    let size = &wanted["size"];
-    if size.is_null() {
-        let of_snapshot = wanted["snapshot_id"].as_str().map(|id| world.snapshot(&caller.project, id));
-        let of_source = wanted["source_volid"].as_str().map(|id| world.volume(&caller.project, id));
-        let of_backup = wanted["backup_id"].as_str().map(|id| world.backup(&caller.project, id));
-        return match (of_snapshot, of_source, of_backup) {
-            (Some(snapshot), ..) => Ok(snapshot?.size),
-            (_, Some(volume), _) => Ok(volume?.size),
-            (.., Some(backup)) => Ok(backup?.size),
-            _ => Err(Answer::fault(
-                400,
-                "The server could not comply with the request since it is either malformed or otherwise incorrect.",
-            )),
-        };
+/// Of the snapshot, volume or backup that the volume is made from.
+fn size_of_source(world: &World, caller: &Caller, sources: [&Option<String>; 3]) -> Result<u64, Answer> {
+    match sources {
+        [Some(id), ..] => Ok(world.snapshot(&caller.project, id)?.size),
+        [_, Some(id), _] => Ok(world.volume(&caller.project, id)?.size),
+        [.., Some(id)] => Ok(world.backup(&caller.project, id)?.size),
+        _ => Err(Answer::fault(
+            400,
+            "The server could not comply with the request since it is either malformed or otherwise incorrect.",
+        )),
     }
-    fields::whole_gigabytes("size", size)
 }
 
 impl Listed for Volume {
@@ -157,10 +168,10 @@ impl Listed for Volume {
         Filter("status", (3, 0), (3, 0)),
         Filter("metadata", (3, 0), (3, 0)),
         Filter("availability_zone", (3, 0), (3, 0)),
-        Filter("bootable", (3, 2), (3, 2)),
+        Filter("bootable", (3, 0), (3, 0)),
         Filter("group_id", (3, 10), (3, 10)),
-        Filter("migration_status", (3, 31), (3, 31)),
-        Filter("size", (3, 31), (3, 31)),
+        Filter("migration_status", (3, 0), (3, 0)),
+        Filter("size", (3, 0), (3, 0)),
         // A Cinder of 3.60 compares times for every caller from 3.31 on; one below that asks for what has changed and
         // gets everything.
         Filter("created_at", (3, 31), (3, 60)),

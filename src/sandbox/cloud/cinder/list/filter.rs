@@ -35,9 +35,10 @@ pub(super) fn read<'a, T: Listed>(
 ) -> Result<Vec<Wanted<'a>>, Answer> {
     let mut wanted = Vec::new();
     let mut unknown = Vec::new();
+    let any = caller.version < STRICT && T::ANY_FILTER.is_some_and(|first| caller.version >= first);
     for (key, value) in &request.query {
         let (key, value) = (key.as_str(), value.as_str());
-        let counts = key == "with_count" && caller.version >= COUNTS;
+        let counts = T::COUNTED && key == "with_count" && caller.version >= COUNTS;
         if counts || CONTROLS.contains(&key) || T::CONTROLS.contains(&key) {
             continue;
         }
@@ -46,6 +47,7 @@ pub(super) fn read<'a, T: Listed>(
         });
         match known {
             true => wanted.push(filter(key, value)?),
+            false if any => wanted.push(Wanted::Is(key, value)),
             false => unknown.push(key),
         }
     }

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use super::super::super::super::world::Refusal;
 use super::super::super::answer::Answer;
-use super::super::super::request::Request;
+use super::super::super::request::{Caller, Request};
 use super::Listed;
 
 const SORT_TWICE: &str = "The 'sort_key' and 'sort_dir' parameters are deprecated and cannot be used with the 'sort' \
@@ -14,7 +14,7 @@ const SORT_TWICE: &str = "The 'sort_key' and 'sort_dir' parameters are deprecate
 pub(super) struct Order<'a>(Vec<(&'a str, bool)>);
 
 impl<'a> Order<'a> {
-    pub fn of<T: Listed>(request: &'a Request<'_>) -> Result<Self, Answer> {
+    pub fn of<T: Listed>(request: &'a Request<'_>, caller: &Caller) -> Result<Self, Answer> {
         let (sort, key, direction) =
             (request.query("sort"), request.query("sort_key"), request.query("sort_dir"));
         let wanted: Vec<_> = match sort {
@@ -35,7 +35,8 @@ impl<'a> Order<'a> {
                 }
             }
         }
-        if keys.iter().any(|(key, _)| !T::SORT_KEYS.contains(key)) {
+        let by_name = caller.version >= T::SORTED_BY_NAME;
+        if keys.iter().any(|(key, _)| !T::SORT_KEYS.contains(key) || *key == "name" && !by_name) {
             return Err(Refusal::invalid_input("Invalid sort key").into());
         }
         let first = keys[0].1;
