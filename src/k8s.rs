@@ -10,8 +10,6 @@ mod client;
 #[cfg(feature = "k8s")]
 mod error;
 mod events;
-#[cfg(feature = "k8s")]
-mod rate;
 
 #[cfg(not(feature = "k8s"))]
 pub use absent::Kubernetes;
