@@ -306,7 +306,7 @@ impl ServeFlags {
             device_dir: self.device_dir,
             metadata_url: self.metadata_url,
             pvc_annotations: self.pvc_annotations,
-            kubernetes: self.kubernetes.settings(),
+            kubernetes: self.kubernetes.settings(source),
         })
     }
 

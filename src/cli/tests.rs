@@ -169,6 +169,12 @@ fn the_kubernetes_api_is_found_as_client_go_finds_it() {
         burst: 20,
     };
     assert_eq!(serve.kubernetes, expected);
+    for (variable, expected) in [("/of-the-environment", "/of-the-environment"), ("", "/kube")] {
+        let source = Fixed::default().with_var("KUBECONFIG", variable);
+        let parsed = parse(arguments.map(str::to_owned), &source).unwrap();
+        let Command::Serve(serve) = parsed.command else { panic!() };
+        assert_eq!(serve.kubernetes.kubeconfig, Some(expected.into()));
+    }
 }
 
 #[test]

@@ -136,7 +136,7 @@ fn config(settings: &Settings) -> std::result::Result<Config, Absent> {
         |what: &str, error: &dyn std::error::Error| Absent::Unusable(format!("{what}: {}", chain(error)));
     let mut config = match (&settings.kubeconfig, &settings.master) {
         (Some(path), _) => {
-            let what = format!("--kubeconfig {}", path.display());
+            let what = format!("kubeconfig {}", path.display());
             let file = Kubeconfig::read_from(path).map_err(|error| unusable(&what, &error))?;
             let options = KubeConfigOptions::default();
             let read = Config::from_custom_kubeconfig(file, &options);
