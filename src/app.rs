@@ -72,9 +72,6 @@ impl Driver {
         };
         let controller =
             if options.controller { Some(controller(options, source, topology.clone())?) } else { None };
-        if let Some(controller) = &controller {
-            look_after(controller, options);
-        }
         let node = Node::new(Arc::new(Linux::default()), disks(options, &settings));
         let identity = Identity { topology: topology.clone() };
         let service = NodeService::new(node.clone(), node_settings(options, &settings, topology));
@@ -154,6 +151,7 @@ fn controller(options: &Serve, source: Arc<dyn Source>, topology: Topology) -> R
             options.cluster
         );
     }
+    let kubernetes = kubernetes(options)?;
     let clouds = Clouds::connect(source, request)?;
     let volumes = clouds.volumes();
     tokio::spawn(clouds.keep_current(volumes.clone()));
@@ -164,10 +162,12 @@ fn controller(options: &Serve, source: Arc<dyn Source>, topology: Topology) -> R
         strict_parameters: options.strict_parameters,
     };
     let controller = Controller::new(volumes, settings);
-    let kubernetes = if options.pvc_annotations { kubernetes(options)? } else { None };
+    look_after(&controller, kubernetes.clone(), options);
     Ok(match kubernetes {
-        Some(kubernetes) => controller.with_annotations(Annotations::new(kubernetes)),
-        None => controller,
+        Some(kubernetes) if options.pvc_annotations => {
+            controller.with_annotations(Annotations::new(kubernetes))
+        }
+        _ => controller,
     })
 }
 
@@ -176,9 +176,11 @@ fn kubernetes(options: &Serve) -> Result<Option<Kubernetes>, Failure> {
     match Kubernetes::connect(&options.kubernetes) {
         Ok(kubernetes) => Ok(Some(kubernetes)),
         Err(Absent::NotConfigured(why)) => {
-            warn!(
-                "--pvc-annotations is off, and volumes are placed without the annotations of their PVCs: {why}"
-            );
+            if options.pvc_annotations {
+                warn!(
+                    "--pvc-annotations is off, and volumes are placed without the annotations of their PVCs: {why}"
+                );
+            }
             Ok(None)
         }
         Err(Absent::Unusable(message)) => Err(config::Error { place: None, message }.into()),
@@ -186,9 +188,9 @@ fn kubernetes(options: &Serve) -> Result<Option<Kubernetes>, Failure> {
 }
 
 /// Somebody must be there to be told: who reads the metrics, or the Kubernetes API.
-fn look_after(controller: &Controller, options: &Serve) {
-    let events = Kubernetes::connect(&options.kubernetes).ok().map(Events::new);
-    if !options.health_interval.is_zero() && (events.is_some() || options.http_endpoint.is_some()) {
+fn look_after(controller: &Controller, kubernetes: Option<Kubernetes>, options: &Serve) {
+    if !options.health_interval.is_zero() && (kubernetes.is_some() || options.http_endpoint.is_some()) {
+        let events = kubernetes.map(Events::new);
         tokio::spawn(controller.rounds(events).run(options.health_interval));
     }
 }

@@ -50,17 +50,6 @@ enum Other {
     Sandbox(Sandbox),
 }
 
-const BOOLEANS: [&str; 8] = [
-    "--with-topology",
-    "--provide-controller-service",
-    "--provide-node-service",
-    "--pvc-annotations",
-    "--node-service-no-os-client",
-    "--list-only-cluster",
-    "--strict-parameters",
-    "--pin-zone",
-];
-
 /// How to log.
 #[derive(Clone, Debug, Args)]
 pub struct Log {
@@ -240,7 +229,12 @@ pub fn parse(arguments: impl IntoIterator<Item = String>, source: &dyn Source) -
     let normal = flags::normalize(arguments, |name| {
         ["help", "version"].contains(&name) || known.iter().any(|long| long == name)
     });
-    if let Some(flag) = flags::detached_boolean(&normal.kept, &BOOLEANS) {
+    let booleans: Vec<String> = command
+        .get_arguments()
+        .filter(|argument| argument.is_require_equals_set())
+        .filter_map(|argument| argument.get_long().map(|long| format!("--{long}")))
+        .collect();
+    if let Some(flag) = flags::detached_boolean(&normal.kept, &booleans) {
         return Err(usage(&format!("{flag} takes its value after '=', as in {flag}=false")));
     }
     let name = command.get_name().to_owned();
@@ -306,7 +300,7 @@ impl ServeFlags {
             device_dir: self.device_dir,
             metadata_url: self.metadata_url,
             pvc_annotations: self.pvc_annotations,
-            kubernetes: self.kubernetes.settings(),
+            kubernetes: self.kubernetes.settings(source),
         })
     }
 

@@ -10,8 +10,6 @@ mod client;
 #[cfg(feature = "k8s")]
 mod error;
 mod events;
-#[cfg(feature = "k8s")]
-mod rate;
 
 #[cfg(not(feature = "k8s"))]
 pub use absent::Kubernetes;
@@ -28,7 +26,7 @@ use thiserror::Error;
 /// `rest.Config` (<https://github.com/kubernetes/client-go/blob/master/rest/config.go>).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
-    /// `--kubeconfig`; without it and without `master` the API is the one of the cluster that the pod is in.
+    /// `KUBECONFIG` or `--kubeconfig`; without it and without `master` the API is the one of the cluster that the pod is in.
     pub kubeconfig: Option<PathBuf>,
     /// `--master`: the API's URL, over the one in the kubeconfig.
     pub master: Option<String>,

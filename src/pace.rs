@@ -4,11 +4,15 @@
 
 #![allow(clippy::disallowed_methods, reason = "this is the file that the other files are sent to")]
 
+mod bucket;
+
 use std::future::Future;
 use std::sync::OnceLock;
 use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
+
+pub use bucket::Bucket;
 
 /// When an RPC must have been answered.
 ///

@@ -20,11 +20,12 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use bed::printed;
-use cinder_csi::csi::Clouds;
+use cinder_csi::csi::proto::controller_server::Controller as _;
 use cinder_csi::csi::proto::*;
+use cinder_csi::csi::{Clouds, Controller, ControllerSettings};
 use cinder_csi::pace;
 use cinder_csi::sandbox::{Call, Fault, Trouble};
-use cinder_csi::volume::Condition;
+use cinder_csi::volume::{Condition, Thing};
 use driver::Driver;
 use http::Method;
 use requests::{block, create, delete, expand, naming, publish, unpublish, wanted};
@@ -327,6 +328,30 @@ async fn a_snapshot_is_found_in_its_cloud_by_its_id() {
     clouds.of_snapshot(&HashMap::new(), id).await.unwrap();
     clouds.forget();
     assert_eq!(clouds.of_snapshot(&HashMap::new(), id).await.unwrap_err().code(), Code::Unavailable);
+}
+
+/// East and west may be two projects of one cloud, and a transfer takes a volume from one to the other.
+#[tokio::test(start_paused = true)]
+async fn a_volume_that_left_the_cloud_where_it_was_is_found_in_the_other() {
+    let (east, west) = (Site::of_zone("east", 1, "a"), Site::of_zone("west", 2, "b"));
+    let clouds = Clouds::new([&east, &west].map(|site| (site.name.to_owned(), site.volumes())).into());
+    let id = west.bed().volumes.ensure_created(&bed::wanted("pvc-1")).await.unwrap().id;
+    let was_in_east = || clouds.remember(Thing::Volume(id), clouds.all().next().unwrap().1);
+    let controller = Controller::new(clouds.clone(), ControllerSettings::default());
+    let delete = || {
+        let volume_id = id.to_string();
+        controller.delete_volume(Request::new(DeleteVolumeRequest { volume_id, ..Default::default() }))
+    };
+    was_in_east();
+    west.set(Line::Cut);
+    let status = delete().await.unwrap_err();
+    assert_eq!(status.code(), Code::Unavailable, "west may have it: {status}");
+    west.set(Line::Up);
+    delete().await.unwrap();
+    assert!(west.all().await.is_empty());
+    // Where nobody has it, it is gone.
+    was_in_east();
+    delete().await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]

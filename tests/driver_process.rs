@@ -274,10 +274,30 @@ async fn without_a_kubernetes_api_annotations_are_off_with_one_warning() {
     let (status, log) = driver.end();
     assert!(status.success(), "{status}");
     assert_eq!(log.matches("--pvc-annotations is off").count(), 1, "{log}");
-    let output = bed.command(&[&file, "--pvc-annotations", "--kubeconfig=/nonexistent"]).output().unwrap();
-    let error = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(64), "{error}");
-    assert!(error.contains("--kubeconfig /nonexistent"), "{error}");
+}
+
+/// Events need it also where annotations are off.
+#[test]
+fn a_kubeconfig_that_cannot_be_read_ends_the_process_with_64() {
+    let bed = Bed::new();
+    bed.write_conf(&conf("127.0.0.1:9".parse().unwrap(), PASSWORD));
+    // Whoever gets as far as serving ends there.
+    fs::create_dir(bed.path("csi.sock")).unwrap();
+    let file = format!("--cloud-config={}", bed.path("cloud.conf").display());
+    let flags = [file.as_str(), "--kubeconfig=/nonexistent/flag"];
+    let mut by_variable = bed.command(&flags);
+    by_variable.env("KUBECONFIG", "/nonexistent/variable");
+    let annotated = bed.command(&[&flags[..], &["--pvc-annotations"]].concat());
+    for (mut command, path) in [
+        (bed.command(&flags), "/nonexistent/flag"),
+        (annotated, "/nonexistent/flag"),
+        (by_variable, "/nonexistent/variable"),
+    ] {
+        let output = command.output().unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(64), "{error}");
+        assert!(error.contains(&format!("kubeconfig {path}")), "{error}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,16 +7,21 @@
 mod bed;
 #[path = "bed/driver.rs"]
 mod driver;
+#[path = "bed/site.rs"]
+mod site;
 
 use std::time::Duration;
 
 use bed::{Bed, printed, wanted};
 use cinder_csi::csi::proto::volume_health::VolumeHealthEntry;
 use cinder_csi::csi::proto::*;
+use cinder_csi::csi::{Clouds, Rounds};
 use cinder_csi::pace;
 use cinder_csi::sandbox::{Fault, Mishap, Operation, Settings, Trouble};
 use driver::Driver;
 use http::Method;
+use metrics_exporter_prometheus::PrometheusBuilder;
+use site::{Line, Site, driver_of};
 use tonic::Code;
 
 const INACCESSIBLE: i32 = VolumeHealthErrorType::Inaccessible as i32;
@@ -190,4 +195,45 @@ async fn the_servers_of_many_volumes_are_listed_once() {
     assert_eq!(ill(&driver, 0, "").await.0, Vec::<String>::new());
     let calls = bed.calls();
     assert_eq!(calls.len(), 2, "{}", printed(&calls));
+}
+
+/// Of two clouds, east is asked first.
+#[tokio::test(start_paused = true)]
+async fn a_cloud_that_cannot_be_read_keeps_its_figures_and_hides_no_other() {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let _guard = metrics::set_default_local_recorder(&recorder);
+    let sites = [Site::of_zone("east", 1, "a"), Site::of_zone("west", 2, "b")];
+    let clouds = Clouds::new(sites.iter().map(|site| (site.name.to_owned(), site.volumes())).collect());
+    let rounds = Rounds { clouds, cluster: "kubernetes".to_owned(), events: None };
+    let mut ids = Vec::new();
+    for site in &sites {
+        ids.push(site.bed().volumes.ensure_created(&wanted("pvc-1")).await.unwrap().id.to_string());
+    }
+    let shown = |cloud: &str| {
+        let series = format!("cinder_csi_unhealthy_volumes{{cloud=\"{cloud}\",reason=\"VolumeError\"}} ");
+        let text = recorder.handle().render();
+        text.lines().find_map(|line| line.strip_prefix(&series).map(str::to_owned))
+    };
+    sites[0].cloud.set_status(&ids[0], "error");
+    rounds.look().await;
+    assert_eq!((shown("east").unwrap(), shown("west").unwrap()), ("1".to_owned(), "0".to_owned()));
+    sites[0].set(Line::Cut);
+    sites[1].cloud.set_status(&ids[1], "error");
+    rounds.look().await;
+    assert_eq!((shown("east").unwrap(), shown("west").unwrap()), ("1".to_owned(), "1".to_owned()));
+    let looks = recorder.handle().render();
+    let failed = "cinder_csi_health_looks_total{cloud=\"east\",result=\"failed\"} 1";
+    assert!(looks.contains(failed), "{looks}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_of_a_look_names_its_cloud() {
+    let (east, west) = (Site::of_zone("east", 1, "a"), Site::of_zone("west", 2, "b"));
+    let driver = driver_of(&[&east, &west]);
+    let id = west.bed().volumes.ensure_created(&wanted("pvc-1")).await.unwrap().id.to_string();
+    assert_eq!(health(&driver, &id).await, []);
+    west.set(Line::Cut);
+    let request = ControllerGetVolumeHealthRequest { volume_id: id, ..Default::default() };
+    let status = driver.controller().controller_get_volume_health(request).await.unwrap_err();
+    assert!(status.message().starts_with("cloud \"west\""), "{status}");
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use bed::{Bed, controller, options, printed, wanted};
 use cinder_csi::csi::proto::*;
-use cinder_csi::openstack::Cloud;
+use cinder_csi::openstack::{Cloud, NewGroup};
 use cinder_csi::pace;
 use cinder_csi::sandbox::{Fault, Latency, Mishap, Operation, Quota, Settings, Trouble};
 use cinder_csi::volume::{Volume, VolumeId, Wanted};
@@ -158,7 +158,12 @@ async fn what_the_cloud_does_not_have_is_infeasible_and_leaves_the_volume_as_it_
         (taking(300), vec![("type", "nobody's")], 0, "openstack volume type list"),
         (taking(300), vec![("type", "lab-nowhere"), ("metadata.a", "b")], 1, "gave it up"),
         (apart(), vec![("type", "lab-fast")], 1, "migration-policy \"never\" forbids"),
-        (taking(300), vec![("type", "lab-multiattach")], 0, "on a detached volume only"),
+        (
+            taking(300),
+            vec![("type", "lab-multiattach")],
+            0,
+            "its type doesn't allow multiattach and \"lab-multiattach\" does: ",
+        ),
     ] {
         let stand = Stand::attached(settings).await;
         let before = stand.shown().await.metadata;
@@ -338,4 +343,49 @@ async fn a_type_that_another_class_chose_is_changed_back() {
     modify(&stand.driver, volume, &[("type", "lab")], MINUTE).await.unwrap();
     let shown = stand.bed.volumes.get(volume).await.unwrap();
     assert_eq!(shown.volume_type.as_deref(), Some("lab"));
+}
+
+fn moments() -> impl Future<Output = ()> {
+    pace::sleep(Duration::from_millis(100))
+}
+
+/// Cinder retypes no volume that is in a group.
+#[tokio::test(start_paused = true)]
+async fn a_volume_that_is_held_for_a_group_snapshot_is_waited_for() {
+    let stand = Stand::new(taking(3000)).await;
+    let cinder = bed::cinder(&stand.bed.cloud);
+    let mut groups = Driver::in_memory(controller(&stand.bed.cloud)).groups();
+    let mut request = Request::new(CreateVolumeGroupSnapshotRequest {
+        name: "groupsnapshot-1".to_owned(),
+        source_volume_ids: vec![stand.volume.to_string()],
+        ..Default::default()
+    });
+    request.set_timeout(MINUTE);
+    let modify = async {
+        while cinder.find_group_of(stand.volume).await.unwrap().is_none() {
+            moments().await;
+        }
+        stand.modify(&[("type", "lab-fast")]).await
+    };
+    let (cut, modified) = join(groups.create_volume_group_snapshot(request), modify).await;
+    cut.unwrap();
+    modified.unwrap();
+    assert_eq!(stand.state().await, of("lab-fast", "available"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_volume_in_somebody_elses_group_is_told_and_the_class_stays_possible() {
+    let stand = Stand::new(Settings::default()).await;
+    let cinder = bed::cinder(&stand.bed.cloud);
+    let group_type = cinder.list_group_types().await.unwrap().remove(0).id;
+    let (name, description) = ("theirs".to_owned(), String::new());
+    let volume_types = vec!["lab".to_owned()];
+    let new = NewGroup { name, description, group_type, volume_types, availability_zone: None };
+    let group = cinder.create_group(&new).await.unwrap();
+    pace::sleep(MINUTE).await;
+    cinder.add_to_group(group, &[stand.volume]).await.unwrap();
+    pace::sleep(MINUTE).await;
+    let status = stand.refused(&[("type", "lab-fast")]).await;
+    assert_eq!(status.code(), Code::FailedPrecondition, "{status}");
+    assert!(status.message().contains(&group.to_string()), "{status}");
 }

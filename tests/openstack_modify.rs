@@ -90,7 +90,7 @@ async fn what_the_cloud_cannot_do_is_infeasible_and_the_volume_goes_on() {
         // The scheduler finds no place, and Cinder leaves no message.
         ("lab-nowhere", "gave it up"),
         ("nobody's", "openstack volume type list"),
-        ("lab-multiattach", "on a detached volume only"),
+        ("lab-multiattach", "only on a detached volume"),
     ] {
         let status = modify(&driver, &volume, &[("type", kind), ("metadata.a", "b")]).await.unwrap_err();
         assert_eq!(status.code(), Code::InvalidArgument, "{kind}: {status}");

@@ -122,8 +122,8 @@ pub fn boolean(text: &str) -> Result<bool, String> {
 }
 
 /// The flag whose value stands behind a space: pflag takes that value as a stray argument.
-pub fn detached_boolean<'a>(arguments: &'a [String], booleans: &[&str]) -> Option<&'a str> {
-    let detached = |pair: &&[String]| booleans.contains(&pair[0].as_str()) && boolean(&pair[1]).is_ok();
+pub fn detached_boolean<'a>(arguments: &'a [String], booleans: &[String]) -> Option<&'a str> {
+    let detached = |pair: &&[String]| booleans.contains(&pair[0]) && boolean(&pair[1]).is_ok();
     arguments.windows(2).find(detached).map(|pair| pair[0].as_str())
 }
 

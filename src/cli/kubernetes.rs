@@ -4,11 +4,12 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::config::Source;
 use crate::k8s::Settings;
 
 #[derive(Debug, Args)]
 pub struct Flags {
-    /// How to reach the Kubernetes API, instead of as a pod of the cluster does
+    /// How to reach the Kubernetes API, instead of as a pod of the cluster does [env: KUBECONFIG, which goes before it]
     #[arg(long, value_name = "FILE", default_value = "")]
     kubeconfig: String,
 
@@ -26,10 +27,13 @@ pub struct Flags {
 }
 
 impl Flags {
-    pub fn settings(self) -> Settings {
+    /// The variable goes before the flag in the existing driver, too (`buildKubeConfig` in
+    /// <https://github.com/kubernetes/cloud-provider-openstack/blob/master/pkg/csi/csi.go>).
+    pub fn settings(self, source: &dyn Source) -> Settings {
         let given = |text: String| Some(text).filter(|text| !text.is_empty());
+        let kubeconfig = source.var("KUBECONFIG").and_then(given).or_else(|| given(self.kubeconfig));
         Settings {
-            kubeconfig: given(self.kubeconfig).map(PathBuf::from),
+            kubeconfig: kubeconfig.map(PathBuf::from),
             master: given(self.master),
             qps: self.kube_api_qps,
             burst: self.kube_api_burst,

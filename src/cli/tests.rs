@@ -117,6 +117,22 @@ fn bad_flags_exit_64_with_a_sentence() {
 }
 
 #[test]
+fn no_boolean_takes_its_value_after_a_space() {
+    let command = CommandLine::command();
+    let booleans = command.get_arguments().filter(|argument| {
+        argument.get_action().takes_values()
+            && argument.get_num_args().is_some_and(|count| count.min_values() == 0)
+    });
+    let names: Vec<_> = booleans.filter_map(|argument| argument.get_long()).collect();
+    assert!(names.contains(&"pin-zone") && names.contains(&"node-service-no-os-client"), "{names:?}");
+    for name in names {
+        let flag = format!("--{name}");
+        let exit = run(&["--endpoint=unix:///s", &flag, "false"]).unwrap_err();
+        assert!(exit.text.contains(&format!("{flag} takes its value after '='")), "{}", exit.text);
+    }
+}
+
+#[test]
 fn help_and_version_are_no_mistakes() {
     for arguments in [["--help"], ["-h"], ["-help"]] {
         let exit = run(&arguments).unwrap_err();
@@ -169,6 +185,12 @@ fn the_kubernetes_api_is_found_as_client_go_finds_it() {
         burst: 20,
     };
     assert_eq!(serve.kubernetes, expected);
+    for (variable, expected) in [("/of-the-environment", "/of-the-environment"), ("", "/kube")] {
+        let source = Fixed::default().with_var("KUBECONFIG", variable);
+        let parsed = parse(arguments.map(str::to_owned), &source).unwrap();
+        let Command::Serve(serve) = parsed.command else { panic!() };
+        assert_eq!(serve.kubernetes.kubeconfig, Some(expected.into()));
+    }
 }
 
 #[test]

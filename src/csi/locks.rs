@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tonic::Status;
 
+use super::status;
+
 #[derive(Clone, Debug, Default)]
 pub struct Locks {
     held: Arc<Mutex<HashSet<String>>>,
@@ -23,9 +25,7 @@ impl Locks {
         let key = key.into();
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         if !held.insert(key.clone()) {
-            return Err(Status::aborted(format!(
-                "another call for {key} is under way: it goes on, call again"
-            )));
+            return Err(status::busy(&key));
         }
         Ok(Claim { held: Arc::clone(&self.held), key })
     }

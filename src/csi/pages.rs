@@ -45,7 +45,7 @@ impl<'a, P: Display + FromStr> Pages<'a, P> {
         let mut clouds = VecDeque::from(clouds);
         let mut after = None;
         if let Some(token) = Token::parse(list, starting_token)? {
-            let at = clouds.iter().position(|(name, _)| *name == token.cloud);
+            let at = clouds.iter().position(|(name, _)| token.is_of(name));
             clouds.drain(..at.ok_or_else(|| status::stale_token(list, starting_token))?);
             after = token.after;
         }
@@ -71,7 +71,7 @@ impl<'a, P: Display + FromStr> Pages<'a, P> {
     /// The token of the page after this one; "" where this is the last.
     pub fn next_token(mut self) -> String {
         let next = self.clouds.pop_front();
-        let token = next.map(|(cloud, _)| Token { cloud: cloud.to_owned(), after: self.after });
+        let token = next.map(|(cloud, _)| Token::new(cloud, self.after));
         token.map(|token| token.text(self.list)).unwrap_or_default()
     }
 }

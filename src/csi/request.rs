@@ -5,6 +5,7 @@ pub mod capacity;
 pub mod cloud;
 pub mod create;
 pub mod group;
+pub mod metadata;
 pub mod mutable;
 pub mod node;
 pub mod parameters;

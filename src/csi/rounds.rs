@@ -34,28 +34,33 @@ impl Rounds {
 
     /// One round through all clouds.
     pub async fn look(&self) {
-        let mut ill: BTreeMap<Reason, u32> = Reason::ALL.iter().map(|reason| (*reason, 0)).collect();
         for (name, cloud) in self.clouds.all() {
             let patients = pace::within(Deadline::after(LONGEST), self.patients(cloud)).await;
             let result = if patients.is_ok() { "ok" } else { "failed" };
-            metrics::counter!("cinder_csi_health_looks_total", "result" => result).increment(1);
+            metrics::counter!("cinder_csi_health_looks_total", "cloud" => name.to_owned(), "result" => result)
+                .increment(1);
             match patients {
-                Ok(patients) => patients.iter().for_each(|patient| self.tell(patient, &mut ill)),
+                Ok(patients) => self.tell_all(name, &patients),
                 // What was seen before stands until the next round.
                 Err(error) => {
                     tracing::warn!(cloud = name, %error, "the health of its volumes couldn't be read");
-                    return;
                 }
             }
-        }
-        for (reason, count) in ill {
-            metrics::gauge!("cinder_csi_unhealthy_volumes", "reason" => reason.name()).set(count);
         }
     }
 
     async fn patients(&self, cloud: &Volumes) -> Result<Vec<Patient>> {
         let (patients, _) = cloud.checkup().patients(Some(&self.cluster), None, None).await?;
         Ok(patients)
+    }
+
+    fn tell_all(&self, cloud: &str, patients: &[Patient]) {
+        let mut ill: BTreeMap<Reason, u32> = Reason::ALL.iter().map(|reason| (*reason, 0)).collect();
+        patients.iter().for_each(|patient| self.tell(patient, &mut ill));
+        for (reason, count) in ill {
+            let labels = [("cloud", cloud.to_owned()), ("reason", reason.name().to_owned())];
+            metrics::gauge!("cinder_csi_unhealthy_volumes", &labels).set(count);
+        }
     }
 
     fn tell(&self, patient: &Patient, ill: &mut BTreeMap<Reason, u32>) {

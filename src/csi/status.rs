@@ -70,6 +70,16 @@ pub fn out_of_range(field: &str, why: impl std::fmt::Display) -> Status {
     Status::out_of_range(format!("{field}: {why}"))
 }
 
+/// Another call has claimed it.
+pub fn busy(key: &str) -> Status {
+    Status::aborted(format!("another call for {key} is under way: it goes on, call again"))
+}
+
+/// Published before it is staged.
+pub fn unstaged() -> Status {
+    Status::failed_precondition("staging_target_path: the volume must be staged first")
+}
+
 /// An object whose id no cloud could have given.
 pub fn unknown(what: &str, id: &str) -> Status {
     Status::not_found(format!("{what} {id:?} doesn't exist: a {what} id is a lower-case UUID"))

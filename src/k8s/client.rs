@@ -12,9 +12,8 @@ use kube::{Api, Client, Config};
 use serde_json::Value;
 
 use super::error::{chain, explained};
-use super::rate::Bucket;
 use super::{Absent, Claim, Error, Persistent, Result, Settings};
-use crate::pace;
+use crate::pace::{self, Bucket};
 
 /// An API server that is there answers within milliseconds; one that isn't must not take the RPC's whole time.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -37,8 +36,7 @@ impl Kubernetes {
         config.connect_timeout = Some(PATIENCE);
         let url = config.cluster_url.to_string();
         let client = Client::try_from(config).map_err(|error| Absent::Unusable(chain(&error)))?;
-        let rate = Arc::new(Bucket::of_client(settings.qps, settings.burst));
-        Ok(Self { client, rate, url })
+        Ok(Self { client, rate: Arc::new(bucket(settings)), url })
     }
 
     pub async fn find_claim(&self, namespace: &str, name: &str) -> Result<Option<Claim>> {
@@ -95,12 +93,12 @@ impl Kubernetes {
     ) -> Result<T> {
         let time = pace::deadline().remaining().min(PATIENCE);
         let late = || Error::Unavailable(format!("the Kubernetes API didn't {doing} within {time:?}"));
-        let turn = self.rate.take();
-        if turn > time {
-            return Err(Error::Unavailable(format!(
+        let turn = self.rate.take_within(time).ok_or_else(|| {
+            let why = format!(
                 "too many requests to the Kubernetes API wait for their turn (--kube-api-qps) to {doing}"
-            )));
-        }
+            );
+            Error::Unavailable(why)
+        })?;
         let answered = tokio::time::timeout(time, async {
             if !turn.is_zero() {
                 pace::sleep(turn).await;
@@ -125,12 +123,20 @@ fn is_name(text: &str) -> bool {
     text.len() <= 253 && text.chars().all(inner) && text.starts_with(ends) && text.ends_with(ends)
 }
 
+/// As client-go has it: a rate of zero is its default, a negative one no limit.
+fn bucket(settings: &Settings) -> Bucket {
+    let default = Settings::default();
+    let qps = if settings.qps == 0.0 { default.qps } else { settings.qps };
+    let burst = if settings.burst == 0 { default.burst } else { settings.burst };
+    if qps < 0.0 { Bucket::unlimited(burst) } else { Bucket::new(qps.into(), burst) }
+}
+
 fn config(settings: &Settings) -> std::result::Result<Config, Absent> {
     let unusable =
         |what: &str, error: &dyn std::error::Error| Absent::Unusable(format!("{what}: {}", chain(error)));
     let mut config = match (&settings.kubeconfig, &settings.master) {
         (Some(path), _) => {
-            let what = format!("--kubeconfig {}", path.display());
+            let what = format!("kubeconfig {}", path.display());
             let file = Kubeconfig::read_from(path).map_err(|error| unusable(&what, &error))?;
             let options = KubeConfigOptions::default();
             let read = Config::from_custom_kubeconfig(file, &options);
@@ -160,4 +166,43 @@ fn config(settings: &Settings) -> std::result::Result<Config, Absent> {
         config.cluster_url = url;
     }
     Ok(config)
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::future::join_all;
+    use kube::client::Body;
+    use tokio::time::Instant;
+
+    use super::*;
+
+    /// Of an API that has nothing.
+    fn connected(settings: &Settings) -> Kubernetes {
+        let empty = tower::service_fn(async |_: http::Request<Body>| {
+            let status =
+                r#"{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"NotFound","code":404}"#;
+            let answer = http::Response::builder().status(404).body(Body::from(status.as_bytes().to_vec()));
+            answer.map_err(std::io::Error::other)
+        });
+        let client = Client::new(empty, "default");
+        Kubernetes { client, rate: Arc::new(bucket(settings)), url: String::new() }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_is_refused_a_turn_takes_none_from_those_after() {
+        let kubernetes = connected(&Settings::default());
+        let all = join_all((0..500).map(|_| kubernetes.find_claim("shop", "data"))).await;
+        assert!((50..=60).contains(&all.iter().filter(|found| found.is_ok()).count()));
+        let began = Instant::now();
+        assert_eq!(kubernetes.find_claim("shop", "data").await, Ok(None));
+        assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn zero_is_client_gos_default_and_a_negative_rate_no_limit() {
+        let default = bucket(&Settings { qps: 0.0, burst: 0, ..Settings::default() });
+        assert_eq!((0..11).map(|_| default.take().as_millis()).max(), Some(200));
+        let unlimited = bucket(&Settings { qps: -1.0, burst: 1, ..Settings::default() });
+        assert!((0..1000).all(|_| unlimited.take().is_zero()));
+    }
 }

@@ -143,8 +143,8 @@ struct State {
     listed: Option<Instant>,
     /// The cloud couldn't be asked for what changed (it is older than microversion 3.60): it isn't until then.
     too_old_until: Option<Instant>,
-    /// Which of the lists had the last turn.
-    last_turn: Option<List>,
+    /// Which of the lists had the last turn; `Some(None)`: those had it that are on no list.
+    last_turn: Option<Option<List>>,
     /// A waiter has had a look of its own since the last list.
     full_look_had_turn: bool,
 }

@@ -111,7 +111,7 @@ async fn snapshots_of_all_clouds_are_listed_page_by_page_and_found_by_their_ids(
         delete_snapshot(&driver, id).await.unwrap();
     }
     assert!(listed(&driver, 0, HashMap::new()).await.is_empty());
-    for starting_token in ["x", "v1/volumes//east", "v1/snapshots//north"] {
+    for starting_token in ["x", "v2/volumes//east", "v2/snapshots//north"] {
         let starting_token = starting_token.to_owned();
         let request = ListSnapshotsRequest { starting_token, ..Default::default() };
         let status = driver.controller().list_snapshots(request).await.unwrap_err();

@@ -1,4 +1,5 @@
-//! What is there already is found by its id: every cloud is asked at once, and the first that has it is the one.
+//! What is there already is found by its id: the cloud that had it is asked, then all others at once, and the first that
+//! has it is the one.
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -8,20 +9,25 @@ use super::{Clouds, listed, shown};
 use crate::volume::{Condition, Error, Result as Asked, ServerId, Thing, VolumeId, Volumes};
 
 impl Clouds {
-    /// The one that has this thing, if any has. A cloud that can't be asked may have it, so that its silence is an error
-    /// unless another one has it.
+    /// The one that has this thing, if any has; the one that had it is asked first. A cloud that can't be asked may have it,
+    /// so that its silence is an error unless another one has it.
     pub(super) async fn find(&self, thing: Thing) -> Result<Option<&Volumes>, Status> {
-        if let Some(index) = self.memory.recall(thing) {
-            return Ok(self.by_name.values().nth(index));
+        let known = self.memory.recall(thing).and_then(|index| self.by_name.values().nth(index));
+        if let Some(known) = known
+            && !matches!(known.has(thing).await, Ok(false))
+        {
+            return Ok(Some(known));
         }
-        let names: Vec<_> = self.all().map(|(name, _)| name).collect();
+        let others = self.all().filter(|(_, cloud)| known.is_none_or(|known| !std::ptr::eq(known, *cloud)));
+        let names: Vec<_> = others.map(|(name, _)| name).collect();
         let found = self.search(&names, |cloud| cloud.has(thing)).await;
         let found = found.map_err(|error| Status::from(error.context(described(thing))))?;
         let cloud = found.and_then(|name| self.by_name.get(name));
         if let Some(cloud) = cloud {
             self.remember(thing, cloud);
         }
-        Ok(cloud)
+        // Where nobody has it, the one that had it says so.
+        Ok(cloud.or(known))
     }
 
     /// This cloud made it, or has it.

@@ -1,5 +1,5 @@
-//! What was found in which cloud. Ids are unique and nothing moves between clouds: it stays true as long as a name
-//! stands for the same cloud.
+//! What was found in which cloud. Two of them may be projects of one, and a volume changes its project by a transfer
+//! (<https://docs.openstack.org/api-ref/block-storage/v3/#volume-transfer>): this only says where to ask first.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -19,8 +19,8 @@ impl Controller {
         let id = request::id::<VolumeId>("volume_id", &request.volume_id)?;
         let id = id.ok_or_else(|| status::unknown("volume", &request.volume_id))?;
         let cloud = self.clouds.of_volume(&request.secrets, id).await?;
-        let volume_health = Some(reply::health(id, cloud.health(id).await?));
-        Ok(ControllerGetVolumeHealthResponse { volume_health })
+        let ailments = cloud.health(id).await.map_err(|error| self.clouds.told(cloud, error))?;
+        Ok(ControllerGetVolumeHealthResponse { volume_health: Some(reply::health(id, ailments)) })
     }
 
     pub(super) async fn controller_list_volume_health(

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use tonic::Status;
 
+use super::metadata;
 use crate::csi::status::invalid;
 use crate::text::hint;
 use crate::volume::{Change, Migration};
@@ -15,8 +16,6 @@ const METADATA: &str = "metadata.";
 /// What the external-resizer adds with `--extra-modify-metadata`, as the provisioner does at creation.
 /// <https://github.com/kubernetes-csi/external-resizer/blob/master/pkg/modifycontroller/modify_volume.go>
 const SIDECARS: &str = "csi.storage.k8s.io/";
-/// Cinder's limit for a metadata key and for a value (`cinder/api/validation/parameter_types.py`: `extra_specs`).
-const LONGEST_METADATA: usize = 255;
 
 /// The change that `mutable_parameters` ask for.
 pub fn mutable(parameters: &HashMap<String, String>) -> Result<Change, Status> {
@@ -31,8 +30,9 @@ pub fn mutable(parameters: &HashMap<String, String>) -> Result<Change, Status> {
                 change.metadata.insert(key.to_owned(), value.clone());
             }
             key => {
-                let (key, value) = metadata(key, value)?;
-                change.metadata.insert(key, value);
+                let name = metadata_key(key)?;
+                metadata::check(&field(key), name, value)?;
+                change.metadata.insert(name.to_owned(), value.clone());
             }
         }
     }
@@ -54,30 +54,12 @@ fn migration(value: &str) -> Result<Migration, Status> {
     }
 }
 
-fn metadata(parameter: &str, value: &str) -> Result<(String, String), Status> {
-    let field = field(parameter);
-    let Some(key) = parameter.strip_prefix(METADATA) else {
+fn metadata_key(parameter: &str) -> Result<&str, Status> {
+    parameter.strip_prefix(METADATA).ok_or_else(|| {
         let hint = hint(parameter, [TYPE, MIGRATION]);
-        return Err(invalid(
-            &field,
-            format!("isn't known: \"type\", \"migration-policy\" and \"metadata.KEY\" are{hint}"),
-        ));
-    };
-    // The driver's own marks decide what may be removed.
-    if key.starts_with("cinder.csi.openstack.org/") {
-        return Err(invalid(&field, "is the driver's own and isn't for anybody else to write"));
-    }
-    let allowed = |c: char| c.is_ascii_alphanumeric() || "-_:. /".contains(c);
-    if key.is_empty() || key.len() > LONGEST_METADATA || !key.chars().all(allowed) {
-        return Err(invalid(
-            &field,
-            format!("Cinder's keys have 1 to {LONGEST_METADATA} letters, digits, spaces and -_:./"),
-        ));
-    }
-    if value.chars().count() > LONGEST_METADATA {
-        return Err(invalid(&field, format!("is longer than Cinder's {LONGEST_METADATA} characters")));
-    }
-    Ok((key.to_owned(), value.to_owned()))
+        let why = format!("isn't known: \"type\", \"migration-policy\" and \"metadata.KEY\" are{hint}");
+        invalid(&field(parameter), why)
+    })
 }
 
 #[cfg(test)]

@@ -52,7 +52,7 @@ pub fn publish(request: &NodePublishVolumeRequest) -> Result<Publish, Status> {
         ));
     }
     if request.staging_target_path.is_empty() {
-        return Err(Status::failed_precondition("staging_target_path: the volume must be staged first"));
+        return Err(status::unstaged());
     }
     Ok(Publish {
         volume: volume_id(&request.volume_id)?,

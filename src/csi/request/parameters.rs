@@ -6,7 +6,7 @@ use std::str::FromStr;
 use tonic::Status;
 use tracing::warn;
 
-use super::MKFS_OPTIONS;
+use super::{MKFS_OPTIONS, metadata};
 use crate::csi::status::invalid;
 use crate::csi::topology::ZoneMap;
 use crate::text;
@@ -44,8 +44,6 @@ pub const CLAIM: &str = "csi.storage.k8s.io/pvc/name";
 pub const CLAIM_NAMESPACE: &str = "csi.storage.k8s.io/pvc/namespace";
 /// What the external-provisioner adds (`--extra-create-metadata`), kept as metadata of the volume.
 const PROVISIONERS: [&str; 3] = [CLAIM, CLAIM_NAMESPACE, "csi.storage.k8s.io/pv/name"];
-/// Cinder's limit for a metadata key and for a value (`cinder/api/validation/parameter_types.py`).
-const LONGEST_METADATA: usize = 255;
 
 /// What a StorageClass says, checked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -84,7 +82,7 @@ pub fn parameters(given: &HashMap<String, String>, strict: bool) -> Result<Param
         availability: value(AVAILABILITY).map(str::to_owned),
         zone_map: zone_map(given)?,
         hints,
-        metadata: metadata(given)?,
+        metadata: appended(given)?,
         context,
     })
 }
@@ -150,31 +148,22 @@ fn ids<T: FromStr>(name: &str, value: Option<&str>) -> Result<Vec<T>, Status> {
     Ok(ids)
 }
 
-fn metadata(given: &HashMap<String, String>) -> Result<BTreeMap<String, String>, Status> {
+fn appended(given: &HashMap<String, String>) -> Result<BTreeMap<String, String>, Status> {
     let field = field(APPEND_METADATA);
-    let mut metadata: BTreeMap<String, String> = match given.get(APPEND_METADATA).map(String::as_str) {
+    let mut appended: BTreeMap<String, String> = match given.get(APPEND_METADATA).map(String::as_str) {
         None | Some("") => BTreeMap::new(),
         Some(json) => serde_json::from_str(json)
             .map_err(|error| invalid(&field, format!("must be a JSON object of strings: {error}")))?,
     };
-    for (key, value) in &metadata {
-        if key.is_empty() || key.len() > LONGEST_METADATA || value.len() > LONGEST_METADATA {
-            return Err(invalid(
-                &field,
-                format!("a key or value is empty or longer than Cinder's {LONGEST_METADATA} characters"),
-            ));
-        }
-        // The driver's own marks decide what may be removed.
-        if key.starts_with("cinder.csi.openstack.org/") {
-            return Err(invalid(&field, format!("{key} is the driver's own")));
-        }
+    for (key, value) in &appended {
+        metadata::check(&field, key, value)?;
     }
     for key in PROVISIONERS {
         if let Some(value) = given.get(key) {
-            metadata.insert(key.to_owned(), value.clone());
+            appended.insert(key.to_owned(), value.clone());
         }
     }
-    Ok(metadata)
+    Ok(appended)
 }
 
 fn field(name: &str) -> String {
@@ -224,6 +213,7 @@ mod tests {
             ("appendVolumeMetadata", "[1]"),
             ("appendVolumeMetadata", r#"{"a":1}"#),
             ("appendVolumeMetadata", r#"{"cinder.csi.openstack.org/settled":"true"}"#),
+            ("appendVolumeMetadata", r#"{"a=b":"x"}"#),
             ("az-map", "nova1"),
             ("az-map", "nova1=a,nova1=b"),
             ("regenerate-uuid", "yes"),

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::super::rate::Bucket;
 use super::Report;
+use crate::pace::Bucket;
 
 /// How long the same warning is not told again.
 const QUIET: Duration = Duration::from_secs(600);

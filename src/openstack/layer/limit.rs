@@ -1,17 +1,15 @@
 //! How much one process asks of one cloud: requests a second, and requests at a time.
 
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
 use http::Method;
 use tokio::sync::Semaphore;
-use tokio::time::Instant;
 use tower::{ServiceExt, service_fn};
 
 use super::super::Service;
 use super::super::request::Request;
 use super::Calls;
-use crate::pace;
+use crate::pace::{self, Bucket};
 
 /// What a cloud is asked at most. Clouds answer 429 or ban an address above their own limits, which differ; these
 /// leave room for a hundred nodes being drained at once.
@@ -33,7 +31,7 @@ impl Default for Limits {
 /// Cheap to clone: the clones share the limits.
 #[derive(Clone)]
 pub(in crate::openstack) struct Limit {
-    bucket: Arc<Mutex<Bucket>>,
+    bucket: Arc<Bucket>,
     reads: Arc<Semaphore>,
     /// Apart from all others: Nova asks the compute host for a device's name before it answers, so that an attach to a
     /// dead one blocks for a minute (`reserve_block_device_name` in nova/compute/rpcapi.py). No other call does.
@@ -41,18 +39,10 @@ pub(in crate::openstack) struct Limit {
     mutations: Arc<Semaphore>,
 }
 
-/// A token bucket that lends: a caller takes its token at once and sleeps until it would have been there.
-struct Bucket {
-    limits: Limits,
-    tokens: f64,
-    filled: Instant,
-}
-
 impl Limit {
     pub fn new(limits: Limits) -> Self {
-        let bucket = Bucket { limits, tokens: limits.burst.into(), filled: Instant::now() };
         Self {
-            bucket: Arc::new(Mutex::new(bucket)),
+            bucket: Arc::new(Bucket::new(limits.per_second.into(), limits.burst)),
             reads: Arc::new(Semaphore::new(limits.concurrent)),
             attaches: Arc::new(Semaphore::new(limits.concurrent)),
             mutations: Arc::new(Semaphore::new(limits.concurrent)),
@@ -65,7 +55,7 @@ impl Limit {
             async move {
                 // The semaphore is never closed.
                 let _slot = limit.slots(&request).acquire().await;
-                let wait = limit.bucket.lock().unwrap_or_else(PoisonError::into_inner).take();
+                let wait = limit.bucket.take();
                 if !wait.is_zero() {
                     pace::sleep(wait).await;
                 }
@@ -83,21 +73,12 @@ impl Limit {
     }
 }
 
-impl Bucket {
-    /// Takes a token: how long until it is there.
-    fn take(&mut self) -> Duration {
-        let now = Instant::now();
-        let rate = f64::from(self.limits.per_second);
-        let gained = (now - self.filled).as_secs_f64() * rate;
-        self.tokens = (self.tokens + gained).min(self.limits.burst.into()) - 1.0;
-        self.filled = now;
-        Duration::try_from_secs_f64(-self.tokens / rate).unwrap_or_default()
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use futures_util::future::join_all;
+    use tokio::time::Instant;
 
     use super::super::super::Cloud;
     use super::super::super::recorded::{Recorded, Reply, SERVER_ID, VOLUME, VOLUME_ID, options, volume};

@@ -64,12 +64,12 @@ impl Volumes {
         }
     }
 
-    /// Takes a volume out of a group of ours that a crash left it in: Cinder deletes none that is in a group.
-    pub(in crate::volume) async fn leave_group(&self, id: VolumeId) -> Result<bool> {
+    /// The group of ours that holds a volume while it is cut.
+    pub(in crate::volume) async fn holder(&self, id: VolumeId) -> Result<Option<Group>> {
         let of = self.cinder.find_group_of(id).await.map_err(|error| Error::unsettled(&error))?;
-        let Some(group) = of else { return Ok(false) };
+        let Some(group) = of else { return Ok(None) };
         let groups = self.cinder.list_groups().await.map_err(|error| Error::unsettled(&error))?;
-        let Some(group) = groups.into_iter().find(|one| one.id == group) else { return Ok(false) };
+        let Some(group) = groups.into_iter().find(|one| one.id == group) else { return Ok(None) };
         if !group.description.starts_with(MARK) {
             let why = format!(
                 "it is in group {} ({}), which isn't this driver's; take it out first (openstack volume group set --remove-volume)",
@@ -77,6 +77,12 @@ impl Volumes {
             );
             return Err(Error::new(Condition::Precondition, why));
         }
+        Ok(Some(group))
+    }
+
+    /// Takes a volume out of a group of ours that a crash left it in: Cinder deletes none that is in a group.
+    pub(in crate::volume) async fn leave_group(&self, id: VolumeId) -> Result<bool> {
+        let Some(group) = self.holder(id).await? else { return Ok(false) };
         self.empty(&group, &[id]).await.map_err(unfinished)?;
         self.wait_until_out(&group, id).await?;
         Ok(true)

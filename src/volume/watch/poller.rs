@@ -104,7 +104,7 @@ impl Poller {
     async fn list_changes(&self, since: SystemTime) {
         let mut began = self.begin();
         let listed = limited(self.0.cinder.list_volumes_changed_since(since)).await;
-        self.listed(List::Changes);
+        self.listed();
         match listed {
             Ok(changes) => {
                 began.clock = changes.date.unwrap_or(began.clock);
@@ -128,7 +128,7 @@ impl Poller {
     async fn list_passing(&self, list: List, asks: Vec<Interest>) {
         let began = self.begin();
         let listed = limited(list.passing(&self.0.cinder)).await;
-        self.listed(list);
+        self.listed();
         match listed {
             Ok(passing) => {
                 let is_over = |ask: &Interest| ask.listed().is_none_or(|listed| !passing.contains(&listed));
@@ -145,11 +145,8 @@ impl Poller {
         Began { at: Instant::now(), clock: self.0.cinder.clock() }
     }
 
-    fn listed(&self, list: List) {
-        let mut state = self.0.lock();
-        state.listed = Some(Instant::now());
-        state.last_turn = Some(list);
-        state.full_look_had_turn = false;
+    fn listed(&self) {
+        self.0.lock().listed = Some(Instant::now());
     }
 
     /// Answers every ask of those `concerned` that was there when the look began and that `seen` knows something for;
@@ -216,14 +213,14 @@ fn plan(state: &mut State) -> Plan {
         return Plan::Sleep(first);
     }
     if state.asks.len() <= FEW {
-        return Plan::Each(due(state, now, FEW));
+        return Plan::Each(due(&state.asks, now, FEW));
     }
     let listing_from = state.listed.map_or(now, |listed| listed + LIST_EVERY);
     if listing_from > now {
         return Plan::Sleep(listing_from);
     }
     if state.too_old_until.is_some_and(|until| now < until) {
-        return Plan::Each(due(state, now, GETS_AT_ONCE));
+        return Plan::Each(due(&state.asks, now, GETS_AT_ONCE));
     }
     let forgotten = |ask: &&Ask| ask.asked + FULL_LOOK_AFTER <= now && ask.due <= now;
     if !state.full_look_had_turn
@@ -236,9 +233,9 @@ fn plan(state: &mut State) -> Plan {
     crowd(state, now)
 }
 
-/// The asks whose time has come, the longest waiting first.
-fn due(state: &State, now: Instant, most: usize) -> Vec<Interest> {
-    let mut due: Vec<_> = state.asks.iter().filter(|ask| ask.due <= now).collect();
+/// Those whose time has come, the longest waiting first.
+fn due<'a>(asks: impl IntoIterator<Item = &'a Ask>, now: Instant, most: usize) -> Vec<Interest> {
+    let mut due: Vec<_> = asks.into_iter().filter(|ask| ask.due <= now).collect();
     due.sort_by_key(|ask| ask.due);
     let mut each: Vec<Interest> = Vec::new();
     for ask in due {
@@ -249,20 +246,23 @@ fn due(state: &State, now: Instant, most: usize) -> Vec<Interest> {
     each
 }
 
-/// One list for all that wait alike; the lists take turns.
-fn crowd(state: &State, now: Instant) -> Plan {
-    let mut wanted: Vec<List> =
-        state.asks.iter().filter(|ask| ask.due <= now).filter_map(Ask::list).collect();
+/// One list for all that wait alike. The lists take turns, and those that are on none have one, too.
+fn crowd(state: &mut State, now: Instant) -> Plan {
+    let mut wanted: Vec<Option<List>> =
+        state.asks.iter().filter(|ask| ask.due <= now).map(Ask::list).collect();
     wanted.sort();
-    let next = wanted.iter().find(|list| Some(**list) > state.last_turn).or(wanted.first());
-    let Some(list) = next.copied() else { return Plan::Each(due(state, now, FEW)) };
-    let asks = state.asks.iter().filter(|ask| ask.list() == Some(list));
-    match list {
-        List::Changes => {
+    let next = wanted.iter().find(|turn| Some(**turn) > state.last_turn).or(wanted.first());
+    let turn = next.copied().flatten();
+    state.last_turn = Some(turn);
+    state.full_look_had_turn = false;
+    let asks = state.asks.iter().filter(|ask| ask.list() == turn);
+    match turn {
+        None => Plan::Each(due(asks, now, FEW)),
+        Some(List::Changes) => {
             let since = asks.map(|ask| ask.since).min().unwrap_or(SystemTime::UNIX_EPOCH);
             Plan::Changes(since - OVERLAP)
         }
-        _ => Plan::Passing(list, asks.map(|ask| ask.interest.clone()).collect()),
+        Some(list) => Plan::Passing(list, asks.map(|ask| ask.interest.clone()).collect()),
     }
 }
 

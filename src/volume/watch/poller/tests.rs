@@ -82,19 +82,20 @@ async fn lists_keep_their_distance() {
 async fn the_lists_take_turns() {
     let passing = |list, asks| Plan::Passing(list, asks);
     assert_eq!(plan(&mut waiting(deletions(5)).state), passing(List::VolumesDeleting, deletions(5)));
-    let mut all = waiting(changes(5).into_iter().chain(deletions(5)).chain(snapshots(5)));
+    let named = Interest::Group("groupsnapshot-1".to_owned());
+    let mut all =
+        waiting(changes(5).into_iter().chain(deletions(5)).chain(snapshots(5)).chain([named.clone()]));
     let mut turns = Vec::new();
-    for _ in 0..4 {
-        let list = match plan(&mut all.state) {
-            Plan::Changes(_) => List::Changes,
-            Plan::Passing(list, _) => list,
+    for _ in 0..5 {
+        turns.push(match plan(&mut all.state) {
+            Plan::Changes(_) => Some(List::Changes),
+            Plan::Passing(list, _) => Some(list),
+            Plan::Each(each) if each == [named.clone()] => None,
             other => panic!("{other:?}"),
-        };
-        all.state.last_turn = Some(list);
-        turns.push(list);
+        });
     }
     use List::*;
-    assert_eq!(turns, [Changes, VolumesDeleting, SnapshotsCreating, Changes]);
+    assert_eq!(turns, [None, Some(Changes), Some(VolumesDeleting), Some(SnapshotsCreating), None]);
 }
 
 #[tokio::test(start_paused = true)]
