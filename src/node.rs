@@ -97,31 +97,31 @@ impl Node {
     /// allowed, checked, grown and mounted.
     pub async fn stage(&self, request: Stage) -> Result<()> {
         let search = self.search(&request.volume, &request.expected);
-        self.claims.run(&request.volume.clone(), stage::stage(search, request)).await
+        self.claims.run(&claim::volume(&request.volume), stage::stage(search, request)).await
     }
 
     /// Undoes [`Node::stage`], also after the disk has gone.
     pub async fn unstage(&self, volume: &str, staging: &Path) -> Result<()> {
         let work = stage::unstage(self.host.clone(), volume.to_owned(), staging.to_owned());
-        self.claims.run(volume, work).await
+        self.claims.run(&claim::volume(volume), work).await
     }
 
     /// Shows a staged volume at one more path.
     pub async fn publish(&self, request: Publish) -> Result<()> {
         let search = self.search(&request.volume, &request.expected);
-        self.claims.run(&request.volume.clone(), publish::publish(search, request)).await
+        self.claims.run(&claim::volume(&request.volume), publish::publish(search, request)).await
     }
 
     /// Undoes [`Node::publish`]: nothing is left at `target`.
     pub async fn unpublish(&self, volume: &str, target: &Path) -> Result<()> {
         let work = publish::unpublish(self.host.clone(), target.to_owned());
-        self.claims.run(volume, work).await
+        self.claims.run(&claim::volume(volume), work).await
     }
 
     /// Room and use of the volume at `path`.
     pub async fn stats(&self, volume: &str, path: &Path) -> Result<Stats> {
         let work = stats::stats(self.host.clone(), volume.to_owned(), path.to_owned());
-        self.looks.run(&format!("{volume} at {}", path.display()), work).await
+        self.looks.run(&format!("volume {volume} at {}", path.display()), work).await
     }
 
     /// What is wrong with the volume on this node. A disk that doesn't answer is such a thing, and not an error of the call.
@@ -131,7 +131,7 @@ impl Node {
         target: Option<&Path>,
         staging: Option<&Path>,
     ) -> Result<Vec<Finding>> {
-        let key = format!("health of {volume}");
+        let key = format!("health of volume {volume}");
         let ask = health::Ask {
             volume: volume.to_owned(),
             target: target.map(Path::to_owned),
@@ -180,7 +180,7 @@ impl Node {
             staging: staging.map(Path::to_owned),
             required,
         };
-        self.claims.run(volume, expansion.run()).await
+        self.claims.run(&claim::volume(volume), expansion.run()).await
     }
 
     /// Which Nova server this machine is. A call that is dropped leaves no config drive mounted.

@@ -15,7 +15,7 @@ pub enum Condition {
     Exists,
     /// The machine isn't in the state that the request needs; asking again alone doesn't help.
     Precondition,
-    /// Another operation on this volume is still going.
+    /// Another operation on the same is still going.
     Busy,
     /// Not finished, and not known to have failed: ask again.
     Unsettled,
