@@ -145,7 +145,7 @@ impl Node {
     /// What is wrong with the disks of volumes on this node, all together.
     pub async fn storage_health(&self) -> Result<Option<Finding>> {
         let mut answers = Vec::new();
-        for disk in machine::volumes(&*self.host).await? {
+        for disk in machine::volumes(&*self.host, &self.claims).await? {
             let key = format!("disk {}", disk.display());
             answers.push(async move {
                 let work = || health::answers(self.host.clone(), disk.clone());
@@ -161,7 +161,7 @@ impl Node {
 
     /// How many volumes this machine's bus has room for, ours that are there included. `None`: it can't be known.
     pub async fn room(&self) -> Option<usize> {
-        machine::observe(&*self.host).await.ok().and_then(|machine| room::room(&machine))
+        machine::observe(&*self.host, &self.claims).await.ok().and_then(|machine| room::room(&machine))
     }
 
     /// Waits until the disk has `required` bytes, grows what is on it, and answers the disk's size.

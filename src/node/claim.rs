@@ -22,6 +22,7 @@ struct Claim {
 
 /// Work that waits for something ends at the deadline with a reason; it gets this much longer to hand it over.
 const GRACE: Duration = Duration::from_millis(100);
+const VOLUME: &str = "volume ";
 
 impl Claims {
     /// Runs `work` to its end whatever becomes of the caller, who waits until the deadline.
@@ -59,6 +60,11 @@ impl Claims {
         true
     }
 
+    /// Whether a volume of which `is` is true is being worked on.
+    pub fn any_volume(&self, is: impl Fn(&str) -> bool) -> bool {
+        self.objects().iter().filter_map(|object| object.strip_prefix(VOLUME)).any(is)
+    }
+
     fn claim(&self, object: &str) -> Result<Claim> {
         if !self.objects().insert(object.to_owned()) {
             let cause = "another operation on it is still going on this node";
@@ -80,7 +86,7 @@ impl Drop for Claim {
 
 /// A volume as an object of work.
 pub(super) fn volume(id: &str) -> String {
-    format!("volume {id}")
+    format!("{VOLUME}{id}")
 }
 
 #[cfg(test)]
