@@ -19,6 +19,8 @@ pub enum Condition {
     Busy,
     /// Not finished, and not known to have failed: ask again.
     Unsettled,
+    /// What the cloud has to tell this machine isn't told now.
+    Unavailable,
     /// A limit of this disk or of its file system.
     OutOfRange,
     /// The machine refused or failed.
