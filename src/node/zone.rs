@@ -48,10 +48,8 @@ impl ZoneMemory {
     /// As the cloud says, or with the zone that was told first.
     pub async fn settle(&self, host: &dyn Host, found: Identity) -> Identity {
         let Some(file) = &self.file else { return found };
-        let told = match host.read(file).await {
-            // What can't be understood is written anew.
-            Ok(text) => serde_json::from_slice(&text).ok(),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        let told = match told(host, file).await {
+            Ok(told) => told,
             Err(error) => {
                 warn!(file = %file.display(), %error, "the zone that was told first can't be read");
                 return found;
@@ -61,7 +59,7 @@ impl ZoneMemory {
             Plan::Tell => found,
             Plan::Keep(told) => {
                 let text = serde_json::to_vec(&told).unwrap_or_default();
-                if let Err(error) = host.write(file, &text).await {
+                if let Err(error) = host.replace(file, &text).await {
                     warn!(file = %file.display(), %error, "the zone of this node can't be kept");
                 }
                 found
@@ -90,6 +88,19 @@ impl ZoneMemory {
              restart this Pod; or set --pin-zone to keep {from}"
         );
         found
+    }
+}
+
+async fn told(host: &dyn Host, file: &Path) -> io::Result<Option<Told>> {
+    match host.read(file).await {
+        Ok(text) => {
+            let told = serde_json::from_slice(&text).inspect_err(|error| {
+                warn!(file = %file.display(), %error, "what was told first can't be understood, and is written anew");
+            });
+            Ok(told.ok())
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
