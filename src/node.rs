@@ -30,7 +30,7 @@ use std::sync::Arc;
 
 pub use error::{Condition, Error, Result};
 pub use filesystem::{FsType, UnknownFsType};
-pub use health::{Finding, Severity};
+pub use health::{Finding, Reason, Severity};
 pub use host::{
     Command, FileKind, Flags, Hold, Host, MountCall, MountKind, Number, Output, Reply, Stat, Statfs, Uevents,
 };

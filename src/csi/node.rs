@@ -184,25 +184,25 @@ fn attach_limit(configured: u16, room: Option<usize>) -> i64 {
 }
 
 fn health_entry(found: Finding) -> volume_health::VolumeHealthEntry {
-    let status = match found.severity {
+    let status = match found.reason.severity() {
         Severity::Degraded => VolumeHealthErrorType::Degraded,
         Severity::Inaccessible => VolumeHealthErrorType::Inaccessible,
     };
     volume_health::VolumeHealthEntry {
         status: status as i32,
-        reason: found.reason.to_owned(),
+        reason: found.reason.to_string(),
         message: found.message,
     }
 }
 
 fn backend_health(found: Finding) -> node_get_storage_health_response::StorageBackendHealth {
-    let status = match found.severity {
+    let status = match found.reason.severity() {
         Severity::Degraded => StorageHealthErrorType::StorageDegraded,
         Severity::Inaccessible => StorageHealthErrorType::StorageUnreachable,
     };
     node_get_storage_health_response::StorageBackendHealth {
         status: status as i32,
-        reason: found.reason.to_owned(),
+        reason: found.reason.to_string(),
         message: found.message,
         volume_capability: None,
     }
