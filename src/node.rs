@@ -4,7 +4,6 @@
 //! volume until it ends: see `claim.rs`.
 
 mod claim;
-mod copy;
 mod device;
 mod error;
 mod expand;
@@ -18,6 +17,7 @@ mod linux;
 mod machine;
 mod mounts;
 mod options;
+mod own_uuid;
 mod place;
 mod publish;
 mod room;

@@ -182,7 +182,7 @@ async fn is_unreplayed(host: &dyn Host, mount: &Mount, number: Option<Number>) -
         return false;
     };
     let Some(path) = device::path_of(host, number).await else { return false };
-    filesystem::is_unreplayed(host, &path, fs).await.is_ok_and(|unreplayed| unreplayed == Some(true))
+    filesystem::uuid::is_unreplayed(host, &path, fs).await.is_ok_and(|unreplayed| unreplayed == Some(true))
 }
 
 /// What ext4 has counted since its last check: <https://docs.kernel.org/admin-guide/ext4.html>.
