@@ -68,7 +68,6 @@ impl Driver {
             additional: options.additional_topology.clone(),
             ignore_volume_zone: settings.block_storage.ignore_volume_az,
             zone_map: ZoneMap::new(settings.block_storage.zone_map.clone()),
-            several_clouds: options.cloud_names.len() > 1,
         };
         let controller =
             if options.controller { Some(controller(options, source, topology.clone())?) } else { None };

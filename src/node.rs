@@ -4,7 +4,6 @@
 //! volume until it ends: see `claim.rs`.
 
 mod claim;
-mod copy;
 mod device;
 mod error;
 mod expand;
@@ -18,6 +17,7 @@ mod linux;
 mod machine;
 mod mounts;
 mod options;
+mod own_uuid;
 mod place;
 mod publish;
 mod room;
@@ -30,7 +30,7 @@ use std::sync::Arc;
 
 pub use error::{Condition, Error, Result};
 pub use filesystem::{FsType, UnknownFsType};
-pub use health::{Finding, Severity};
+pub use health::{Finding, Reason, Severity};
 pub use host::{
     Command, FileKind, Flags, Hold, Host, MountCall, MountKind, Number, Output, Reply, Stat, Statfs, Uevents,
 };
@@ -97,31 +97,31 @@ impl Node {
     /// allowed, checked, grown and mounted.
     pub async fn stage(&self, request: Stage) -> Result<()> {
         let search = self.search(&request.volume, &request.expected);
-        self.claims.run(&request.volume.clone(), stage::stage(search, request)).await
+        self.claims.run(&claim::volume(&request.volume), stage::stage(search, request)).await
     }
 
     /// Undoes [`Node::stage`], also after the disk has gone.
     pub async fn unstage(&self, volume: &str, staging: &Path) -> Result<()> {
         let work = stage::unstage(self.host.clone(), volume.to_owned(), staging.to_owned());
-        self.claims.run(volume, work).await
+        self.claims.run(&claim::volume(volume), work).await
     }
 
     /// Shows a staged volume at one more path.
     pub async fn publish(&self, request: Publish) -> Result<()> {
         let search = self.search(&request.volume, &request.expected);
-        self.claims.run(&request.volume.clone(), publish::publish(search, request)).await
+        self.claims.run(&claim::volume(&request.volume), publish::publish(search, request)).await
     }
 
     /// Undoes [`Node::publish`]: nothing is left at `target`.
     pub async fn unpublish(&self, volume: &str, target: &Path) -> Result<()> {
         let work = publish::unpublish(self.host.clone(), target.to_owned());
-        self.claims.run(volume, work).await
+        self.claims.run(&claim::volume(volume), work).await
     }
 
     /// Room and use of the volume at `path`.
     pub async fn stats(&self, volume: &str, path: &Path) -> Result<Stats> {
         let work = stats::stats(self.host.clone(), volume.to_owned(), path.to_owned());
-        self.looks.run(&format!("{volume} at {}", path.display()), work).await
+        self.looks.run(&format!("volume {volume} at {}", path.display()), work).await
     }
 
     /// What is wrong with the volume on this node. A disk that doesn't answer is such a thing, and not an error of the call.
@@ -131,7 +131,7 @@ impl Node {
         target: Option<&Path>,
         staging: Option<&Path>,
     ) -> Result<Vec<Finding>> {
-        let key = format!("health of {volume}");
+        let key = format!("health of volume {volume}");
         let ask = health::Ask {
             volume: volume.to_owned(),
             target: target.map(Path::to_owned),
@@ -145,7 +145,7 @@ impl Node {
     /// What is wrong with the disks of volumes on this node, all together.
     pub async fn storage_health(&self) -> Result<Option<Finding>> {
         let mut answers = Vec::new();
-        for disk in machine::volumes(&*self.host).await? {
+        for disk in machine::volumes(&*self.host, &self.claims).await? {
             let key = format!("disk {}", disk.display());
             answers.push(async move {
                 let work = || health::answers(self.host.clone(), disk.clone());
@@ -161,7 +161,7 @@ impl Node {
 
     /// How many volumes this machine's bus has room for, ours that are there included. `None`: it can't be known.
     pub async fn room(&self) -> Option<usize> {
-        machine::observe(&*self.host).await.ok().and_then(|machine| room::room(&machine))
+        machine::observe(&*self.host, &self.claims).await.ok().and_then(|machine| room::room(&machine))
     }
 
     /// Waits until the disk has `required` bytes, grows what is on it, and answers the disk's size.
@@ -180,7 +180,7 @@ impl Node {
             staging: staging.map(Path::to_owned),
             required,
         };
-        self.claims.run(volume, expansion.run()).await
+        self.claims.run(&claim::volume(volume), expansion.run()).await
     }
 
     /// Which Nova server this machine is. A call that is dropped leaves no config drive mounted.

@@ -158,6 +158,7 @@ async fn a_label_of_the_nodes_names_the_cloud_where_the_zones_are_called_alike()
         for (n, label) in labels.iter().enumerate() {
             for terms in [&mut required.requisite, &mut required.preferred] {
                 terms[n].segments.insert(LABEL.to_owned(), (*label).to_owned());
+                terms[n].segments.insert("example.com/rack".to_owned(), "7".to_owned());
             }
         }
         request
@@ -167,7 +168,8 @@ async fn a_label_of_the_nodes_names_the_cloud_where_the_zones_are_called_alike()
         let [term] = volume.accessible_topology.as_slice() else {
             panic!("{:?}", volume.accessible_topology)
         };
-        assert_eq!((term.segments[ZONE].as_str(), term.segments[LABEL].as_str()), ("nova", label));
+        let place = [(ZONE.to_owned(), "nova".to_owned()), (LABEL.to_owned(), label.to_owned())];
+        assert_eq!(term.segments, place.into());
         assert_eq!(site.all().await[0].id.to_string(), volume.volume_id);
     }
     let first = create(&driver, labelled("both", &["west", "east"])).await.unwrap();

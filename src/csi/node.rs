@@ -11,7 +11,7 @@ use super::proto::*;
 use super::server::about;
 use super::topology::Topology;
 use super::{capability, request};
-use crate::node::{Finding, Identity, Node, Severity, Usage, Whoami};
+use crate::node::{self, Finding, Identity, Node, Severity, Usage, Whoami};
 
 #[derive(Clone, Debug)]
 pub struct NodeSettings {
@@ -32,6 +32,20 @@ pub struct NodeService {
 impl NodeService {
     pub fn new(node: Node, settings: NodeSettings) -> Self {
         Self { node, settings, identity: Arc::default() }
+    }
+
+    async fn identity(&self) -> Result<Identity, node::Error> {
+        if let Some(known) = self.identity.get() {
+            return Ok(known.clone());
+        }
+        let found = self.node.identify(&self.settings.whoami).await?;
+        if self.settings.topology.enabled && found.zone.is_none() {
+            return Err(zoneless(&found.server));
+        }
+        if !found.is_remembered {
+            let _ = self.identity.set(found.clone());
+        }
+        Ok(found)
     }
 }
 
@@ -120,10 +134,10 @@ impl node_server::Node for NodeService {
         &self,
         _: Request<NodeGetInfoRequest>,
     ) -> Result<Response<NodeGetInfoResponse>, Status> {
-        let identity = self.identity.get_or_try_init(|| self.node.identify(&self.settings.whoami)).await?;
+        let identity = self.identity().await?;
         let limit = attach_limit(self.settings.attach_limit, self.node.room().await);
         Ok(Response::new(NodeGetInfoResponse {
-            node_id: identity.server.clone(),
+            node_id: identity.server,
             max_volumes_per_node: limit,
             accessible_topology: self.settings.topology.of_node(identity.zone.as_deref()),
         }))
@@ -154,6 +168,14 @@ impl node_server::Node for NodeService {
     }
 }
 
+/// The kubelet would register the node without a zone, and ask no more until the driver restarts: no Pod that needs a
+/// volume of a zone would come to this node.
+fn zoneless(server: &str) -> node::Error {
+    let cause = "neither its config drive nor the metadata service tells its zone";
+    node::Error::new(node::Condition::Unavailable, format!("server {server}"), cause)
+        .next("see what [Metadata]search-order and --metadata-url name, or set --with-topology=false")
+}
+
 /// The administrator's limit counts volumes, as the existing driver has it, and stays as it is unless the bus has no room
 /// for so many. Never 0, which would mean no limit.
 fn attach_limit(configured: u16, room: Option<usize>) -> i64 {
@@ -162,25 +184,25 @@ fn attach_limit(configured: u16, room: Option<usize>) -> i64 {
 }
 
 fn health_entry(found: Finding) -> volume_health::VolumeHealthEntry {
-    let status = match found.severity {
+    let status = match found.reason.severity() {
         Severity::Degraded => VolumeHealthErrorType::Degraded,
         Severity::Inaccessible => VolumeHealthErrorType::Inaccessible,
     };
     volume_health::VolumeHealthEntry {
         status: status as i32,
-        reason: found.reason.to_owned(),
+        reason: found.reason.to_string(),
         message: found.message,
     }
 }
 
 fn backend_health(found: Finding) -> node_get_storage_health_response::StorageBackendHealth {
-    let status = match found.severity {
+    let status = match found.reason.severity() {
         Severity::Degraded => StorageHealthErrorType::StorageDegraded,
         Severity::Inaccessible => StorageHealthErrorType::StorageUnreachable,
     };
     node_get_storage_health_response::StorageBackendHealth {
         status: status as i32,
-        reason: found.reason.to_owned(),
+        reason: found.reason.to_string(),
         message: found.message,
         volume_capability: None,
     }
@@ -201,7 +223,50 @@ fn signed(count: u64) -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use super::attach_limit;
+    use std::path::Path;
+
+    use tonic::Code;
+
+    use super::super::proto::node_server::Node as _;
+    use super::super::topology::ZONE;
+    use super::*;
+    use crate::node::{Linux, Settings, ZoneMemory};
+
+    /// A server that neither config drive nor metadata service tells its zone.
+    fn silent(memory: &Path, enabled: bool) -> NodeService {
+        let zone = ZoneMemory { file: Some(memory.to_owned()), pinned: false };
+        let whoami =
+            Whoami { server: Some("server".to_owned()), order: Vec::new(), zone, ..Whoami::default() };
+        let topology = Topology { enabled, ..Topology::default() };
+        let node = Node::new(Arc::new(Linux::default()), Settings::default());
+        NodeService::new(node, NodeSettings { whoami, topology, attach_limit: 26 })
+    }
+
+    async fn info(service: &NodeService) -> Result<NodeGetInfoResponse, Status> {
+        service.node_get_info(Request::new(NodeGetInfoRequest {})).await.map(Response::into_inner)
+    }
+
+    #[tokio::test]
+    async fn a_node_without_a_zone_is_not_registered_where_zones_matter() {
+        let directory = tempfile::tempdir().unwrap();
+        let memory = directory.path().join("zone.json");
+        let status = info(&silent(&memory, true)).await.unwrap_err();
+        assert_eq!(status.code(), Code::Unavailable, "{status}");
+        assert!(status.message().contains("--with-topology=false"), "{status}");
+        assert_eq!(info(&silent(&memory, false)).await.unwrap().accessible_topology, None);
+    }
+
+    #[tokio::test]
+    async fn a_remembered_zone_is_told_until_the_machine_answers() {
+        let directory = tempfile::tempdir().unwrap();
+        let memory = directory.path().join("zone.json");
+        let service = silent(&memory, true);
+        for zone in ["az1", "az2"] {
+            std::fs::write(&memory, format!(r#"{{"server": "server", "zone": "{zone}"}}"#)).unwrap();
+            let told = info(&service).await.unwrap().accessible_topology.unwrap();
+            assert_eq!(told.segments[ZONE], zone);
+        }
+    }
 
     #[test]
     fn the_administrators_limit_stands_unless_the_bus_has_less_room() {

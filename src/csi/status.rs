@@ -56,6 +56,7 @@ fn of_node(condition: node::Condition) -> Code {
         C::Precondition => Code::FailedPrecondition,
         C::Busy => Code::Aborted,
         C::Unsettled => Code::DeadlineExceeded,
+        C::Unavailable => Code::Unavailable,
         C::OutOfRange => Code::OutOfRange,
         C::Internal => Code::Internal,
     }

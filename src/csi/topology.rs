@@ -2,7 +2,7 @@
 
 mod zone_map;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use super::proto;
 use crate::volume::ZoneChoice;
@@ -22,8 +22,6 @@ pub struct Topology {
     pub ignore_volume_zone: bool,
     /// `az-map`: which of Cinder's zones is for which of Nova's.
     pub zone_map: ZoneMap,
-    /// A zone's name alone may not tell where a volume is.
-    pub several_clouds: bool,
 }
 
 impl Topology {
@@ -71,12 +69,7 @@ impl Topology {
             return required.map(|required| required.preferred.clone()).unwrap_or_default();
         }
         let zones = zone.map(|zone| self.zone_map.of_volume(zone)).unwrap_or_default();
-        let shared = required.filter(|_| self.several_clouds).map(|required| shared(required, &zones));
-        let mut segments = shared.unwrap_or_default();
-        let term = |zone| {
-            segments.insert(ZONE.to_owned(), zone);
-            proto::Topology { segments: segments.clone() }
-        };
+        let term = |zone| proto::Topology { segments: [(ZONE.to_owned(), zone)].into() };
         zones.into_iter().map(term).collect()
     }
 
@@ -108,17 +101,6 @@ impl Topology {
         let zone = zone.map(|zone| (ZONE.to_owned(), zone.to_owned()));
         Some(proto::Topology { segments: self.additional.clone().into_iter().chain(zone).collect() })
     }
-}
-
-/// The segments, such as a region, that all places in these zones have in common.
-fn shared(required: &proto::TopologyRequirement, zones: &[String]) -> HashMap<String, String> {
-    let terms = required.requisite.iter().chain(&required.preferred);
-    let mut there = terms.filter(|term| term.segments.get(ZONE).is_some_and(|zone| zones.contains(zone)));
-    let mut shared = there.next().map(|term| term.segments.clone()).unwrap_or_default();
-    for term in there {
-        shared.retain(|key, value| term.segments.get(key) == Some(value));
-    }
-    shared
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! One operation on a volume at a time, in a task of its own.
+//! One operation on an object at a time, in a task of its own.
 //!
 //! A mkfs that is cut in two leaves half a file system. So the work owns its claim and its child process: dropping the
 //! RPC stops neither, and a second call is told to come back until the work has ended.
@@ -11,26 +11,27 @@ use std::time::Duration;
 use super::error::{Condition, Error, Result};
 use crate::pace::{self, Deadline};
 
-/// The volumes that are being worked on.
+/// What is being worked on, by the names that errors have for it: `volume 0f9c…`, `disk /dev/vdb`.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Claims(Arc<Mutex<HashSet<String>>>);
 
 struct Claim {
     claims: Claims,
-    volume: String,
+    object: String,
 }
 
 /// Work that waits for something ends at the deadline with a reason; it gets this much longer to hand it over.
 const GRACE: Duration = Duration::from_millis(100);
+const VOLUME: &str = "volume ";
 
 impl Claims {
     /// Runs `work` to its end whatever becomes of the caller, who waits until the deadline.
-    pub async fn run<T, F>(&self, volume: &str, work: F) -> Result<T>
+    pub async fn run<T, F>(&self, object: &str, work: F) -> Result<T>
     where
         T: Send + 'static,
         F: Future<Output = Result<T>> + Send + 'static,
     {
-        let claim = self.claim(volume)?;
+        let claim = self.claim(object)?;
         let deadline = pace::deadline();
         let task = tokio::spawn(async move {
             let _claim = claim;
@@ -39,10 +40,10 @@ impl Claims {
         tokio::select! {
             biased;
             ended = task => ended.unwrap_or_else(|error| {
-                Err(Error::internal(format!("volume {volume}"), format!("the driver failed: {error}")))
+                Err(Error::internal(object, format!("the driver failed: {error}")))
             }),
             () = pace::sleep(deadline.remaining() + GRACE) => Err(Error::unsettled(
-                format!("volume {volume}"),
+                object,
                 "the work on its disk goes on past the deadline of this call",
             ).next("ask again: it ends on its own")),
         }
@@ -50,7 +51,7 @@ impl Claims {
 
     /// Ends when nothing is being worked on, or at `deadline`. `false`: something still is.
     pub async fn idle(&self, deadline: Deadline) -> bool {
-        while !self.volumes().is_empty() {
+        while !self.objects().is_empty() {
             if deadline.has_passed() {
                 return false;
             }
@@ -59,24 +60,33 @@ impl Claims {
         true
     }
 
-    fn claim(&self, volume: &str) -> Result<Claim> {
-        if !self.volumes().insert(volume.to_owned()) {
-            let cause = "another operation on this volume is still going on this node";
-            return Err(Error::new(Condition::Busy, format!("volume {volume}"), cause)
-                .next("ask again when it has ended"));
-        }
-        Ok(Claim { claims: self.clone(), volume: volume.to_owned() })
+    /// Whether a volume of which `is` is true is being worked on.
+    pub fn any_volume(&self, is: impl Fn(&str) -> bool) -> bool {
+        self.objects().iter().filter_map(|object| object.strip_prefix(VOLUME)).any(is)
     }
 
-    fn volumes(&self) -> MutexGuard<'_, HashSet<String>> {
+    fn claim(&self, object: &str) -> Result<Claim> {
+        if !self.objects().insert(object.to_owned()) {
+            let cause = "another operation on it is still going on this node";
+            return Err(Error::new(Condition::Busy, object, cause).next("ask again when it has ended"));
+        }
+        Ok(Claim { claims: self.clone(), object: object.to_owned() })
+    }
+
+    fn objects(&self) -> MutexGuard<'_, HashSet<String>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        self.claims.volumes().remove(&self.volume);
+        self.claims.objects().remove(&self.object);
     }
+}
+
+/// A volume as an object of work.
+pub(super) fn volume(id: &str) -> String {
+    format!("{VOLUME}{id}")
 }
 
 #[cfg(test)]
@@ -95,8 +105,9 @@ mod tests {
         };
         let late = pace::within(Deadline::after(Duration::from_secs(1)), claims.run("v", work)).await;
         assert_eq!(late.unwrap_err().condition(), Condition::Unsettled);
-        let second = claims.run("v", async { Ok(()) }).await;
-        assert_eq!(second.unwrap_err().condition(), Condition::Busy);
+        let second = claims.run("v", async { Ok(()) }).await.unwrap_err();
+        assert_eq!(second.condition(), Condition::Busy);
+        assert!(second.to_string().starts_with("v: another operation"), "{second}");
         claims.run("other", async { Ok(()) }).await.unwrap();
         assert!(!claims.idle(Deadline::after(Duration::from_secs(1))).await);
         finish.send(()).unwrap();

@@ -16,8 +16,8 @@ use super::host::{Command, FileKind, Hold, Host, Number};
 use super::{Expected, Settings};
 use crate::pace;
 pub(super) use identity::serials;
-pub(super) use judge::claims_to_be_a_volume;
 use judge::{Facts, Verdict};
+pub(super) use judge::{claims_to_be_a_volume, identifies};
 pub(super) use watch::Watch;
 
 /// A disk that is a volume's. While it's kept, its name can't pass to another disk.

@@ -15,10 +15,12 @@ pub enum Condition {
     Exists,
     /// The machine isn't in the state that the request needs; asking again alone doesn't help.
     Precondition,
-    /// Another operation on this volume is still going.
+    /// Another operation on the same is still going.
     Busy,
     /// Not finished, and not known to have failed: ask again.
     Unsettled,
+    /// What the cloud has to tell this machine isn't told now.
+    Unavailable,
     /// A limit of this disk or of its file system.
     OutOfRange,
     /// The machine refused or failed.

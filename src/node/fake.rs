@@ -208,6 +208,11 @@ impl Host for Fake {
         ready(Ok(()))
     }
 
+    fn replace(&self, path: &Path, _bytes: &[u8]) -> Reply<()> {
+        self.world().done.push(format!("replace {}", path.display()));
+        ready(Ok(()))
+    }
+
     fn uevents(&self) -> Reply<Box<dyn Uevents>> {
         ready(Ok(Box::new(Events(self.events.subscribe()))))
     }

@@ -4,7 +4,7 @@ mod btrfs;
 mod ext;
 mod mark;
 mod probe;
-mod uuid;
+pub(super) mod uuid;
 mod xfs;
 
 use std::fmt;
@@ -15,10 +15,6 @@ use super::device::Disk;
 use super::error::{Error, On, Result};
 use super::host::{Command, Host, Output};
 pub(super) use probe::{Probe, WAY_OUT, probe};
-pub(super) use uuid::{
-    Step as UuidStep, has_own as has_own_uuid, is_unreplayed, look as look_at_uuid, plan as plan_uuid,
-    rewrite as rewrite_uuid,
-};
 
 /// The file systems that this driver makes and mounts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

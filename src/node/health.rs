@@ -1,5 +1,7 @@
 //! What is wrong with a volume on this node: docs/health.md has the table.
 
+mod reason;
+
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,19 +15,12 @@ use super::host::{Host, Number};
 use super::mounts::Mount;
 use super::place::{self, Place};
 use crate::pace::{self, Deadline};
+pub use reason::{Reason, Severity};
 
-/// How bad it is, as CSI has it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Severity {
-    Degraded,
-    Inaccessible,
-}
-
-/// One thing that is wrong. The reason is stable, for programs; the message is for people.
+/// One thing that is wrong. The reason is for programs; the message is for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    pub severity: Severity,
-    pub reason: &'static str,
+    pub reason: Reason,
     pub message: String,
 }
 
@@ -68,14 +63,14 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(50);
 
 impl Finding {
-    fn new(severity: Severity, reason: &'static str, message: impl Into<String>) -> Self {
-        Self { severity, reason, message: message.into() }
+    fn new(reason: Reason, message: impl Into<String>) -> Self {
+        Self { reason, message: message.into() }
     }
 
     pub(super) fn silent() -> Self {
         let message =
             "its disk hasn't answered a read in time; see this node's kernel log and the volume's back end";
-        Self::new(Severity::Inaccessible, "DeviceNotResponding", message)
+        Self::new(Reason::DeviceNotResponding, message)
     }
 }
 
@@ -145,8 +140,8 @@ pub(super) fn of_storage(failed: &[String], all: usize) -> Option<Finding> {
     );
     match failed.len() {
         0 => None,
-        failed if failed == all => Some(Finding::new(Severity::Inaccessible, "DisksUnreadable", message)),
-        _ => Some(Finding::new(Severity::Degraded, "DisksUnreadable", message)),
+        failed if failed == all => Some(Finding::new(Reason::DisksUnreadable, message)),
+        _ => Some(Finding::new(Reason::SomeDisksUnreadable, message)),
     }
 }
 
@@ -187,7 +182,7 @@ async fn is_unreplayed(host: &dyn Host, mount: &Mount, number: Option<Number>) -
         return false;
     };
     let Some(path) = device::path_of(host, number).await else { return false };
-    filesystem::is_unreplayed(host, &path, fs).await.is_ok_and(|unreplayed| unreplayed == Some(true))
+    filesystem::uuid::is_unreplayed(host, &path, fs).await.is_ok_and(|unreplayed| unreplayed == Some(true))
 }
 
 /// What ext4 has counted since its last check: <https://docs.kernel.org/admin-guide/ext4.html>.
@@ -199,19 +194,18 @@ async fn errors(host: &dyn Host, mount: &Mount) -> u64 {
 }
 
 fn judge(disk: &Disk, places: &[(PathBuf, Seen)]) -> Vec<Finding> {
-    use Severity::{Degraded, Inaccessible};
     let raw = places.iter().any(|(_, seen)| *seen == Seen::Raw);
     let mut findings = Vec::new();
-    let mut found = |severity, reason, message: String| {
+    let mut found = |reason, message: String| {
         // CSI allows one entry for each reason: the first path speaks for both.
         if findings.iter().all(|known: &Finding| known.reason != reason) {
-            findings.push(Finding::new(severity, reason, message));
+            findings.push(Finding::new(reason, message));
         }
     };
     match disk {
-        Disk::Gone => found(Inaccessible, "DeviceGone", "its disk has vanished from this node".into()),
+        Disk::Gone => found(Reason::DeviceGone, "its disk has vanished from this node".into()),
         Disk::Unreadable(error) => {
-            found(Inaccessible, "DeviceUnreadable", format!("its disk can't be read: {error}"));
+            found(Reason::DeviceUnreadable, format!("its disk can't be read: {error}"));
         }
         Disk::Unknown | Disk::Fine => {}
     }
@@ -220,28 +214,28 @@ fn judge(disk: &Disk, places: &[(PathBuf, Seen)]) -> Vec<Finding> {
         match seen {
             // Nothing is mounted where a raw disk is staged.
             Seen::Nothing if raw || path.iter().any(|part| part == "volumeDevices") => {}
-            Seen::Nothing => found(Inaccessible, "NotMounted", format!("nothing is mounted at {at}")),
+            Seen::Nothing => found(Reason::NotMounted, format!("nothing is mounted at {at}")),
             Seen::Other(what) => {
-                found(Inaccessible, "WrongDevice", format!("not its disk but {what} is mounted at {at}"));
+                found(Reason::WrongDevice, format!("not its disk but {what} is mounted at {at}"));
             }
             Seen::Raw => {}
             Seen::Mounted { shut_down: true, .. } => {
                 let why = format!("its file system at {at} has shut down after an error");
-                found(Inaccessible, "FileSystemShutDown", format!("{why}; see this node's kernel log"));
+                found(Reason::FileSystemShutDown, format!("{why}; see this node's kernel log"));
             }
             Seen::Mounted { made_read_only: true, .. } => {
                 let why = format!("the kernel made its file system at {at} read-only after an error");
-                found(Degraded, "FileSystemReadOnly", format!("{why}; it's checked when it's staged again"));
+                found(Reason::FileSystemReadOnly, format!("{why}; it's checked when it's staged again"));
             }
             Seen::Mounted { errors: 1.., .. } => {
                 let why = format!("its file system at {at} has found errors in itself");
-                found(Degraded, "FileSystemErrors", format!("{why}; it's checked when it's staged again"));
+                found(Reason::FileSystemErrors, format!("{why}; it's checked when it's staged again"));
             }
             Seen::Mounted { unreplayed: true, .. } => {
                 let why = format!(
                     "its file system at {at} is read by several nodes without a replay of its journal"
                 );
-                found(Degraded, "JournalNotReplayed", format!("{why}; mount the volume once for writing"));
+                found(Reason::JournalNotReplayed, format!("{why}; mount the volume once for writing"));
             }
             Seen::Mounted { .. } => {}
         }

@@ -42,6 +42,8 @@ pub trait Host: Send + Sync + 'static {
     /// A small file, as sysfs has them.
     fn read(&self, path: &Path) -> Reply<Vec<u8>>;
     fn write(&self, path: &Path, bytes: &[u8]) -> Reply<()>;
+    /// Puts a file in the place of the one at `path`: whatever happens, one of them is there, and whole.
+    fn replace(&self, path: &Path, bytes: &[u8]) -> Reply<()>;
     /// Kernel events from now on.
     fn uevents(&self) -> Reply<Box<dyn Uevents>>;
     /// An HTTP GET to this machine's own metadata service: never through a proxy.

@@ -20,6 +20,8 @@ use super::zone::ZoneMemory;
 pub struct Identity {
     pub server: String,
     pub zone: Option<String>,
+    /// The machine didn't tell the zone now; it's the one that it told before.
+    pub is_remembered: bool,
 }
 
 /// Where the answer may come from.
@@ -51,6 +53,12 @@ struct Metadata {
 }
 
 const DOCUMENT: &str = "openstack/latest/meta_data.json";
+
+impl Identity {
+    pub fn new(server: impl Into<String>, zone: Option<String>) -> Self {
+        Self { server: server.into(), zone, is_remembered: false }
+    }
+}
 
 impl Default for Whoami {
     fn default() -> Self {
@@ -96,10 +104,10 @@ pub(super) async fn identify(host: &dyn Host, whoami: &Whoami) -> Result<Identit
         }
     }
     if let Some(server) = &whoami.server {
-        return Ok(Identity { server: server.clone(), zone: None });
+        return Ok(Identity::new(server, None));
     }
     match dmi(host).await {
-        Ok(server) => Ok(Identity { server, zone: None }),
+        Ok(server) => Ok(Identity::new(server, None)),
         Err(reason) => {
             failed.push(format!("DMI: {reason}"));
             Err(Error::internal(
@@ -113,7 +121,7 @@ pub(super) async fn identify(host: &dyn Host, whoami: &Whoami) -> Result<Identit
 
 /// The override names the server; the zone still comes from the machine.
 fn overridden(found: Identity, whoami: &Whoami) -> Identity {
-    Identity { server: whoami.server.clone().unwrap_or(found.server), zone: found.zone }
+    Identity::new(whoami.server.clone().unwrap_or(found.server), found.zone)
 }
 
 async fn ask(host: &dyn Host, whoami: &Whoami, origin: Origin) -> std::result::Result<Identity, String> {
@@ -131,7 +139,7 @@ fn parse(document: &[u8]) -> std::result::Result<Identity, String> {
     let found: Metadata = serde_json::from_slice(document).map_err(|error| format!("{DOCUMENT}: {error}"))?;
     let server = Uuid::parse_str(&found.uuid).map_err(|_| format!("{DOCUMENT}: the uuid isn't one"))?;
     let zone = found.availability_zone.filter(|zone| !zone.is_empty());
-    Ok(Identity { server: server.to_string(), zone })
+    Ok(Identity::new(server, zone))
 }
 
 /// The server's id as the firmware tells it.
@@ -180,7 +188,7 @@ mod tests {
     #[test]
     fn the_metadata_names_server_and_zone() {
         let text = format!(r#"{{"uuid": "{SERVER}", "availability_zone": "az1", "name": "x"}}"#);
-        let want = Identity { server: SERVER.into(), zone: Some("az1".into()) };
+        let want = Identity::new(SERVER, Some("az1".into()));
         assert_eq!(parse(text.as_bytes()), Ok(want.clone()));
         let text = format!(r#"{{"uuid": "{}"}}"#, SERVER.to_uppercase());
         assert_eq!(parse(text.as_bytes()), Ok(Identity { zone: None, ..want }));
@@ -207,7 +215,7 @@ mod tests {
     #[test]
     fn the_override_names_the_server_and_not_the_zone() {
         let whoami = Whoami { server: Some("mine".into()), ..Whoami::default() };
-        let found = Identity { server: SERVER.into(), zone: Some("az1".into()) };
-        assert_eq!(overridden(found, &whoami), Identity { server: "mine".into(), zone: Some("az1".into()) });
+        let found = Identity::new(SERVER, Some("az1".into()));
+        assert_eq!(overridden(found, &whoami), Identity::new("mine", Some("az1".into())));
     }
 }

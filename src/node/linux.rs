@@ -6,7 +6,7 @@ mod bind;
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
-use std::io::{self, Seek, SeekFrom};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -216,6 +216,19 @@ impl Host for Linux {
         blocking(move || std::fs::write(path, bytes))
     }
 
+    fn replace(&self, path: &Path, bytes: &[u8]) -> Reply<()> {
+        let (path, bytes) = (path.to_owned(), bytes.to_owned());
+        blocking(move || {
+            let new = path.with_added_extension("new");
+            let mut file = File::create(&new)?;
+            file.write_all(&bytes)?;
+            file.sync_all()?;
+            std::fs::rename(new, &path)?;
+            // The new name is on the disk once its directory is.
+            path.parent().map_or(Ok(()), |directory| File::open(directory)?.sync_all())
+        })
+    }
+
     fn uevents(&self) -> Reply<Box<dyn Uevents>> {
         Box::pin(async {
             let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
@@ -357,6 +370,20 @@ mod tests {
     async fn a_missing_command_says_so() {
         let error = Linux::default().run(Command::new("mkfs.nowhere")).await.unwrap_err();
         assert_eq!(error.to_string(), "the command is not installed");
+    }
+
+    #[tokio::test]
+    async fn a_file_is_replaced_by_another_one_and_never_written_over() {
+        let directory = tempfile::tempdir().unwrap();
+        let (file, before) = (directory.path().join("file"), directory.path().join("before"));
+        let host = Linux::default();
+        host.replace(&file, b"first").await.unwrap();
+        std::fs::hard_link(&file, &before).unwrap();
+        std::fs::write(file.with_extension("new"), "cut off, and longer than what comes").unwrap();
+        host.replace(&file, b"second").await.unwrap();
+        assert_eq!(std::fs::read(&file).unwrap(), b"second");
+        assert_eq!(std::fs::read(&before).unwrap(), b"first");
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 2);
     }
 
     #[tokio::test]

@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::device::{claims_to_be_a_volume, serials};
+use super::claim::Claims;
+use super::device::{claims_to_be_a_volume, identifies, serials};
 use super::error::Result;
 use super::host::{Host, Number};
 use super::mounts::{Mounts, parse_number};
@@ -46,11 +47,11 @@ pub(super) struct Function {
 
 const PCI: &str = "/sys/bus/pci/devices";
 
-pub(super) async fn observe(host: &dyn Host) -> Result<Machine> {
+pub(super) async fn observe(host: &dyn Host, claims: &Claims) -> Result<Machine> {
     let mounts = place::mounts(host).await?;
     let mut disks = Vec::new();
     for name in host.list(Path::new("/sys/block")).await.unwrap_or_default() {
-        if let Some(disk) = disk(host, &mounts, &name.to_string_lossy()).await {
+        if let Some(disk) = disk(host, claims, &mounts, &name.to_string_lossy()).await {
             disks.push(disk);
         }
     }
@@ -64,25 +65,27 @@ pub(super) async fn observe(host: &dyn Host) -> Result<Machine> {
 }
 
 /// The device nodes of the disks that are volumes of ours.
-pub(super) async fn volumes(host: &dyn Host) -> Result<Vec<PathBuf>> {
-    let machine = observe(host).await?;
+pub(super) async fn volumes(host: &dyn Host, claims: &Claims) -> Result<Vec<PathBuf>> {
+    let machine = observe(host, claims).await?;
     let ours = machine.disks.iter().filter(|disk| disk.ours);
     Ok(ours.map(|disk| Path::new("/dev").join(&disk.name)).collect())
 }
 
-async fn disk(host: &dyn Host, mounts: &Mounts, name: &str) -> Option<Disk> {
+async fn disk(host: &dyn Host, claims: &Claims, mounts: &Mounts, name: &str) -> Option<Disk> {
     let directory = Path::new("/sys/block").join(name);
     let real = host.canonical(&directory).await.unwrap_or_else(|_| directory.clone());
     let number =
         host.read(&directory.join("dev")).await.ok().and_then(|text| parse_number(text.trim_ascii()));
     let serials = serials(host, &directory).await.unwrap_or_default();
     let is_volume = serials.iter().any(|serial| claims_to_be_a_volume(serial));
-    let ours = is_volume && !is_foreign(host, mounts, name, number).await;
+    let is_worked_on = || claims.any_volume(|volume| serials.iter().any(|serial| identifies(serial, volume)));
+    let ours = is_volume && (!is_foreign(host, mounts, name, number).await || is_worked_on());
     Some(Disk { bus: bus(host, name, &real).await, name: name.to_owned(), ours })
 }
 
 /// Whether a disk that is a Cinder volume is someone else's: it's in use, and not where an orchestrator has volumes. The
-/// root disk of a server that boots from a volume is one, also where its mount is in another namespace than ours.
+/// root disk of a server that boots from a volume is one, also where its mount is in another namespace than ours. Our own
+/// mkfs and e2fsck have their disk for themselves, too.
 async fn is_foreign(host: &dyn Host, mounts: &Mounts, name: &str, number: Option<Number>) -> bool {
     let Some(number) = number else { return false };
     let uses = place::uses(host, mounts, number).await;

@@ -135,23 +135,42 @@ async fn observe(host: &dyn Host, place: &Place, disk: &Disk, request: &Publish)
 }
 
 fn plan(object: &str, seen: &Seen, ask: &Ask) -> Result<Step> {
-    if let (true, Some(other)) = (ask.exclusive, seen.elsewhere.first()) {
-        let cause = format!("only one path may use it, and {} does", other.display());
-        return Err(Error::precondition(object, cause).next("unpublish it there first"));
-    }
-    match (seen.kind, seen.mount) {
-        (_, Some((_, false))) => {
+    match seen.mount {
+        Some((_, false)) => {
             Err(Error::precondition(object, "something else is mounted there")
                 .next("unmount it, then ask again"))
         }
-        (_, Some((flags, true))) => match differs(seen.kind, flags, ask) {
+        Some((flags, true)) => match differs(seen.kind, flags, ask) {
             None => Ok(Step::Done),
             Some(cause) => Err(Error::new(Condition::Exists, object, cause).next("unpublish it first")),
         },
-        (None, None) => Ok(Step::Make),
-        (Some(FileKind::File), None) if ask.block => Ok(Step::Bind),
-        (Some(FileKind::Directory), None) if !ask.block => Ok(Step::Bind),
-        (Some(_), None) => {
+        None => {
+            refuse_second(object, seen, ask)?;
+            plan_mount(object, seen.kind, ask)
+        }
+    }
+}
+
+/// Not asked of what is published already: the kubelet binds the raw disk, or directories of the volume, once more
+/// for the pod itself, and publishes again after its own restart
+/// (<https://github.com/kubernetes/kubernetes/blob/v1.36.1/pkg/volume/util/volumepathhandler/volume_path_handler.go>,
+/// `mapBindMountDevice`; <https://github.com/kubernetes/kubernetes/blob/v1.36.1/pkg/volume/util/subpath/subpath_linux.go>).
+fn refuse_second(object: &str, seen: &Seen, ask: &Ask) -> Result<()> {
+    match seen.elsewhere.first() {
+        Some(other) if ask.exclusive => {
+            let cause = format!("only one path may use it, and {} does", other.display());
+            Err(Error::precondition(object, cause).next("unpublish it there first"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn plan_mount(object: &str, kind: Option<FileKind>, ask: &Ask) -> Result<Step> {
+    match kind {
+        None => Ok(Step::Make),
+        Some(FileKind::File) if ask.block => Ok(Step::Bind),
+        Some(FileKind::Directory) if !ask.block => Ok(Step::Bind),
+        Some(_) => {
             let wanted = if ask.block { "a file" } else { "a directory" };
             Err(Error::precondition(object, format!("{wanted} is needed there, and it's something else"))
                 .next("remove it, then ask again"))
@@ -243,6 +262,13 @@ mod tests {
         let refused = plan("v", &seen, &Ask { block: false, flags, exclusive: true }).unwrap_err();
         assert!(refused.to_string().contains("/other"));
         assert_eq!(plan("v", &seen, &Ask { block: false, flags, exclusive: false }), Ok(Step::Make));
+    }
+
+    #[test]
+    fn an_exclusive_volume_that_is_published_stays_so_whoever_binds_it_once_more() {
+        let (kind, flags) = (Some(FileKind::Directory), Flags::default());
+        let seen = Seen { kind, mount: Some((flags, true)), elsewhere: vec!["/volume-subpaths/0".into()] };
+        assert_eq!(plan("v", &seen, &Ask { block: false, flags, exclusive: true }), Ok(Step::Done));
     }
 
     #[test]

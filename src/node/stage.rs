@@ -3,7 +3,7 @@
 //! | on the disk | what happens |
 //! |---|---|
 //! | the file system asked for | checked, grown, mounted |
-//! | the same as a copy that is to have a UUID of its own | likewise, with that UUID: `copy.rs` |
+//! | the same as a copy that is to have a UUID of its own | likewise, with that UUID: `own_uuid.rs` |
 //! | nothing, all areas readable and zero | formatted, unless the volume was made from data or is staged read-only |
 //! | our own mkfs, cut off | formatted again, likewise |
 //! | another file system, or anything else | refused, nothing is written |
@@ -11,12 +11,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::copy::Copy;
 use super::device::{self, Disk, Search};
 use super::error::{Condition, Error, On, Result};
 use super::filesystem::{self, FsType, Probe};
 use super::host::{Flags, Host, MountCall, MountKind};
 use super::mounts::Mount;
+use super::own_uuid::OwnUuid;
 use super::place::{self, Place};
 use super::{Access, Expected, options};
 
@@ -100,7 +100,7 @@ async fn mounted(
     let is_ours = is_of(host, place.mount(), disk).await;
     if plan_staged(place.mount(), is_ours, ask)? == Staged::Already && wants_own_uuid(request, ask) {
         let staging = place.path.clone();
-        place = copy(disk, ask, &staging).undo_replay(host, place).await?;
+        place = own_uuid(disk, ask, &staging).undo_replay(host, place).await?;
     }
     if place.mount().is_none() {
         prepare(host, disk, ask, request, &place).await?;
@@ -119,8 +119,8 @@ fn wants_own_uuid(request: &Stage, ask: &Ask<'_>) -> bool {
     request.own_uuid && request.format == FormatPolicy::Never && !ask.read_only
 }
 
-fn copy<'a>(disk: &'a Disk, ask: &Ask<'a>, staging: &'a Path) -> Copy<'a> {
-    Copy { disk, fs: ask.fs, volume: ask.volume, staging }
+fn own_uuid<'a>(disk: &'a Disk, ask: &Ask<'a>, staging: &'a Path) -> OwnUuid<'a> {
+    OwnUuid { disk, fs: ask.fs, volume: ask.volume, staging }
 }
 
 /// Other nodes read a disk that is to stay untouched: then the kernel itself is told. `ro` and `noload` together don't keep
@@ -175,7 +175,7 @@ async fn prepare(host: &dyn Host, disk: &Disk, ask: &Ask<'_>, request: &Stage, p
         refuse_in_use(disk, &in_use)?;
         return filesystem::make(host, disk, ask.volume, ask.fs, &request.mkfs_options, again).await;
     }
-    if request.untouched && filesystem::is_unreplayed(host, &disk.path, ask.fs).await? == Some(true) {
+    if request.untouched && filesystem::uuid::is_unreplayed(host, &disk.path, ask.fs).await? == Some(true) {
         let path = disk.path.display();
         tracing::warn!(volume = ask.volume, disk = %path, "its journal isn't replayed, so that readers may see old data");
     }
@@ -185,7 +185,7 @@ async fn prepare(host: &dyn Host, disk: &Disk, ask: &Ask<'_>, request: &Stage, p
     filesystem::settle(host, disk, ask.volume).await?;
     filesystem::check(host, disk, ask.fs).await?;
     if wants_own_uuid(request, ask) {
-        copy(disk, ask, &place.path).ensure_own_uuid(host).await?;
+        own_uuid(disk, ask, &place.path).ensure(host).await?;
     }
     if ask.fs.is_ext() {
         grow(host, disk, ask, request, None).await?;

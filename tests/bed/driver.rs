@@ -98,7 +98,7 @@ fn services(
     list_only_cluster: bool,
     devices: &std::path::Path,
 ) -> Services {
-    let topology = Topology { enabled: true, several_clouds: clouds.len() > 1, ..Topology::default() };
+    let topology = Topology { enabled: true, ..Topology::default() };
     let settings = ControllerSettings {
         cluster: "kubernetes".to_owned(),
         topology: topology.clone(),

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use cinder_csi::node::{Access, FsType, Stage};
+use cinder_csi::node::{Access, FsType, Reason, Stage};
 
 use crate::bed::{Bed, Disk, MIB, VOLUME, mounted, run};
 
@@ -13,7 +13,7 @@ async fn staged(bed: &Bed, kind: FsType, size: u64) -> Disk {
     disk
 }
 
-async fn reasons(bed: &Bed, target: Option<&Path>) -> Vec<&'static str> {
+async fn reasons(bed: &Bed, target: Option<&Path>) -> Vec<Reason> {
     let found = bed.node().health(VOLUME, target, Some(&bed.staging())).await.unwrap();
     found.iter().map(|found| found.reason).collect()
 }
@@ -40,7 +40,7 @@ async fn loop_a_disk_that_cannot_be_read_is_told() {
     assert!(reasons(&bed, Some(&request.target)).await.is_empty());
     // Past the end of its file a loop device answers with an I/O error.
     fs::OpenOptions::new().write(true).open(&disk.file).unwrap().set_len(0).unwrap();
-    assert_eq!(reasons(&bed, Some(&request.target)).await, ["DeviceUnreadable"]);
+    assert_eq!(reasons(&bed, Some(&request.target)).await, [Reason::DeviceUnreadable]);
 }
 
 #[tokio::test]
@@ -57,7 +57,7 @@ async fn loop_a_file_system_that_the_kernel_made_read_only_is_told_and_one_that_
     let name = disk.device.file_name().unwrap().to_str().unwrap();
     let trigger = format!("/sys/fs/ext4/{name}/trigger_fs_error");
     fs::write(trigger, "of the test").unwrap();
-    assert_eq!(reasons(&bed, None).await, ["FileSystemReadOnly"]);
+    assert_eq!(reasons(&bed, None).await, [Reason::FileSystemReadOnly]);
     let refused = bed.node().publish(bed.publish(mounted(FsType::Ext4), &disk)).await.unwrap_err();
     assert!(refused.to_string().contains("read-only"), "{refused}");
     bed.node().unstage(VOLUME, &bed.staging()).await.unwrap();
@@ -71,7 +71,7 @@ async fn loop_a_file_system_that_goes_on_after_an_error_is_told() {
     let disk = staged(&bed, FsType::Ext4, 96).await;
     let name = disk.device.file_name().unwrap().to_str().unwrap();
     fs::write(format!("/sys/fs/ext4/{name}/trigger_fs_error"), "of the test").unwrap();
-    assert_eq!(reasons(&bed, None).await, ["FileSystemErrors"]);
+    assert_eq!(reasons(&bed, None).await, [Reason::FileSystemErrors]);
 }
 
 #[tokio::test]
@@ -80,7 +80,7 @@ async fn loop_a_file_system_that_has_shut_down_is_told() {
         let bed = Bed::new();
         staged(&bed, kind, size).await;
         run("xfs_io", &["-x", "-c", "shutdown", bed.staging().to_str().unwrap()]);
-        assert_eq!(reasons(&bed, None).await, ["FileSystemShutDown"], "{kind}");
+        assert_eq!(reasons(&bed, None).await, [Reason::FileSystemShutDown], "{kind}");
     }
 }
 
@@ -90,8 +90,8 @@ async fn loop_what_is_not_mounted_where_it_should_be_is_told() {
     let disk = staged(&bed, FsType::Ext4, 96).await;
     let target = bed.path("target");
     fs::create_dir(&target).unwrap();
-    assert_eq!(reasons(&bed, Some(&target)).await, ["NotMounted"]);
+    assert_eq!(reasons(&bed, Some(&target)).await, [Reason::NotMounted]);
     run("mount", &["-t", "tmpfs", "none", target.to_str().unwrap()]);
-    assert_eq!(reasons(&bed, Some(&target)).await, ["WrongDevice"]);
+    assert_eq!(reasons(&bed, Some(&target)).await, [Reason::WrongDevice]);
     drop(disk);
 }

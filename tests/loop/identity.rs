@@ -54,7 +54,7 @@ async fn loop_the_metadata_service_tells_server_and_zone() {
     )
     .await;
     let found = bed.node().identify(&whoami(vec![Origin::MetadataService], &url)).await.unwrap();
-    assert_eq!(found, Identity { server: SERVER.into(), zone: Some("az1".into()) });
+    assert_eq!(found, Identity::new(SERVER, Some("az1".into())));
     assert!(served.await.unwrap().starts_with("GET /openstack/latest/meta_data.json "));
 }
 
@@ -64,7 +64,7 @@ async fn loop_the_config_drive_is_read_without_a_mount() {
     let document = format!("{{\"uuid\": \"{SERVER}\", \"availability_zone\": \"az2\"}}");
     bed.unlinked("config", 1 << 20, |file| config_drive(file, &document));
     let found = bed.node().identify(&whoami(vec![Origin::ConfigDrive], "http://127.0.0.1:1")).await.unwrap();
-    assert_eq!(found, Identity { server: SERVER.into(), zone: Some("az2".into()) });
+    assert_eq!(found, Identity::new(SERVER, Some("az2".into())));
 }
 
 #[tokio::test]
@@ -78,5 +78,5 @@ async fn loop_a_machine_that_no_one_names_says_what_was_asked() {
     let named =
         Whoami { server: Some(SERVER.into()), ..whoami(vec![Origin::MetadataService], "http://127.0.0.1:1") };
     let found = bed.node().identify(&named).await.unwrap();
-    assert_eq!(found, Identity { server: SERVER.into(), zone: None });
+    assert_eq!(found, Identity::new(SERVER, None));
 }

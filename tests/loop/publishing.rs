@@ -5,7 +5,7 @@ use std::os::unix::fs::FileTypeExt;
 
 use cinder_csi::node::{Access, Condition, FsType, Publish, Stage};
 
-use crate::bed::{Bed, Disk, MIB, VOLUME, mounted, read, write};
+use crate::bed::{Bed, Disk, MIB, VOLUME, mounted, read, run, write};
 
 async fn staged(bed: &Bed) -> Disk {
     let disk = bed.disk(96 * MIB);
@@ -113,6 +113,38 @@ async fn loop_an_exclusive_volume_has_one_target() {
         assert_eq!(error.condition(), Condition::Precondition, "{error}");
         assert!(error.to_string().contains(first.target.to_str().unwrap()), "{error}");
         bed.node().unpublish(VOLUME, &first.target).await.unwrap();
+    }
+}
+
+/// The kubelet binds a raw disk at `volumeDevices/<pv>/dev/<pod>`, and a subPath at `volume-subpaths`; restarted, it
+/// publishes again.
+#[tokio::test]
+async fn loop_an_exclusive_volume_that_the_kubelet_binds_once_more_is_published_again() {
+    let bed = Bed::new();
+    let disk = staged(&bed).await;
+    for (access, name) in [(mounted(FsType::Ext4), "mount"), (Access::Block, "raw")] {
+        let request =
+            Publish { exclusive: true, target: bed.path(name), ..bed.publish(access.clone(), &disk) };
+        bed.node().publish(request.clone()).await.unwrap();
+        let shown = bed.path(&format!("kubelet-{name}"));
+        let source = if access == Access::Block {
+            write(&shown, "");
+            disk.device.clone()
+        } else {
+            fs::create_dir_all(&shown).unwrap();
+            let sub = request.target.join("sub");
+            fs::create_dir_all(&sub).unwrap();
+            sub
+        };
+        run("mount", &["--bind", source.to_str().unwrap(), shown.to_str().unwrap()]);
+        bed.node().publish(request.clone()).await.unwrap();
+        assert_eq!(bed.mounts_at(&request.target), 1);
+
+        bed.node().unpublish(VOLUME, &request.target).await.unwrap();
+        let error = bed.node().publish(request).await.unwrap_err();
+        assert_eq!(error.condition(), Condition::Precondition, "{error}");
+        assert!(error.to_string().contains(shown.to_str().unwrap()), "{error}");
+        run("umount", &[shown.to_str().unwrap()]);
     }
 }
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use cinder_csi::node::{Access, FormatPolicy, FsType, Stage};
+use cinder_csi::node::{Access, FormatPolicy, FsType, Reason, Stage};
 
 use crate::bed::{Bed, Disk, MIB, VOLUME, read, run, write};
 
@@ -48,7 +48,8 @@ async fn loop_what_several_nodes_read_is_mounted_and_not_one_byte_is_written() {
         assert_eq!(read(&bed.staging().join("file")), "kept", "{kind}");
         assert!(fs::write(bed.staging().join("new"), "x").is_err(), "{kind}");
         let found = bed.node().health(VOLUME, None, Some(&bed.staging())).await.unwrap();
-        let want = if matches!(kind, FsType::Ext2 | FsType::Xfs) { None } else { Some("JournalNotReplayed") };
+        let want =
+            if matches!(kind, FsType::Ext2 | FsType::Xfs) { None } else { Some(Reason::JournalNotReplayed) };
         assert_eq!(found.first().map(|found| found.reason), want, "{kind}: {found:?}");
         bed.node().unstage(VOLUME, &bed.staging()).await.unwrap();
         run("sync", &[]);

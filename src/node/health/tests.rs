@@ -6,11 +6,10 @@ use crate::pace::within;
 const VOLUME: &str = "0f9c0b2e-6d53-4b6a-9d5e-1c2f3a4b5c6d";
 const MOUNT: &str = "1 2 252:16 / /staging rw - ext4 /dev/vdb rw";
 
-type Row = (Disk, Vec<Seen>, Vec<(Severity, &'static str)>);
+type Row = (Disk, Vec<Seen>, Vec<Reason>);
 
 #[test]
 fn every_state_has_its_reason() {
-    use Severity::{Degraded, Inaccessible};
     let mounted = |made_read_only, shut_down, errors| Seen::Mounted {
         made_read_only,
         shut_down,
@@ -22,25 +21,25 @@ fn every_state_has_its_reason() {
     let table: [Row; 13] = [
         (Disk::Fine, vec![mounted(false, false, 0)], vec![]),
         (Disk::Fine, vec![], vec![]),
-        (Disk::Fine, vec![unreplayed], vec![(Degraded, "JournalNotReplayed")]),
+        (Disk::Fine, vec![unreplayed], vec![Reason::JournalNotReplayed]),
         (Disk::Fine, vec![Seen::Raw, Seen::Nothing], vec![]),
-        (Disk::Fine, vec![Seen::Nothing, Seen::Nothing], vec![(Inaccessible, "NotMounted")]),
-        (Disk::Fine, vec![Seen::Other("x".into())], vec![(Inaccessible, "WrongDevice")]),
-        (Disk::Fine, vec![mounted(true, false, 3)], vec![(Degraded, "FileSystemReadOnly")]),
-        (Disk::Fine, vec![mounted(false, true, 3)], vec![(Inaccessible, "FileSystemShutDown")]),
-        (Disk::Fine, vec![mounted(false, false, 1)], vec![(Degraded, "FileSystemErrors")]),
-        (Disk::Gone, vec![mounted(false, false, 0)], vec![(Inaccessible, "DeviceGone")]),
+        (Disk::Fine, vec![Seen::Nothing, Seen::Nothing], vec![Reason::NotMounted]),
+        (Disk::Fine, vec![Seen::Other("x".into())], vec![Reason::WrongDevice]),
+        (Disk::Fine, vec![mounted(true, false, 3)], vec![Reason::FileSystemReadOnly]),
+        (Disk::Fine, vec![mounted(false, true, 3)], vec![Reason::FileSystemShutDown]),
+        (Disk::Fine, vec![mounted(false, false, 1)], vec![Reason::FileSystemErrors]),
+        (Disk::Gone, vec![mounted(false, false, 0)], vec![Reason::DeviceGone]),
         (
             unreadable.clone(),
             vec![mounted(true, false, 0)],
-            vec![(Inaccessible, "DeviceUnreadable"), (Degraded, "FileSystemReadOnly")],
+            vec![Reason::DeviceUnreadable, Reason::FileSystemReadOnly],
         ),
-        (unreadable, vec![Seen::Raw], vec![(Inaccessible, "DeviceUnreadable")]),
-        (Disk::Unknown, vec![Seen::Nothing], vec![(Inaccessible, "NotMounted")]),
+        (unreadable, vec![Seen::Raw], vec![Reason::DeviceUnreadable]),
+        (Disk::Unknown, vec![Seen::Nothing], vec![Reason::NotMounted]),
     ];
     for (disk, seen, want) in table {
         let places: Vec<_> = seen.iter().map(|seen| (PathBuf::from("/p"), seen.clone())).collect();
-        let got: Vec<_> = judge(&disk, &places).iter().map(|found| (found.severity, found.reason)).collect();
+        let got: Vec<_> = judge(&disk, &places).iter().map(|found| found.reason).collect();
         assert_eq!(got, want, "{disk:?} {seen:?}");
     }
     let staged_raw = [(PathBuf::from("/x/volumeDevices/staging/pv"), Seen::Nothing)];
@@ -52,8 +51,8 @@ fn all_disks_silent_is_worse_than_some() {
     let names = |n: usize| vec!["/dev/vdb".to_owned(); n];
     assert_eq!(of_storage(&names(0), 0), None);
     assert_eq!(of_storage(&names(0), 3), None);
-    assert_eq!(of_storage(&names(1), 3).unwrap().severity, Severity::Degraded);
-    assert_eq!(of_storage(&names(3), 3).unwrap().severity, Severity::Inaccessible);
+    assert_eq!(of_storage(&names(1), 3).unwrap().reason, Reason::SomeDisksUnreadable);
+    assert_eq!(of_storage(&names(3), 3).unwrap().reason, Reason::DisksUnreadable);
 }
 
 fn staged() -> (Fake, Node) {
@@ -66,7 +65,7 @@ fn staged() -> (Fake, Node) {
     (fake, node)
 }
 
-async fn reasons(node: &Node) -> Vec<&'static str> {
+async fn reasons(node: &Node) -> Vec<Reason> {
     let ask = node.health(VOLUME, None, Some(Path::new("/staging")));
     let found = within(Deadline::after(Duration::from_secs(60)), ask).await.unwrap();
     found.iter().map(|found| found.reason).collect()
@@ -79,11 +78,11 @@ async fn a_disk_that_does_not_answer_is_told_in_time_and_again() {
     fake.world().hung.push("/dev/vdb".into());
     for _ in 0..2 {
         let start = tokio::time::Instant::now();
-        assert_eq!(reasons(&node).await, ["DeviceNotResponding"]);
+        assert_eq!(reasons(&node).await, [Reason::DeviceNotResponding]);
         assert!(start.elapsed() <= PATIENCE + Duration::from_secs(1), "{:?}", start.elapsed());
     }
     let found = node.storage_health().await.unwrap().unwrap();
-    assert_eq!((found.severity, found.reason), (Severity::Inaccessible, "DisksUnreadable"));
+    assert_eq!(found.reason, Reason::DisksUnreadable);
 }
 
 #[tokio::test(start_paused = true)]
@@ -107,9 +106,9 @@ fn unplug(world: &mut World) {
 async fn errors_that_ext4_counted_and_a_disk_that_left_are_seen() {
     let (fake, node) = staged();
     fake.world().files.insert("/sys/fs/ext4/vdb/errors_count".into(), b"2\n".to_vec());
-    assert_eq!(reasons(&node).await, ["FileSystemErrors"]);
+    assert_eq!(reasons(&node).await, [Reason::FileSystemErrors]);
     unplug(&mut fake.world());
-    assert!(reasons(&node).await.contains(&"DeviceGone"));
+    assert!(reasons(&node).await.contains(&Reason::DeviceGone));
 }
 
 #[tokio::test(start_paused = true)]

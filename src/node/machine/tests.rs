@@ -1,3 +1,4 @@
+use super::super::claim;
 use super::super::fake::Fake;
 use super::super::room;
 use super::*;
@@ -52,7 +53,7 @@ fn blk(fake: &Fake, name: &str, minor: u64, slot: usize, serial: &[u8]) {
 async fn the_room_is_the_same_before_and_after_a_restart_with_five_volumes() {
     for root_is_seen in [true, false] {
         for volumes in [0, 1, 5] {
-            let machine = observe(&server(volumes, root_is_seen)).await.unwrap();
+            let machine = observe(&server(volumes, root_is_seen), &Claims::default()).await.unwrap();
             let ours = machine.disks.iter().filter(|disk| disk.ours).count();
             assert_eq!(ours, volumes, "{machine:?}");
             assert_eq!(room::room(&machine), Some(29), "{volumes} volumes");
@@ -67,10 +68,27 @@ async fn a_disk_that_is_no_volume_is_not_ours() {
     fake.plug("sr0", 500, 1 << 20, &[("dev", b"252:500\n")]);
     blk(&fake, "vdy", 416, 21, b"1f9c0b2e-6d53-4b6a-9");
     fake.world().mounts.push("1 2 252:416 / /srv/data rw - ext4 /dev/vdy rw".into());
-    let machine = observe(&fake).await.unwrap();
+    let machine = observe(&fake, &Claims::default()).await.unwrap();
     let ours: Vec<_> = machine.disks.iter().filter(|disk| disk.ours).map(|disk| &disk.name).collect();
     assert_eq!(ours, ["vdb"]);
     assert_eq!(room::room(&machine), Some(27));
+}
+
+#[tokio::test]
+async fn a_disk_that_our_own_mkfs_has_for_itself_is_ours() {
+    let fake = server(1, false);
+    fake.world().claimed.push("/dev/vdb".into());
+    for (at_work, ours) in [
+        ("0f9c0b2e-6d53-4b6a-0d5e-1c2f3a4b5c6d", &["vdb"][..]),
+        ("0f9c0b2e-6d53-4b6a-1d5e-1c2f3a4b5c6d", &[]),
+    ] {
+        let claims = Claims::default();
+        let (host, held) = (fake.clone(), claims.clone());
+        let work = async move { observe(&host, &held).await };
+        let machine = claims.run(&claim::volume(at_work), work).await.unwrap();
+        let names: Vec<_> = machine.disks.iter().filter(|disk| disk.ours).map(|disk| &disk.name).collect();
+        assert_eq!(names, ours, "{at_work}");
+    }
 }
 
 #[test]

@@ -9,12 +9,13 @@ use uuid::Uuid;
 
 use super::device::Disk;
 use super::error::{Error, Result};
-use super::filesystem::{self, FsType, UuidStep};
+use super::filesystem::uuid::Step;
+use super::filesystem::{self, FsType};
 use super::host::{Flags, Host, MountCall, MountKind};
 use super::place::{self, Place};
 
 /// What has to be done to a copy, and where.
-pub(super) struct Copy<'a> {
+pub(super) struct OwnUuid<'a> {
     pub disk: &'a Disk,
     pub fs: FsType,
     pub volume: &'a str,
@@ -24,19 +25,19 @@ pub(super) struct Copy<'a> {
 /// Replay, mend, replay, rewrite, look.
 const STEPS: usize = 6;
 
-impl Copy<'_> {
-    pub async fn ensure_own_uuid(&self, host: &dyn Host) -> Result<()> {
+impl OwnUuid<'_> {
+    pub async fn ensure(&self, host: &dyn Host) -> Result<()> {
         let own = self.own()?;
         let mut replayed = false;
         for _ in 0..STEPS {
-            let seen = filesystem::look_at_uuid(host, self.disk, self.fs, own).await?;
-            match filesystem::plan_uuid(&seen, own, replayed) {
-                UuidStep::Done => return Ok(()),
-                UuidStep::Replay => {
+            let seen = filesystem::uuid::look(host, self.disk, self.fs, own).await?;
+            match filesystem::uuid::plan(&seen, own, replayed) {
+                Step::Done => return Ok(()),
+                Step::Replay => {
                     self.replay(host).await?;
                     replayed = true;
                 }
-                step => filesystem::rewrite_uuid(host, self.disk, self.fs, own, step).await?,
+                step => filesystem::uuid::rewrite(host, self.disk, self.fs, own, step).await?,
             }
         }
         Err(Error::internal(
@@ -49,7 +50,7 @@ impl Copy<'_> {
     pub async fn undo_replay(&self, host: &dyn Host, place: Place) -> Result<Place> {
         let uses = place::uses(host, &place.mounts, self.disk.number).await;
         if !place::elsewhere(&uses, &place.path).is_empty()
-            || filesystem::has_own_uuid(host, self.disk, self.fs, self.own()?).await?
+            || filesystem::uuid::has_own(host, self.disk, self.fs, self.own()?).await?
         {
             return Ok(place);
         }
