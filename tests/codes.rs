@@ -144,6 +144,11 @@ async fn create_volume_from_a_snapshot_is_honest_in_every_trouble() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn create_volume_from_a_backup_is_honest_in_every_trouble() {
+    judge_all(Rpc::RestoreBackup).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn create_volume_from_a_volume_is_honest_in_every_trouble() {
     judge_all(Rpc::Clone).await;
 }
@@ -216,6 +221,7 @@ async fn a_refusal_has_the_code_that_says_what_to_do() {
         (Rpc::Create, 413, ResourceExhausted),
         (Rpc::Restore, 400, InvalidArgument),
         (Rpc::Restore, 413, ResourceExhausted),
+        (Rpc::RestoreBackup, 400, InvalidArgument),
         (Rpc::Clone, 403, PermissionDenied),
         (Rpc::Publish, 400, FailedPrecondition),
         (Rpc::Publish, 401, Unauthenticated),
@@ -265,6 +271,7 @@ async fn what_the_cloud_gave_up_is_final_and_told_soon() {
     for (rpc, code) in [
         (Rpc::Create, Code::ResourceExhausted),
         (Rpc::Restore, Code::ResourceExhausted),
+        (Rpc::RestoreBackup, Code::Internal),
         (Rpc::Clone, Code::ResourceExhausted),
         (Rpc::Delete, Code::Internal),
         (Rpc::Publish, Code::Internal),

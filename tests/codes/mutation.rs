@@ -40,7 +40,7 @@ impl Rpc {
     /// The requests that change something, in their order.
     pub fn mutations(self) -> Vec<Mutation> {
         let (method, path) = match self {
-            Rpc::Create | Rpc::Restore | Rpc::Clone => (Method::POST, "/volumes"),
+            Rpc::Create | Rpc::Restore | Rpc::RestoreBackup | Rpc::Clone => (Method::POST, "/volumes"),
             Rpc::Delete => (Method::DELETE, "/volumes/{id}"),
             Rpc::Publish => (Method::POST, "/servers/{id}/os-volume_attachments"),
             Rpc::Unpublish => (Method::DELETE, "/servers/{id}/os-volume_attachments/{id}"),
@@ -59,6 +59,7 @@ impl Rpc {
     pub fn operations(self) -> Vec<Operation> {
         let operation = match self {
             Rpc::Create | Rpc::Restore | Rpc::Clone => Operation::Create,
+            Rpc::RestoreBackup => Operation::Restore,
             Rpc::Delete => Operation::Delete,
             Rpc::Publish => Operation::Attach,
             Rpc::Unpublish => Operation::Detach,

@@ -29,6 +29,8 @@ pub enum Rpc {
     Create,
     /// As Create, from a snapshot.
     Restore,
+    /// As Create, from a backup.
+    RestoreBackup,
     /// As Create, from a volume.
     Clone,
     Delete,
@@ -80,12 +82,12 @@ pub struct Stand {
 
 impl Rpc {
     pub fn makes_a_volume(self) -> bool {
-        matches!(self, Rpc::Create | Rpc::Restore | Rpc::Clone)
+        matches!(self, Rpc::Create | Rpc::Restore | Rpc::RestoreBackup | Rpc::Clone)
     }
 
     pub fn sidecar(self) -> Sidecar {
         match self {
-            Rpc::Create | Rpc::Restore | Rpc::Clone | Rpc::Delete => Sidecar::Provisioner,
+            Rpc::Create | Rpc::Restore | Rpc::RestoreBackup | Rpc::Clone | Rpc::Delete => Sidecar::Provisioner,
             Rpc::Publish | Rpc::Unpublish => Sidecar::Attacher,
             Rpc::Expand => Sidecar::Resizer,
             Rpc::Snapshot | Rpc::DeleteSnapshot | Rpc::Backup | Rpc::DeleteBackup => Sidecar::Snapshotter,
@@ -146,7 +148,7 @@ impl Stand {
         let node_id = self.server.to_string();
         let secrets = Default::default();
         let answer = match self.rpc {
-            Rpc::Create | Rpc::Restore | Rpc::Clone => {
+            Rpc::Create | Rpc::Restore | Rpc::RestoreBackup | Rpc::Clone => {
                 let volume_content_source = self.source.as_ref().map(|(_, source)| source.clone());
                 let request = CreateVolumeRequest { volume_content_source, ..create() };
                 controller.create_volume(within(patience, request)).await.map(drop)
@@ -226,7 +228,7 @@ impl Stand {
         let status = |volume: &Volume| volume.status.to_string();
         let found = all.iter().find(|listed| match self.rpc {
             // Nobody but the caller that gets an error knows of them.
-            Rpc::Create | Rpc::Restore | Rpc::Clone => {
+            Rpc::Create | Rpc::Restore | Rpc::RestoreBackup | Rpc::Clone => {
                 !["deleting", "error_deleting"].contains(&status(listed).as_str())
             }
             Rpc::Delete => status(listed) == "deleting",
@@ -252,7 +254,7 @@ impl Stand {
         let shown = if shown.is_empty() { "no volume".to_owned() } else { shown.join("; ") };
         let as_asked = match (self.rpc, all.as_slice()) {
             (Rpc::Delete, all) => all.is_empty(),
-            (Rpc::Create | Rpc::Restore | Rpc::Clone, [only]) => only.status.to_string() == "available",
+            (Rpc::Create | Rpc::Restore | Rpc::RestoreBackup | Rpc::Clone, [only]) => only.status.to_string() == "available",
             (Rpc::Publish, [only]) => only.status.to_string() == "in-use" && published(only) == [self.server],
             (Rpc::Unpublish, [only]) => only.status.to_string() == "available" && published(only).is_empty(),
             (Rpc::Modify, [only]) => is_fast(only) && only.status.to_string() == "available",
@@ -273,12 +275,16 @@ impl Stand {
 /// What a copy is made from, and the volume that it keeps there.
 async fn source(rpc: Rpc, view: &Volumes) -> Option<(VolumeId, VolumeContentSource)> {
     use volume_content_source::{SnapshotSource, Type, VolumeSource};
-    if !matches!(rpc, Rpc::Restore | Rpc::Clone) {
+    if !matches!(rpc, Rpc::Restore | Rpc::RestoreBackup | Rpc::Clone) {
         return None;
     }
     let id = view.ensure_created(&wanted("source")).await.unwrap().id;
     let source = match rpc {
         Rpc::Clone => Type::Volume(VolumeSource { volume_id: id.to_string() }),
+        Rpc::RestoreBackup => {
+            let snapshot_id = made_backup(view, id).await.to_string();
+            Type::Snapshot(SnapshotSource { snapshot_id })
+        }
         _ => {
             let snapshot = view.ensure_snapshot(&snapshot("source", id)).await.unwrap();
             Type::Snapshot(SnapshotSource { snapshot_id: snapshot.id().to_string() })

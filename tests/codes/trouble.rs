@@ -196,7 +196,7 @@ fn in_the_second_call(rpc: Rpc) -> Vec<Case> {
 /// It is there, and the mark that it is promised can't be written.
 fn on_the_mark(rpc: Rpc) -> Vec<Case> {
     let (method, path) = match rpc {
-        Rpc::Create | Rpc::Restore | Rpc::Clone => (Method::POST, "/volumes/{id}/metadata"),
+        Rpc::Create | Rpc::Restore | Rpc::RestoreBackup | Rpc::Clone => (Method::POST, "/volumes/{id}/metadata"),
         Rpc::Snapshot => (Method::POST, "/snapshots/{id}/metadata"),
         Rpc::Backup => (Method::PUT, "/backups/{id}"),
         _ => return Vec::new(),
@@ -213,7 +213,7 @@ fn on_the_mark(rpc: Rpc) -> Vec<Case> {
 /// Cinder couldn't make it, and it can't be removed.
 fn on_the_removal(rpc: Rpc) -> Vec<Case> {
     let removed: &[&str] = match rpc {
-        Rpc::Create | Rpc::Restore | Rpc::Clone => &["/volumes/{id}"],
+        Rpc::Create | Rpc::Restore | Rpc::RestoreBackup | Rpc::Clone => &["/volumes/{id}"],
         Rpc::Snapshot => &["/snapshots/{id}"],
         Rpc::Backup => &["/snapshots/{id}", "/backups/{id}"],
         Rpc::Group => &["/group_snapshots/{id}"],
