@@ -13,6 +13,7 @@ mod quota;
 mod retype;
 mod server;
 mod snapshot;
+mod source;
 mod volume;
 
 use std::collections::BTreeMap;

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::super::faults::{Fate, Operation};
 use super::message::{Failure, Resource};
 use super::quota::Charge;
-use super::{Event, NewVolume, Refusal, World};
+use super::{Event, Refusal, World};
 
 #[derive(Clone, Debug)]
 pub(in crate::sandbox) struct Backup {
@@ -277,21 +277,6 @@ impl World {
                 self.report(Resource::Backup, id, &project, Failure::BACKUP_DELETE);
             }
         }
-    }
-
-    pub(super) fn check_backup_restorable(&self, id: &str, new: &NewVolume) -> Result<(), Refusal> {
-        let backup = self.backup(&new.project, id)?;
-        if backup.status != "available" {
-            let reason = "Originating backup status must be one of 'available' values";
-            return Err(Refusal::invalid_backup(reason));
-        }
-        if backup.size > new.size {
-            return Err(Refusal::invalid_input(format!(
-                "Volume size {}GB cannot be smaller than the backup size {}GB. It must be >= backup size.",
-                new.size, backup.size
-            )));
-        }
-        Ok(())
     }
 
     /// `POST /backups/ID/restore`: over what the volume holds.

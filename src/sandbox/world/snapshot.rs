@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::super::faults::{Fate, Operation};
 use super::message::{Failure, Resource};
-use super::{Event, NewVolume, Refusal, Volume, World, quota};
+use super::{Event, Refusal, Volume, World, quota};
 
 #[derive(Clone, Debug)]
 pub(in crate::sandbox) struct Snapshot {
@@ -176,27 +176,6 @@ impl World {
             volume.snapshots = volume.snapshots.saturating_sub(1);
         }
         self.forget(id);
-    }
-
-    pub(super) fn check_snapshot_source(&self, id: &str, new: &NewVolume, zone: &str) -> Result<(), Refusal> {
-        let snapshot = self.snapshot(&new.project, id)?;
-        if snapshot.status != "available" {
-            let reason = "Originating snapshot status must be one of 'available' values";
-            return Err(Refusal::invalid_snapshot(reason));
-        }
-        if snapshot.size > new.size {
-            return Err(Refusal::invalid_input(format!(
-                "Volume size '{}'GB cannot be smaller than the snapshot size {}GB. They must be >= original snapshot \
-                 size.",
-                new.size, snapshot.size
-            )));
-        }
-        if snapshot.zone != zone {
-            return Err(Refusal::invalid_input(
-                "Volume must be in the same availability zone as the snapshot",
-            ));
-        }
-        Ok(())
     }
 }
 

@@ -58,7 +58,8 @@ pub(in crate::sandbox) struct VolumeAttachment {
 pub(in crate::sandbox) struct NewVolume {
     pub name: Option<String>,
     pub description: Option<String>,
-    pub size: u64,
+    /// That of the source, where none is given.
+    pub size: Option<u64>,
     pub zone: Option<String>,
     pub kind: Option<String>,
     pub metadata: Map<String, Value>,
@@ -73,6 +74,9 @@ pub(in crate::sandbox) struct NewVolume {
 const UNDELETABLE: &str = "Volume status must be available or error or error_restoring or error_extending or \
     error_managing and must not be migrating, attached, belong to a group, have snapshots, awaiting a transfer, or \
     be disassociated from snapshots after volume transfer.";
+
+const MALFORMED: &str =
+    "The server could not comply with the request since it is either malformed or otherwise incorrect.";
 
 impl Volume {
     /// The attachments that the API shows.
@@ -119,11 +123,9 @@ impl World {
     }
 
     pub fn create_volume(&mut self, new: NewVolume) -> Result<Volume, Refusal> {
-        let kind = self.kind_of(&new)?;
-        let zone = self.zone_of(&new)?;
-        self.check_sources(&new, &zone)?;
-        self.check_size(&new.project, new.size)?;
-        self.charge(&new.project, "volumes", new.size, &quota::of_volume(&kind.name, new.size))?;
+        let (size, kind, zone) = self.place_of(&new)?;
+        self.check_size(&new.project, size)?;
+        self.charge(&new.project, "volumes", size, &quota::of_volume(&kind.name, size))?;
         let (mut fate, time) = self.fate(Operation::Create, self.settings.latency.create);
         if kind.nowhere && fate == Fate::Well {
             fate = Fate::Fails(NO_BACKEND.to_owned());
@@ -134,7 +136,7 @@ impl World {
             description: new.description,
             status: "creating".to_owned(),
             previous: String::new(),
-            size: new.size,
+            size,
             zone,
             kind: kind.name.to_owned(),
             multiattach: kind.multiattach,
@@ -214,67 +216,35 @@ impl World {
         }
     }
 
-    fn kind_of(&self, new: &NewVolume) -> Result<VolumeType, Refusal> {
-        let source = new.source.as_ref().and_then(|id| self.volumes.get(id)).map(|volume| &volume.kind);
-        let snapshot = new.snapshot.as_ref().and_then(|id| self.snapshots.get(id)).map(|one| &one.kind);
-        match new.kind.as_ref().or(source).or(snapshot) {
-            Some(name) => self.kind_named(name).cloned(),
-            None => Ok(self.types[0].clone()),
+    /// The size, type and zone asked for, else those of the source, else the first there are.
+    fn place_of(&self, new: &NewVolume) -> Result<(u64, VolumeType, String), Refusal> {
+        let kind = new.kind.as_deref().map(|name| self.kind_named(name)).transpose()?;
+        let source = self.source_of(new)?;
+        let Some(size) = new.size.or(source.as_ref().map(|source| source.size)) else {
+            return Err(Refusal::new(400, MALFORMED));
+        };
+        let place = source.as_ref().and_then(|source| source.place);
+        let kind = match (kind, place) {
+            (Some(kind), _) => kind,
+            (None, Some((name, _))) => self.kind_named(name)?,
+            (None, None) => &self.types[0],
+        };
+        let zone = self.zone(new.zone.as_deref().or(place.map(|(_, zone)| zone)))?;
+        if let Some(source) = source {
+            source.check(size, zone)?;
         }
+        Ok((size, kind.clone(), zone.to_owned()))
     }
 
-    /// The zone asked for, that of the source, or the first.
-    fn zone_of(&self, new: &NewVolume) -> Result<String, Refusal> {
-        let source = new.source.as_ref().and_then(|id| self.volumes.get(id)).map(|volume| &volume.zone);
-        let snapshot = new.snapshot.as_ref().and_then(|id| self.snapshots.get(id)).map(|one| &one.zone);
-        let zone = new.zone.as_ref().or(source).or(snapshot).unwrap_or(&self.settings.zones[0]);
-        match self.settings.zones.contains(zone) {
-            true => Ok(zone.clone()),
-            false if self.settings.zone_fallback => Ok(self.settings.zones[0].clone()),
+    /// The first where none is asked for.
+    fn zone<'z>(&'z self, asked: Option<&'z str>) -> Result<&'z str, Refusal> {
+        let first = self.settings.zones[0].as_str();
+        let zone = asked.unwrap_or(first);
+        match self.settings.zones.iter().any(|known| known == zone) {
+            true => Ok(zone),
+            false if self.settings.zone_fallback => Ok(first),
             false => Err(Refusal::new(400, format!("Availability zone '{zone}' is invalid."))),
         }
-    }
-
-    fn check_sources(&self, new: &NewVolume, zone: &str) -> Result<(), Refusal> {
-        if let Some(id) = &new.source {
-            self.volume(&new.project, id)?;
-        }
-        if let Some(id) = &new.snapshot {
-            self.snapshot(&new.project, id)?;
-        }
-        if let Some(id) = &new.backup {
-            self.backup(&new.project, id)?;
-        }
-        let sources = [&new.snapshot, &new.source, &new.backup];
-        if sources.iter().filter(|source| source.is_some()).count() > 1 {
-            let reason = "May specify only one of backup, imageRef, snapshot, source volume";
-            return Err(Refusal::invalid_input(reason));
-        }
-        if let Some(id) = &new.snapshot {
-            self.check_snapshot_source(id, new, zone)?;
-        }
-        if let Some(id) = &new.backup {
-            self.check_backup_restorable(id, new)?;
-        }
-        let Some(id) = &new.source else { return Ok(()) };
-        let source = self.volume(&new.project, id)?;
-        if !["available", "in-use"].contains(&source.status.as_str()) {
-            let reason = "Originating source volume status must be one of 'available, in-use' values";
-            return Err(Refusal::invalid_volume(reason));
-        }
-        if source.size > new.size {
-            return Err(Refusal::invalid_input(format!(
-                "Volume size '{}'GB cannot be smaller than original volume size  {}GB. They must be >= original \
-                 volume size.",
-                new.size, source.size
-            )));
-        }
-        if source.zone != zone {
-            return Err(Refusal::invalid_input(
-                "Volume must be in the same availability zone as the source volume",
-            ));
-        }
-        Ok(())
     }
 
     /// When lists will show the next new object of this kind, if not at once.

@@ -147,6 +147,12 @@ impl Walk {
             None,
         )
         .await;
+        for (what, field, id) in [
+            ("creating: volume from the backup", "backup_id", made["id"].as_str().unwrap()),
+            ("backing-up: volume from its snapshot", "snapshot_id", snapshot),
+        ] {
+            self.post(what, "/volumes", json!({ "volume": { "size": 1, field: id } })).await;
+        }
         self.client.until(&path, "available").await;
         drop(braked);
         self.client.until(&format!("/snapshots/{snapshot}"), "available").await;
@@ -159,6 +165,11 @@ impl Walk {
         self.cinder("new metadata", Method::PUT, &path, "3.43", update).await;
         let shown = self.client.cinder(Method::GET, &path, "3.64", None).await.body["backup"].clone();
         self.lines.push(format!("metadata after | {} | {}", shown["metadata"], shown["is_incremental"]));
+        let backup = made["id"].clone();
+        let elsewhere = json!({ "volume": { "backup_id": backup, "availability_zone": "nope" } });
+        self.post("volume from the backup in no zone", "/volumes", elsewhere).await;
+        let both = json!({ "volume": { "size": 1, "backup_id": backup, "snapshot_id": snapshot } });
+        self.post("volume from the backup and the snapshot", "/volumes", both).await;
         let from = json!({ "size": 2, "name": "cloud-restored", "backup_id": made["id"], "availability_zone": "az2" });
         let restored = self.client.volume_of(from).await;
         self.client.until(&format!("/volumes/{restored}"), "available").await;

@@ -20,7 +20,7 @@ pub(super) fn types(world: &World, caller: &Caller, path: &[&str]) -> Result<Ans
             let shown: Vec<_> = world.group_types.iter().map(|kind| show_type(world, kind)).collect();
             Ok(Answer::new(200, json!({ "group_types": shown })))
         }
-        // Which type is it, is the administrator's choice; the lab's made none.
+        // Cinder's settings name it, and the lab's don't.
         ["default"] => Err(Answer::fault(404, "Default group type can not be found.")),
         [_, "group_specs", ..] => {
             let rule = "group:group_types_specs:get_all";

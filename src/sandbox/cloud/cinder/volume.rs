@@ -75,24 +75,21 @@ fn create(request: &Request<'_>, world: &mut World, caller: &Caller) -> Result<A
         true => Fields::known(&request.body, "volume", &KNOWN_FIELDS)?,
         false => Fields::of(&request.body, "volume")?,
     };
-    let (snapshot, source) = (wanted.id("snapshot_id")?, wanted.id("source_volid")?);
-    // The caller's version doesn't matter. An older Cinder makes an empty volume.
-    let known = world.settings.block_storage >= FROM_BACKUP;
-    let backup = if known { wanted.id("backup_id")? } else { None };
     let new = NewVolume {
         name: title(&wanted, "name")?,
         description: title(&wanted, "description")?,
         size: match wanted.get("size") {
-            Value::Null => size_of_source(world, caller, [&snapshot, &source, &backup])?,
-            size => fields::whole_gigabytes("size", size)?,
+            Value::Null => None,
+            size => Some(fields::whole_gigabytes("size", size)?),
         },
         zone: wanted.text("availability_zone")?,
         kind: wanted.text("volume_type")?,
         metadata: wanted.metadata(fields::KEYS)?,
         hints: hints(&request.body)?,
-        snapshot,
-        source,
-        backup,
+        snapshot: wanted.id("snapshot_id")?,
+        source: wanted.id("source_volid")?,
+        // The caller's version doesn't matter. An older Cinder makes an empty volume.
+        backup: if world.settings.block_storage >= FROM_BACKUP { wanted.id("backup_id")? } else { None },
         user: caller.user.clone(),
         project: caller.project.clone(),
     };
@@ -144,19 +141,6 @@ fn title(wanted: &Fields<'_>, field: &str) -> Result<Option<String>, Answer> {
         return Err(Refusal::invalid_input(format!("{field} has {length} characters, more than 255.")).into());
     }
     wanted.text(field)
-}
-
-/// Of the snapshot, volume or backup that the volume is made from.
-fn size_of_source(world: &World, caller: &Caller, sources: [&Option<String>; 3]) -> Result<u64, Answer> {
-    match sources {
-        [Some(id), ..] => Ok(world.snapshot(&caller.project, id)?.size),
-        [_, Some(id), _] => Ok(world.volume(&caller.project, id)?.size),
-        [.., Some(id)] => Ok(world.backup(&caller.project, id)?.size),
-        _ => Err(Answer::fault(
-            400,
-            "The server could not comply with the request since it is either malformed or otherwise incorrect.",
-        )),
-    }
 }
 
 impl Listed for Volume {
