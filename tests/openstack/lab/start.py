@@ -155,7 +155,9 @@ class Lab:
         for name, (target, threads) in APIS.items():
             start(name + '-api', p.venv + '/bin/python', DRIVERS + '/serve.py', str(p.ports[name]),
                   target, str(threads), *arguments.get(name, ()))
-        for name in ('cinder-scheduler', 'cinder-volume', 'cinder-backup'):
+        start('cinder-scheduler', p.venv + '/bin/python', DRIVERS + '/scheduler.py', *cinder,
+              '--log-file', p.logs + '/cinder-scheduler.log')
+        for name in ('cinder-volume', 'cinder-backup'):
             start(name, name, *cinder)
         for name in ('nova-scheduler', 'nova-conductor'):
             start(name, name, *nova)
