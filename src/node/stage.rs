@@ -46,13 +46,6 @@ pub enum FormatPolicy {
     Never,
 }
 
-/// How the staging path stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Staged {
-    No,
-    Already,
-}
-
 /// What to do with the disk before it's mounted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Plan {
@@ -60,12 +53,15 @@ enum Plan {
     Use,
 }
 
-/// What is asked of a file system volume.
-struct Ask<'a> {
-    volume: &'a str,
+/// A file system volume on its way to its staging path.
+struct Staging<'a> {
+    host: &'a dyn Host,
+    disk: &'a Disk,
+    request: &'a Stage,
     fs: FsType,
-    read_only: bool,
-    format: FormatPolicy,
+    flags: Flags,
+    /// The mount options of the file system's own.
+    data: String,
 }
 
 pub(super) async fn stage(search: Search, request: Stage) -> Result<()> {
@@ -80,53 +76,12 @@ pub(super) async fn stage(search: Search, request: Stage) -> Result<()> {
         }
         Access::Mount { fs, flags } => {
             let (flags, data) = options::parse(flags)?;
-            let read_only = request.read_only || request.untouched || flags.read_only;
-            let ask = Ask { volume: &request.volume, fs: *fs, read_only, format: request.format };
-            mounted(host, &disk, &ask, &request, Flags { read_only, ..flags }, &data).await
+            let flags =
+                Flags { read_only: request.read_only || request.untouched || flags.read_only, ..flags };
+            let data = filesystem::mount_data(*fs, &data, request.untouched);
+            Staging { host, disk: &disk, request: &request, fs: *fs, flags, data }.run().await
         }
     }
-}
-
-async fn mounted(
-    host: &dyn Host,
-    disk: &Disk,
-    ask: &Ask<'_>,
-    request: &Stage,
-    flags: Flags,
-    data: &str,
-) -> Result<()> {
-    host.make_directory(&request.staging).await.on(request.staging.display(), "make the directory")?;
-    let mut place = living(host, &request.staging).await?;
-    let is_ours = is_of(host, place.mount(), disk).await;
-    if plan_staged(place.mount(), is_ours, ask)? == Staged::Already && wants_own_uuid(request, ask) {
-        let staging = place.path.clone();
-        place = own_uuid(disk, ask, &staging).undo_replay(host, place).await?;
-    }
-    if place.mount().is_none() {
-        prepare(host, disk, ask, request, &place).await?;
-        let data = filesystem::mount_data(ask.fs, data, request.untouched);
-        let kind = MountKind::New { fs: ask.fs.name(), data };
-        let (source, target) = (disk.path.clone(), place.path.clone());
-        place::mount(host, disk, MountCall { source, target, kind, flags }).await?;
-    }
-    if !ask.read_only {
-        grow(host, disk, ask, request, Some(&place.path)).await?;
-    }
-    Ok(())
-}
-
-fn wants_own_uuid(request: &Stage, ask: &Ask<'_>) -> bool {
-    request.own_uuid && request.format == FormatPolicy::Never && !ask.read_only
-}
-
-fn own_uuid<'a>(disk: &'a Disk, ask: &Ask<'a>, staging: &'a Path) -> OwnUuid<'a> {
-    OwnUuid { disk, fs: ask.fs, volume: ask.volume, staging }
-}
-
-/// Other nodes read a disk that is to stay untouched: then the kernel itself is told. `ro` and `noload` together don't keep
-/// ext4 from clearing its list of orphans, and a bind mount that is `ro` keeps no one from writing to a raw disk.
-async fn protect(host: &dyn Host, disk: &Disk, request: &Stage, in_use: &[PathBuf]) -> Result<()> {
-    if in_use.is_empty() { device::protect(host, disk, request.untouched).await } else { Ok(()) }
 }
 
 pub(super) async fn unstage(host: Arc<dyn Host>, volume: String, staging: PathBuf) -> Result<()> {
@@ -143,6 +98,137 @@ pub(super) async fn unstage(host: Arc<dyn Host>, volume: String, staging: PathBu
         }
     }
     place::clear(host, &place.path).await
+}
+
+impl Staging<'_> {
+    async fn run(&self) -> Result<()> {
+        let staging = &self.request.staging;
+        self.host.make_directory(staging).await.on(staging.display(), "make the directory")?;
+        let mut place = living(self.host, staging).await?;
+        let is_ours = is_of(self.host, place.mount(), self.disk).await;
+        if self.is_staged(place.mount(), is_ours)? && self.wants_own_uuid() {
+            let path = place.path.clone();
+            place = self.own_uuid(&path).undo_replay(self.host, place).await?;
+        }
+        if place.mount().is_none() {
+            self.prepare(&place).await?;
+            self.mount(&place.path).await?;
+        }
+        if !self.flags.read_only {
+            self.grow(Some(&place.path)).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes the disk ready to be mounted.
+    async fn prepare(&self, place: &Place) -> Result<()> {
+        let Self { host, disk, request, fs, .. } = *self;
+        let in_use = place::uses(host, &place.mounts, disk.number).await;
+        refuse_borrowed(disk, &in_use)?;
+        protect(host, disk, request, &in_use).await?;
+        let found = filesystem::probe(host, disk, &request.volume).await?;
+        if let Plan::Format { again } = self.plan(&found)? {
+            refuse_in_use(disk, &in_use)?;
+            return filesystem::make(host, disk, &request.volume, fs, &request.mkfs_options, again).await;
+        }
+        if request.untouched && filesystem::uuid::is_unreplayed(host, &disk.path, fs).await? == Some(true) {
+            let path = disk.path.display();
+            tracing::warn!(volume = request.volume, disk = %path, "its journal isn't replayed, so that readers may see old data");
+        }
+        if self.flags.read_only || !in_use.is_empty() {
+            return Ok(());
+        }
+        filesystem::settle(host, disk, &request.volume).await?;
+        filesystem::check(host, disk, fs).await?;
+        if self.wants_own_uuid() {
+            self.own_uuid(&place.path).ensure(host).await?;
+        }
+        if fs.is_ext() { self.grow(None).await } else { Ok(()) }
+    }
+
+    async fn mount(&self, target: &Path) -> Result<()> {
+        let kind = MountKind::New { fs: self.fs.name(), data: self.data.clone() };
+        let (source, target) = (self.disk.path.clone(), target.to_owned());
+        place::mount(self.host, self.disk, MountCall { source, target, kind, flags: self.flags }).await
+    }
+
+    async fn grow(&self, mounted: Option<&Path>) -> Result<()> {
+        let volume = &self.request.volume;
+        match filesystem::grow(self.host, self.disk, self.fs, mounted).await {
+            Ok(grew) => {
+                if grew {
+                    tracing::info!(volume, bytes = self.disk.size, "the file system has grown");
+                }
+                Ok(())
+            }
+            Err(error) if self.request.resize => Err(error),
+            Err(error) => {
+                tracing::warn!(volume, %error, "the file system stays smaller than its disk");
+                Ok(())
+            }
+        }
+    }
+
+    fn wants_own_uuid(&self) -> bool {
+        self.request.own_uuid && self.request.format == FormatPolicy::Never && !self.flags.read_only
+    }
+
+    fn own_uuid<'a>(&'a self, staging: &'a Path) -> OwnUuid<'a> {
+        OwnUuid { disk: self.disk, fs: self.fs, volume: &self.request.volume, staging }
+    }
+
+    /// Whether what is mounted at the staging path is the volume as it's asked for.
+    fn is_staged(&self, mount: Option<&Mount>, is_this_disk: bool) -> Result<bool> {
+        let Some(mount) = mount else { return Ok(false) };
+        let object = format!("volume {} at {}", self.request.volume, mount.point.display());
+        if !is_this_disk || mount.root != Path::new("/") {
+            let cause = format!("something else is mounted there: {} ({})", mount.source.display(), mount.fs);
+            return Err(Error::precondition(object, cause).next("unmount it, then ask again"));
+        }
+        let differs = match (mount.is_read_only(), self.flags.read_only) {
+            _ if mount.fs != self.fs.name() => {
+                &format!("it's staged as {}, and {} is asked for", mount.fs, self.fs)
+            }
+            (false, true) => "it's staged for writing, and reading only is asked for",
+            (true, false) => {
+                "it's staged read-only (the kernel does that after an error, too), and writing is asked for"
+            }
+            (false, false) | (true, true) => return Ok(true),
+        };
+        Err(Error::new(Condition::Exists, object, differs).next("unstage it first"))
+    }
+
+    fn plan(&self, found: &Probe) -> Result<Plan> {
+        let object = format!("volume {} ({})", self.request.volume, self.disk.path.display());
+        let refuse = |cause: &str, next: &str| Err(Error::precondition(&object, cause).next(next));
+        let again = match found {
+            Probe::Found(fs) if self.fs.takes(fs) => return Ok(Plan::Use),
+            Probe::Found(fs) => {
+                return refuse(
+                    &format!("it holds {fs}, and {} is asked for", self.fs),
+                    "nothing was written; name the file system that it has in the PersistentVolume or StorageClass",
+                );
+            }
+            Probe::Foreign(what) => return refuse(&format!("it holds {what}"), filesystem::WAY_OUT),
+            Probe::Empty => false,
+            Probe::Unfinished => true,
+        };
+        if self.request.format == FormatPolicy::Never {
+            let cause = "it was made from data, and no file system is on it";
+            return refuse(cause, "nothing was written; look at what it was made from");
+        }
+        if self.flags.read_only {
+            let cause = "no file system is on it, and it's staged read-only";
+            return refuse(cause, "nothing was written; stage it once for writing");
+        }
+        Ok(Plan::Format { again })
+    }
+}
+
+/// Other nodes read a disk that is to stay untouched: then the kernel itself is told. `ro` and `noload` together don't keep
+/// ext4 from clearing its list of orphans, and a bind mount that is `ro` keeps no one from writing to a raw disk.
+async fn protect(host: &dyn Host, disk: &Disk, request: &Stage, in_use: &[PathBuf]) -> Result<()> {
+    if in_use.is_empty() { device::protect(host, disk, request.untouched).await } else { Ok(()) }
 }
 
 async fn is_of(host: &dyn Host, mount: Option<&Mount>, disk: &Disk) -> bool {
@@ -165,34 +251,6 @@ async fn living(host: &dyn Host, staging: &Path) -> Result<Place> {
     Place::observe(host, staging).await
 }
 
-/// Makes the disk ready to be mounted.
-async fn prepare(host: &dyn Host, disk: &Disk, ask: &Ask<'_>, request: &Stage, place: &Place) -> Result<()> {
-    let in_use = place::uses(host, &place.mounts, disk.number).await;
-    refuse_borrowed(disk, &in_use)?;
-    protect(host, disk, request, &in_use).await?;
-    let found = filesystem::probe(host, disk, ask.volume).await?;
-    if let Plan::Format { again } = plan_disk(&found, disk, ask)? {
-        refuse_in_use(disk, &in_use)?;
-        return filesystem::make(host, disk, ask.volume, ask.fs, &request.mkfs_options, again).await;
-    }
-    if request.untouched && filesystem::uuid::is_unreplayed(host, &disk.path, ask.fs).await? == Some(true) {
-        let path = disk.path.display();
-        tracing::warn!(volume = ask.volume, disk = %path, "its journal isn't replayed, so that readers may see old data");
-    }
-    if ask.read_only || !in_use.is_empty() {
-        return Ok(());
-    }
-    filesystem::settle(host, disk, ask.volume).await?;
-    filesystem::check(host, disk, ask.fs).await?;
-    if wants_own_uuid(request, ask) {
-        own_uuid(disk, ask, &place.path).ensure(host).await?;
-    }
-    if ask.fs.is_ext() {
-        grow(host, disk, ask, request, None).await?;
-    }
-    Ok(())
-}
-
 /// A disk without serial that is mounted elsewhere may be any disk of this machine, its root included.
 fn refuse_borrowed(disk: &Disk, in_use: &[PathBuf]) -> Result<()> {
     match in_use.first() {
@@ -213,183 +271,5 @@ fn refuse_in_use(disk: &Disk, in_use: &[PathBuf]) -> Result<()> {
         .next("nothing was written; unpublish it there, or use it as a raw disk here, too"))
 }
 
-async fn grow(
-    host: &dyn Host,
-    disk: &Disk,
-    ask: &Ask<'_>,
-    request: &Stage,
-    mounted: Option<&Path>,
-) -> Result<()> {
-    match filesystem::grow(host, disk, ask.fs, mounted).await {
-        Ok(grew) => {
-            if grew {
-                tracing::info!(volume = ask.volume, bytes = disk.size, "the file system has grown");
-            }
-            Ok(())
-        }
-        Err(error) if request.resize => Err(error),
-        Err(error) => {
-            tracing::warn!(volume = ask.volume, %error, "the file system stays smaller than its disk");
-            Ok(())
-        }
-    }
-}
-
-fn plan_staged(mount: Option<&Mount>, is_this_disk: bool, ask: &Ask<'_>) -> Result<Staged> {
-    let Some(mount) = mount else { return Ok(Staged::No) };
-    let object = format!("volume {} at {}", ask.volume, mount.point.display());
-    if !is_this_disk || mount.root != Path::new("/") {
-        let cause = format!("something else is mounted there: {} ({})", mount.source.display(), mount.fs);
-        return Err(Error::precondition(object, cause).next("unmount it, then ask again"));
-    }
-    let differs = if mount.fs != ask.fs.name() {
-        format!("it's staged as {}, and {} is asked for", mount.fs, ask.fs)
-    } else if mount.is_read_only() != ask.read_only {
-        match ask.read_only {
-            true => "it's staged for writing, and reading only is asked for".into(),
-            false => {
-                "it's staged read-only (the kernel does that after an error, too), and writing is asked for"
-                    .into()
-            }
-        }
-    } else {
-        return Ok(Staged::Already);
-    };
-    Err(Error::new(Condition::Exists, object, differs).next("unstage it first"))
-}
-
-fn plan_disk(found: &Probe, disk: &Disk, ask: &Ask<'_>) -> Result<Plan> {
-    let object = format!("volume {} ({})", ask.volume, disk.path.display());
-    let refuse = |cause: String| Err(Error::precondition(&object, cause).next(filesystem::WAY_OUT));
-    let again = match found {
-        Probe::Found(fs) if ask.fs.takes(fs) => return Ok(Plan::Use),
-        Probe::Found(fs) => {
-            let cause = format!("it holds {fs}, and {} is asked for", ask.fs);
-            return Err(Error::precondition(&object, cause)
-                .next("nothing was written; name the file system that it has in the PersistentVolume or StorageClass"));
-        }
-        Probe::Foreign(what) => return refuse(format!("it holds {what}")),
-        Probe::Empty => false,
-        Probe::Unfinished => true,
-    };
-    if ask.format == FormatPolicy::Never {
-        let cause = "it was made from data, and no file system is on it";
-        return Err(
-            Error::precondition(object, cause).next("nothing was written; look at what it was made from")
-        );
-    }
-    if ask.read_only {
-        let cause = "no file system is on it, and it's staged read-only";
-        return Err(Error::precondition(object, cause).next("nothing was written; stage it once for writing"));
-    }
-    Ok(Plan::Format { again })
-}
-
 #[cfg(test)]
-mod tests {
-    use super::super::fake::Fake;
-    use super::super::host::{FileKind, Hold, Number, Stat};
-    use super::super::mounts::Mounts;
-    use super::*;
-
-    fn ask(read_only: bool, format: FormatPolicy) -> Ask<'static> {
-        Ask { volume: "v", fs: FsType::Ext4, read_only, format }
-    }
-
-    fn disk(by_serial: bool) -> Disk {
-        let number = Number { major: 252, minor: 16 };
-        let hold = Hold::new(Stat { kind: FileKind::BlockDevice(number) }, ());
-        Disk::held("/dev/vdb".into(), number, 1 << 30, by_serial, hold)
-    }
-
-    #[test]
-    fn only_an_empty_disk_is_formatted_and_only_where_it_may_be() {
-        use FormatPolicy::{Allowed, Never};
-        let found = |fs: &str| Probe::Found(fs.into());
-        let table = [
-            (Probe::Empty, false, Allowed, Some(Plan::Format { again: false })),
-            (Probe::Unfinished, false, Allowed, Some(Plan::Format { again: true })),
-            (Probe::Empty, false, Never, None),
-            (Probe::Unfinished, false, Never, None),
-            (Probe::Empty, true, Allowed, None),
-            (Probe::Unfinished, true, Allowed, None),
-            (found("ext4"), false, Allowed, Some(Plan::Use)),
-            (found("ext4"), true, Never, Some(Plan::Use)),
-            (found("xfs"), false, Allowed, None),
-            (found("ext3"), false, Allowed, Some(Plan::Use)),
-            (found("ext2"), true, Never, Some(Plan::Use)),
-            (found("vfat"), true, Allowed, None),
-            (Probe::Foreign("swap".into()), false, Allowed, None),
-            (Probe::Foreign("swap".into()), true, Never, None),
-        ];
-        for (probe, read_only, format, want) in table {
-            let got = plan_disk(&probe, &disk(true), &ask(read_only, format));
-            match (got, want) {
-                (Ok(plan), want) => assert_eq!(Some(plan), want, "{probe:?}"),
-                (Err(error), want) => {
-                    assert_eq!(want, None, "{probe:?}");
-                    assert_eq!(error.condition(), Condition::Precondition);
-                    assert!(error.to_string().contains("nothing was written"), "{error}");
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn a_staging_path_is_free_ours_or_refused() {
-        let line = |root: &str, options: &str, fs: &str| {
-            format!("1 2 252:16 {root} /s {options} - {fs} /dev/vdb rw\n")
-        };
-        let table = [
-            (line("/", "rw", "ext4"), true, false, Ok(Staged::Already)),
-            (line("/", "ro", "ext4"), true, true, Ok(Staged::Already)),
-            (line("/", "rw", "ext4"), true, true, Err(Condition::Exists)),
-            (line("/", "ro", "ext4"), true, false, Err(Condition::Exists)),
-            (line("/", "rw", "xfs"), true, false, Err(Condition::Exists)),
-            (line("/", "rw", "ext4"), false, false, Err(Condition::Precondition)),
-            (line("/part", "rw", "ext4"), true, false, Err(Condition::Precondition)),
-            (String::new(), false, false, Ok(Staged::No)),
-        ];
-        for (text, is_this_disk, read_only, want) in table {
-            let mounts = Mounts::parse(text.as_bytes()).unwrap();
-            let ask = ask(read_only, FormatPolicy::Allowed);
-            let got = plan_staged(mounts.at(Path::new("/s")), is_this_disk, &ask)
-                .map_err(|error| error.condition());
-            assert_eq!(got, want, "{text}");
-        }
-    }
-
-    #[test]
-    fn a_disk_without_serial_that_is_in_use_may_be_any_disk() {
-        let root = [PathBuf::from("/")];
-        assert!(refuse_borrowed(&disk(false), &root).is_err());
-        refuse_borrowed(&disk(true), &root).unwrap();
-        refuse_borrowed(&disk(false), &[]).unwrap();
-    }
-
-    #[test]
-    fn a_disk_that_is_in_use_is_not_formatted_however_empty_it_is() {
-        let error = refuse_in_use(&disk(true), &[PathBuf::from("/pods/raw")]).unwrap_err();
-        assert!(error.to_string().contains("in use already at /pods/raw"), "{error}");
-        refuse_in_use(&disk(true), &[]).unwrap();
-    }
-
-    #[tokio::test]
-    async fn a_staged_disk_that_was_pulled_out_makes_room_for_its_successor() {
-        let fake = Fake::default();
-        fake.world().mounts.push("1 2 252:16 / /staging rw - ext4 /dev/vdb rw".into());
-        fake.world().busy.push("/staging".into());
-        let place = living(&fake, Path::new("/staging")).await.unwrap();
-        assert!(place.mount().is_none());
-        assert_eq!(fake.world().done, ["unmount /staging lazily"]);
-    }
-
-    #[tokio::test]
-    async fn a_staged_disk_that_is_there_stays() {
-        let fake = Fake::default();
-        fake.plug("vdb", 16, 1 << 30, &[]);
-        fake.world().mounts.push("1 2 252:16 / /staging rw - ext4 /dev/vdb rw".into());
-        assert!(living(&fake, Path::new("/staging")).await.unwrap().mount().is_some());
-        assert!(fake.world().done.is_empty());
-    }
-}
+mod tests;
