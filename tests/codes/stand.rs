@@ -87,7 +87,9 @@ impl Rpc {
 
     pub fn sidecar(self) -> Sidecar {
         match self {
-            Rpc::Create | Rpc::Restore | Rpc::RestoreBackup | Rpc::Clone | Rpc::Delete => Sidecar::Provisioner,
+            Rpc::Create | Rpc::Restore | Rpc::RestoreBackup | Rpc::Clone | Rpc::Delete => {
+                Sidecar::Provisioner
+            }
             Rpc::Publish | Rpc::Unpublish => Sidecar::Attacher,
             Rpc::Expand => Sidecar::Resizer,
             Rpc::Snapshot | Rpc::DeleteSnapshot | Rpc::Backup | Rpc::DeleteBackup => Sidecar::Snapshotter,
@@ -254,7 +256,9 @@ impl Stand {
         let shown = if shown.is_empty() { "no volume".to_owned() } else { shown.join("; ") };
         let as_asked = match (self.rpc, all.as_slice()) {
             (Rpc::Delete, all) => all.is_empty(),
-            (Rpc::Create | Rpc::Restore | Rpc::RestoreBackup | Rpc::Clone, [only]) => only.status.to_string() == "available",
+            (Rpc::Create | Rpc::Restore | Rpc::RestoreBackup | Rpc::Clone, [only]) => {
+                only.status.to_string() == "available"
+            }
             (Rpc::Publish, [only]) => only.status.to_string() == "in-use" && published(only) == [self.server],
             (Rpc::Unpublish, [only]) => only.status.to_string() == "available" && published(only).is_empty(),
             (Rpc::Modify, [only]) => is_fast(only) && only.status.to_string() == "available",

@@ -196,7 +196,9 @@ fn in_the_second_call(rpc: Rpc) -> Vec<Case> {
 /// It is there, and the mark that it is promised can't be written.
 fn on_the_mark(rpc: Rpc) -> Vec<Case> {
     let (method, path) = match rpc {
-        Rpc::Create | Rpc::Restore | Rpc::RestoreBackup | Rpc::Clone => (Method::POST, "/volumes/{id}/metadata"),
+        Rpc::Create | Rpc::Restore | Rpc::RestoreBackup | Rpc::Clone => {
+            (Method::POST, "/volumes/{id}/metadata")
+        }
         Rpc::Snapshot => (Method::POST, "/snapshots/{id}/metadata"),
         Rpc::Backup => (Method::PUT, "/backups/{id}"),
         _ => return Vec::new(),
