@@ -8,9 +8,10 @@ mod bed;
 
 use std::time::Duration;
 
-use bed::{Bed, controller, printed, rpc, wanted};
+use bed::{Bed, controller, nova, printed, rpc, wanted};
+use cinder_csi::openstack::Nova;
 use cinder_csi::sandbox::{Fault, Latency, Mishap, Operation, Settings, Trouble};
-use cinder_csi::volume::{Condition, Wanted};
+use cinder_csi::volume::{Condition, Published, VolumeId, Wanted};
 use futures_util::future::{join, join_all};
 use http::Method;
 use tokio::time::Instant;
@@ -334,17 +335,58 @@ async fn a_server_that_is_full_is_exhausted_after_one_more_look() {
     bed.volumes.ensure_attached(first, node).await.unwrap();
 }
 
+/// Attaches the second volume to a server that is full of the first, whose place `meanwhile` gives away between Nova's 403
+/// and the look after it.
+async fn attached_to_a_full_server(
+    bed: &Bed,
+    [first, second]: [VolumeId; 2],
+    meanwhile: impl AsyncFnOnce(Nova),
+) -> cinder_csi::volume::Result<Published> {
+    let (node, nova) = (bed.server("node-1"), nova(&bed.cloud));
+    bed.volumes.ensure_attached(first, node).await.unwrap();
+    assert!(!nova.has_attachment(node, second).await.unwrap());
+    bed.calls();
+    let given_away = async {
+        while !bed.cloud.calls().iter().any(|call| call.method == Method::POST) {
+            pause(Duration::from_millis(1)).await;
+        }
+        nova.detach_volume(node, first).await.unwrap();
+        meanwhile(nova).await;
+    };
+    join(rpc(MINUTE, bed.volumes.ensure_attached(second, node)), given_away).await.0
+}
+
+async fn two_volumes(bed: &Bed) -> [VolumeId; 2] {
+    let first = bed.volumes.ensure_created(&wanted("pvc-1")).await.unwrap().id;
+    [first, bed.volumes.ensure_created(&wanted("pvc-2")).await.unwrap().id]
+}
+
 #[tokio::test(start_paused = true)]
-async fn a_server_that_is_full_of_the_very_volume_has_it() {
-    let bed = Bed::warm(Settings { max_disks: 1, ..taking(2000) }).await;
-    let node = bed.server("node-1");
-    let volume = bed.volumes.ensure_created(&wanted("pvc-1")).await.unwrap().id;
-    let other = controller(&bed.cloud);
-    // Both look before either asks; Nova counts for the second one before it looks.
-    let (one, two) = join(
-        rpc(MINUTE, bed.volumes.ensure_attached(volume, node)),
-        rpc(MINUTE, other.ensure_attached(volume, node)),
-    )
-    .await;
-    assert!(one.is_ok() && two.is_ok(), "{one:?} {two:?}");
+async fn a_server_that_was_full_and_has_the_volume_at_the_next_look_has_it() {
+    let bed = Bed::warm(Settings { max_disks: 1, ..Settings::default() }).await;
+    let (node, both) = (bed.server("node-1"), two_volumes(&bed).await);
+    let attached = attached_to_a_full_server(&bed, both, async |nova| {
+        nova.attach_volume(node, both[1]).await.unwrap();
+    });
+    attached.await.unwrap();
+    let calls = bed.calls();
+    let posts = calls.iter().filter(|call| call.method == Method::POST).count();
+    assert_eq!(posts, 2, "one was refused, one is the other caller's:\n{}", printed(&calls));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_was_full_and_is_getting_the_volume_is_not_given_up() {
+    let bed = Bed::warm(Settings { max_disks: 1, ..Settings::default() }).await;
+    let (node, both) = (bed.server("node-1"), two_volumes(&bed).await);
+    let attached = attached_to_a_full_server(&bed, both, async |nova| {
+        bed.cloud.mishap(Mishap::Takes(Operation::Attach, Duration::from_secs(10)));
+        nova.attach_volume(node, both[1]).await.unwrap();
+        // Nova has its row before it tells Cinder.
+        bed.cloud.set_status(&both[1].to_string(), "available");
+    });
+    let error = attached.await.unwrap_err();
+    assert_eq!(error.condition, Condition::Unsettled, "{error}");
+    assert!(error.message.contains("maximum allowed number of disk devices"), "{error}");
+    pause(Duration::from_secs(10)).await;
+    bed.volumes.ensure_attached(both[1], node).await.unwrap();
 }

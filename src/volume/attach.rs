@@ -143,7 +143,9 @@ impl Volumes {
         }
     }
 
-    /// Nova refuses one disk too many with a 403, and counts before it looks: the last one may be this very volume.
+    /// Nova refuses one disk too many with a 403, and it was so when it counted: by now the last one may be this very
+    /// volume, which Nova has in its records before Cinder shows it
+    /// (`attach_volume` in <https://opendev.org/openstack/nova/src/branch/master/nova/conductor/manager.py>).
     async fn over_limit(&self, id: VolumeId, server: ServerId, error: &openstack::Error) -> Error {
         match self.nova.has_attachment(server, id).await {
             Ok(false) => Error::reading(error),

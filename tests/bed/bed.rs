@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use cinder_csi::openstack::{
-    Cinder, Cloud, Credential, Interface, Options, Scope, ServerId, Tls, User, UserDomain,
+    Cinder, Cloud, Credential, Interface, Nova, Options, Scope, ServerId, Tls, User, UserDomain,
 };
 use cinder_csi::pace::{self, Deadline};
 use cinder_csi::sandbox::{Call, Settings, SimulatedCloud};
@@ -84,6 +84,10 @@ pub fn controller(cloud: &SimulatedCloud) -> Volumes {
 /// The cloud's own answers.
 pub fn cinder(cloud: &SimulatedCloud) -> Cinder {
     Cloud::new(cloud.http(), options("csi", "k8s")).cinder
+}
+
+pub fn nova(cloud: &SimulatedCloud) -> Nova {
+    Cloud::new(cloud.http(), options("csi", "k8s")).nova
 }
 
 pub fn wanted(name: &str) -> Wanted {
