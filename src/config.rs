@@ -159,7 +159,7 @@ fn load(reads: &Reads, request: &Request) -> Result<Config> {
             None if name.is_empty() && (request.files.is_empty() || request.cloud.is_some()) => {
                 Settings::default()
             }
-            None => return Err(no_section(name, request, &known)),
+            None => return Err(beside(no_section(name, request, &known), &warnings)),
             Some(settings) => settings,
         };
         let cloud = Cloud {
