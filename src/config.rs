@@ -274,6 +274,7 @@ impl Cloud<'_> {
             interface: account.interface()?,
             tls: account.tls(reads, warnings)?,
             user_agent: self.request.user_agent.clone(),
+            name: self.name.to_owned(),
             ignore_volume_microversion: self.ignore_volume_microversion,
         })
     }
