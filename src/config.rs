@@ -159,7 +159,7 @@ fn load(reads: &Reads, request: &Request) -> Result<Config> {
             None if name.is_empty() && (request.files.is_empty() || request.cloud.is_some()) => {
                 Settings::default()
             }
-            None => return Err(no_section(name, request, &known)),
+            None => return Err(beside(no_section(name, request, &known), &warnings)),
             Some(settings) => settings,
         };
         let cloud = Cloud {
@@ -274,6 +274,7 @@ impl Cloud<'_> {
             interface: account.interface()?,
             tls: account.tls(reads, warnings)?,
             user_agent: self.request.user_agent.clone(),
+            name: self.name.to_owned(),
             ignore_volume_microversion: self.ignore_volume_microversion,
         })
     }

@@ -1,5 +1,7 @@
 //! The log, the metrics, and the HTTP endpoint for both kinds of health.
 
+mod exported;
+
 use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
@@ -51,6 +53,7 @@ pub fn start(verbosity: u8, format: Format, filter: Option<&str>, log: BoxMakeWr
     }
     .map_err(|error| io::Error::other(format!("the log can't be started: {error}")))?;
     let recorder = builder().and_then(|builder| builder.install_recorder().map_err(io::Error::other))?;
+    exported::describe();
     Ok(Metrics(recorder))
 }
 
@@ -162,6 +165,8 @@ mod tests {
         metrics::with_local_recorder(&recorder, || {
             metrics::counter!("calls_total", "service" => "Cinder").increment(3);
             metrics::histogram!("call_seconds").record(0.3);
+            exported::describe();
+            metrics::counter!("openstack_api_retries_total").increment(1);
         });
         Metrics(handle)
     }
@@ -187,6 +192,7 @@ mod tests {
             metrics.starts_with("HTTP/1.1 200") && metrics.contains("text/plain; version=0.0.4"),
             "{metrics}"
         );
+        assert!(metrics.contains("# HELP openstack_api_retries_total Calls to OpenStack"), "{metrics}");
         assert!(metrics.contains("calls_total{service=\"Cinder\"} 3"), "{metrics}");
         assert!(metrics.contains("call_seconds_bucket{le=\"0.5\"} 1"), "{metrics}");
         assert!(metrics.contains("call_seconds_bucket{le=\"0.25\"} 0"), "{metrics}");

@@ -17,6 +17,7 @@ mod list;
 mod metadata;
 mod modify;
 mod namesakes;
+mod remedy;
 mod removal;
 #[cfg(test)]
 mod sample;
@@ -96,7 +97,7 @@ impl Volumes {
     /// Cinder's latest user message about a volume, a snapshot or a backup, as a clause to end a sentence with.
     async fn reason(&self, what: &str, id: impl Display) -> String {
         match self.cinder.find_message(id).await {
-            Ok(Some(message)) => format!("Cinder says: {message}"),
+            Ok(Some(message)) => format!("Cinder says: {}", message.trim_end_matches('.')),
             Ok(None) => {
                 format!("Cinder gives no reason; its operator finds it in the logs by the {what}'s id")
             }

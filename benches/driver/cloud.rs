@@ -79,6 +79,7 @@ impl Cloud {
             interface: Interface::Public,
             tls: Tls::default(),
             user_agent: Vec::new(),
+            name: String::new(),
             ignore_volume_microversion: false,
         })
     }

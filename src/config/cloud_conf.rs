@@ -28,10 +28,11 @@ pub struct CloudConf {
     pub warnings: Vec<Warning>,
 }
 
-/// Section names that are ours or nearly so; other sections belong to the cloud controller manager.
+/// The sections that are ours; others belong to the cloud controller manager.
 const GLOBAL: &str = "Global";
 const BLOCK_STORAGE: &str = "BlockStorage";
 const METADATA: &str = "Metadata";
+const SECTIONS: [&str; 3] = [GLOBAL, BLOCK_STORAGE, METADATA];
 
 const BLOCK_STORAGE_KEYS: [&str; 5] = [
     "node-volume-attach-limit",
@@ -88,8 +89,12 @@ impl CloudConf {
     fn open(&mut self, name: &str, subsection: Option<&str>, place: &Place) {
         if is(name, GLOBAL) {
             self.clouds.entry(subsection.unwrap_or_default().to_owned()).or_default();
-        } else if (is(name, BLOCK_STORAGE) || is(name, METADATA)) && subsection.is_some() {
-            self.warn(place, format!("[{name}] takes no quoted name: this section is ignored"));
+        } else if is(name, BLOCK_STORAGE) || is(name, METADATA) {
+            if subsection.is_some() {
+                self.warn(place, format!("[{name}] takes no quoted name: this section is ignored"));
+            }
+        } else if let Some(near) = nearest(name, SECTIONS) {
+            self.warn(place, format!("the section [{name}] is ignored; did you mean [{near}]?"));
         }
     }
 

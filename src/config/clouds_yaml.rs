@@ -143,28 +143,30 @@ impl Choice<'_> {
 
     fn clouds(&self, reads: &Reads, warnings: &mut Vec<Warning>) -> Result<File> {
         let asked = self.clouds_file.map(str::to_owned).or_else(|| reads.var("OS_CLIENT_CONFIG_FILE"));
-        if let Some(path) = asked.map(PathBuf::from) {
-            match reads.read(&path) {
-                Ok(text) => return parse(&path, &text),
-                Err(error) if !is_absent(&error) => return Err(Error::unreadable(&path, &error)),
-                Err(_) => {
-                    let message = format!(
-                        "{} isn't there: clouds.yaml is looked for in the usual places",
-                        path.display()
-                    );
-                    warnings.push(Warning::at(&self.place, message));
-                }
+        let asked = asked.map(PathBuf::from);
+        if let Some(path) = &asked {
+            match reads.read(path) {
+                Ok(text) => return parse(path, &text),
+                Err(error) if !is_absent(&error) => return Err(Error::unreadable(path, &error)),
+                Err(_) => {}
             }
         }
-        optional(reads, "clouds")?.ok_or_else(|| {
-            let places: Vec<_> =
-                places(reads, "clouds").iter().map(|path| path.display().to_string()).collect();
-            let message = format!(
-                "no clouds.yaml found; it is looked for at OS_CLIENT_CONFIG_FILE, {}",
-                places.join(", ")
-            );
-            Error::at(&self.place, message)
-        })
+        let Some(found) = optional(reads, "clouds")? else { return Err(self.nowhere(reads, asked)) };
+        if let Some(path) = asked {
+            let message = format!("{} isn't there: {} is used", path.display(), found.path.display());
+            warnings.push(Warning::at(&self.place, message));
+        }
+        Ok(found)
+    }
+
+    fn nowhere(&self, reads: &Reads, asked: Option<PathBuf>) -> Error {
+        let places: Vec<_> = places(reads, "clouds").iter().map(|path| path.display().to_string()).collect();
+        let places = places.join(", ");
+        let message = match asked {
+            Some(path) => format!("{} isn't there, and no clouds.yaml is at {places}", path.display()),
+            None => format!("no clouds.yaml found; it is looked for at OS_CLIENT_CONFIG_FILE, {places}"),
+        };
+        Error::at(&self.place, message)
     }
 
     fn chosen(&self, clouds: &File, secure: Option<&File>) -> Result<String> {

@@ -103,6 +103,41 @@ fn unknown_keys_of_ours_are_warnings_and_other_sections_are_skipped() {
 }
 
 #[test]
+fn a_misspelt_section_is_told_and_those_of_the_cloud_controller_manager_are_not() {
+    let good = format!("[Global]\n{BASE}token=t\n");
+    for (section, near) in [
+        ("blockstorag", Some("BlockStorage")),
+        ("Block-Storage", Some("BlockStorage")),
+        ("Globl", Some("Global")),
+        ("Globl \"east\"", Some("Global")),
+        ("Metdata", Some("Metadata")),
+        ("LoadBalancer", None),
+        ("LoadBalancerClass \"x\"", None),
+        ("Networking", None),
+        ("Route", None),
+        ("KeyManager", None),
+    ] {
+        let config = Config::load(&conf(&format!("{good}[{section}]\nx=1")), &request()).unwrap();
+        let told: Vec<_> = config.warnings.iter().map(ToString::to_string).collect();
+        let name = section.split(' ').next().unwrap();
+        let expected = near.map(|near| {
+            format!("/etc/config/cloud.conf:4: the section [{name}] is ignored; did you mean [{near}]?")
+        });
+        assert_eq!(told, Vec::from_iter(expected), "{section}");
+    }
+}
+
+#[test]
+fn the_error_of_a_missing_section_names_the_one_that_was_probably_meant() {
+    let error = Config::load(&conf(&format!("[Globl]\n{BASE}token=t")), &request()).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "/etc/config/cloud.conf: there is no section [Global]: add one; \
+         /etc/config/cloud.conf:1: the section [Globl] is ignored; did you mean [Global]?"
+    );
+}
+
+#[test]
 fn block_storage_and_metadata_are_typed() {
     let text = "[BLOCKSTORAGE]\nNode-Volume-Attach-Limit = 0x10\nrescan-on-resize\nignore-volume-az = YES\n\
         ignore-volume-microversion = off\naz-map = nova1=cinder1, nova2=cinder1\n[metadata]\nsearch-order = metadataService, configDrive\nrequest-timeout = 1m30s";

@@ -164,18 +164,68 @@ impl Command {
 }
 
 impl Output {
-    /// The last lines of what the command complained about, on one line.
+    /// What the command complained about, at most four lines of it, on one line.
     pub fn complaint(&self) -> String {
         let text = if self.stderr.trim().is_empty() { &self.stdout } else { &self.stderr };
         let lines: Vec<_> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-        let tail = lines[lines.len().saturating_sub(4)..].join("; ");
+        let cause = before_usage(&lines);
+        let tail = cause[cause.len().saturating_sub(4)..].join("; ");
         let code = self.code.map_or("ended by a signal".to_owned(), |code| format!("exit code {code}"));
         if tail.is_empty() { code } else { format!("{code}: {tail}") }
+    }
+}
+
+/// The mkfs programs say what is wrong with an option first, and then a page of how to use them.
+fn before_usage<'a>(lines: &'a [&'a str]) -> &'a [&'a str] {
+    let is_usage = |line: &&str| {
+        let line = line.to_ascii_lowercase();
+        line.starts_with("usage:") || line.starts_with("extended options are ")
+    };
+    match lines.iter().position(is_usage) {
+        None | Some(0) => lines,
+        Some(usage) => &lines[..usage],
     }
 }
 
 impl std::fmt::Display for Number {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}:{}", self.major, self.minor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn complaint(stderr: &str) -> String {
+        let output = Output { code: Some(1), stdout: String::new(), stderr: stderr.to_owned() };
+        output.complaint()
+    }
+
+    #[test]
+    fn the_cause_is_told_and_not_how_to_use_the_program() {
+        let usage = "[-b blocks]\n\t[-i bytes]\n\t[-m percent]\n\t[-z undo_file]\n\tdevice [blocks-count]\n";
+        for (said, cause) in [
+            (
+                format!("mkfs.ext4: invalid option -- 'Z'\nUsage: mkfs.ext4 {usage}"),
+                "mkfs.ext4: invalid option -- 'Z'",
+            ),
+            (
+                format!("mkfs.btrfs: invalid option -- 'Z'\nusage: mkfs.btrfs {usage}"),
+                "mkfs.btrfs: invalid option -- 'Z'",
+            ),
+            (format!("unknown option -m bogus=1\nUsage: mkfs.xfs\n{usage}"), "unknown option -m bogus=1"),
+            (
+                format!(
+                    "mke2fs 1.47.0\n\nBad option(s) specified: x\n\nExtended options are separated by commas\n{usage}"
+                ),
+                "mke2fs 1.47.0; Bad option(s) specified: x",
+            ),
+            ("a\nb\nc\nd\ne\n".to_owned(), "b; c; d; e"),
+            ("Usage: blkid\n".to_owned(), "Usage: blkid"),
+        ] {
+            assert_eq!(complaint(&said), format!("exit code 1: {cause}"));
+        }
+        assert_eq!(complaint(""), "exit code 1");
     }
 }

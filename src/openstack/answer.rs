@@ -88,7 +88,8 @@ fn classify(request: &Request, status: StatusCode, headers: &HeaderMap, body: &[
                 "not {name} but something before it says that this isn't there{words}: is {name} up, and {setting} right?"
             )
         }
-        (_, Some(message)) => message,
+        // A sentence goes on after it: the next step, or the request's id.
+        (_, Some(message)) => message.trim_end_matches('.').to_owned(),
         _ => status.canonical_reason().unwrap_or("no reason given").to_owned(),
     };
     let retry_after = retry_after(headers);
@@ -251,6 +252,27 @@ mod tests {
         assert_eq!((quota.kind, quota.retry_after), (Kind::OverLimit, None));
         let throttle = error_of(Method::POST, 413, &[("retry-after", "7")], "{}");
         assert_eq!((throttle.kind, throttle.retry_after), (Kind::Throttled, Some(Duration::from_secs(7))));
+    }
+
+    #[test]
+    fn a_quota_has_a_next_step_and_no_sentence_ends_twice() {
+        let told = |status, words: &str| {
+            let body = format!("{{\"fault\": {{\"message\": \"{words}\"}}}}");
+            error_of(Method::POST, status, &[("x-openstack-request-id", "req-1")], &body).to_string()
+        };
+        assert_eq!(
+            told(413, "Maximum number of volumes allowed (2) exceeded for quota 'volumes'."),
+            "Cinder could not test: HTTP 413: Maximum number of volumes allowed (2) exceeded for quota 'volumes'; delete \
+             what isn't needed, or ask the cloud's administrator for more (openstack quota show) (request req-1)"
+        );
+        for (status, words) in [(413, "The size exceeds maximum allowed limit of 8"), (404, "no such type.")]
+        {
+            let words_alone = words.trim_end_matches('.');
+            assert_eq!(
+                told(status, words),
+                format!("Cinder could not test: HTTP {status}: {words_alone} (request req-1)")
+            );
+        }
     }
 
     #[test]

@@ -74,6 +74,27 @@ impl Service {
     }
 }
 
+impl Error {
+    /// Whether a single volume would be larger than the cloud lets one be: `VolumeSizeExceedsLimit` in
+    /// <https://opendev.org/openstack/cinder/src/branch/master/cinder/exception.py>, the only 413 with these words.
+    pub fn is_of_one_size(&self) -> bool {
+        self.kind == Kind::OverLimit && self.message.contains("maximum allowed limit")
+    }
+
+    /// What to do about a limit that the cloud names and doesn't explain.
+    fn next_step(&self) -> Option<&'static str> {
+        match (self.kind, self.service) {
+            (Kind::OverLimit, Service::Cinder) if !self.is_of_one_size() => Some(
+                "delete what isn't needed, or ask the cloud's administrator for more (openstack quota show)",
+            ),
+            (Kind::OverLimit, Service::Nova) => Some(
+                "detach another volume from it; with node-volume-attach-limit the scheduler sends no more than it takes",
+            ),
+            _ => None,
+        }
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} could not {}", self.service.name(), self.operation)?;
@@ -81,6 +102,9 @@ impl fmt::Display for Error {
             write!(f, ": HTTP {}", status.as_u16())?;
         }
         write!(f, ": {}", self.message)?;
+        if let Some(step) = self.next_step() {
+            write!(f, "; {step}")?;
+        }
         if let Some(id) = &self.request_id {
             write!(f, " (request {id})")?;
         }

@@ -42,7 +42,7 @@ pub(super) fn exchange(http: Http, agent: HeaderValue) -> impl Exchanges {
 
 async fn send(mut http: Http, agent: HeaderValue, call: Addressed) -> Result<Answer> {
     let message = message(&call, agent)?;
-    let ready = http.ready().await.map_err(|error| broken(&call.request, &error))?;
+    let ready = http.ready().await.map_err(|error| broken(&call, &error))?;
     let sent = call.request.sent();
     let answer = match patience(&call.request) {
         None => ready.call(message).await,
@@ -53,7 +53,7 @@ async fn send(mut http: Http, agent: HeaderValue, call: Addressed) -> Result<Ans
     };
     let result = match answer {
         Ok(response) => Answer::read(&call.request, call.without_secrets(response)),
-        Err(error) => Err(broken(&call.request, &error)),
+        Err(error) => Err(broken(&call, &error)),
     };
     result.map_err(|mut error| {
         if error.effect == Effect::None {
@@ -76,13 +76,16 @@ fn patience(request: &Request) -> Option<Duration> {
 }
 
 /// No answer came. Where no connection was made, nothing was done.
-fn broken(request: &Request, error: &io::Error) -> Error {
+fn broken(call: &Addressed, error: &io::Error) -> Error {
+    let request = &call.request;
     let (kind, effect) = match error.kind() {
         ErrorKind::ConnectionRefused | ErrorKind::NotConnected => (Kind::Unavailable, Effect::None),
         ErrorKind::InvalidInput => (Kind::Refused, Effect::None),
         _ => (Kind::Unavailable, request.effect()),
     };
-    Error { effect, ..request.error(kind, error.to_string()) }
+    // The origin has neither a password nor a query.
+    let origin = call.url.origin().ascii_serialization();
+    Error { effect, ..request.error(kind, format!("{origin}: {error}")) }
 }
 
 fn message(call: &Addressed, agent: HeaderValue) -> Result<http::Request<Bytes>> {

@@ -107,7 +107,8 @@ impl Keystone {
         let token = subject(&answer)?;
         let document: Document = answer.json()?;
         let session = Session::new(token, asked, document.token, answer.date(), &self.options);
-        tracing::info!(life_s = session.life.as_secs(), "authenticated");
+        let cloud = Some(self.options.name.as_str()).filter(|name| !name.is_empty());
+        tracing::info!(cloud, life_s = session.life.as_secs(), "authenticated");
         Ok(Arc::new(session))
     }
 
@@ -134,9 +135,9 @@ impl Keystone {
             // Its answer came, and is what's wrong.
             None if error.kind == Kind::Malformed => return error,
             None if self.is_federated() => {
-                format!("are Keystone ({}) and the identity provider reachable?", self.options.auth_url)
+                format!("is that where Keystone ({}) or the identity provider is?", self.options.auth_url)
             }
-            None => format!("is Keystone reachable at {}?", self.options.auth_url),
+            None => "is auth-url right, and Keystone up?".to_owned(),
             Some(_) => return error,
         };
         if error.status.is_some() {

@@ -14,6 +14,8 @@ pub struct Options {
     pub tls: Tls,
     /// Words put before our own in `User-Agent`.
     pub user_agent: Vec<String>,
+    /// What the log and the metrics call the cloud; "" is the unnamed one.
+    pub name: String,
     /// Send no microversion to Cinder (`ignore-volume-microversion`).
     pub ignore_volume_microversion: bool,
 }

@@ -200,6 +200,7 @@ pub fn options() -> Options {
         interface: Interface::Public,
         tls: Tls::default(),
         user_agent: vec!["kubernetes".into()],
+        name: String::new(),
         ignore_volume_microversion: false,
     }
 }

@@ -1,5 +1,7 @@
 //! What a call passes through on its way to the cloud, from the outside in.
 
+use std::sync::Arc;
+
 use http::HeaderValue;
 use tower::ServiceBuilder;
 use tower::layer::layer_fn;
@@ -18,14 +20,15 @@ pub(super) fn stack(http: Http, options: Options, limit: Limit) -> Stack {
     // Keystone's own calls, too, are seen in the log and in the ledger.
     let exchange = trace(exchange(http, agent(&options.user_agent)));
     let ignored = options.ignore_volume_microversion;
+    let cloud: Arc<str> = options.name.as_str().into();
     let keystone = Keystone::new(options, &exchange);
     let calls = ServiceBuilder::new()
         // Outside of everything: a call takes as long as its caller waits for it.
-        .layer(layer_fn(metrics))
+        .layer(layer_fn(|inner| metrics(cloud.clone(), inner)))
         // Outside of what waits: a pause, a slot, a token, an answer.
         .layer(layer_fn(deadline))
         // Outside of the limit: an attempt counts as a call, and a pause holds no slot.
-        .layer(layer_fn(retry))
+        .layer(layer_fn(|inner| retry(cloud.clone(), inner)))
         // Outside of the token: one that waited for its turn is not about to expire.
         .layer(layer_fn(|inner| limit.clone().layer(inner)))
         // Outside of the token: the version document is asked for like any other call, with a token, as Cinder
@@ -113,6 +116,22 @@ mod tests {
             recorded.on(VOLUME, [volume("in-use"), Reply::new(400, "you sent canary-token")]);
             let seen = seen_of(&recorded, Options { credential, ..options() }).await;
             assert!(!seen.contains("canary"), "{seen}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_log_and_the_metrics_name_the_cloud() {
+        let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+        let _guard = metrics::set_default_local_recorder(&recorder);
+        let recorded = Recorded::default();
+        recorded.on(TOKENS, [token("t", "2026-01-01T01:00:00Z")]);
+        recorded.on(VOLUME, [Reply::new(503, ""), volume("in-use")]);
+        let log = seen_of(&recorded, Options { name: "east".into(), ..options() }).await;
+        let line = log.lines().find(|line| line.contains("authenticated")).unwrap();
+        assert!(line.contains("cloud=\"east\""), "{line}");
+        let metrics = recorder.handle().render();
+        for name in ["openstack_api_request_duration_seconds", "openstack_api_retries_total"] {
+            assert!(metrics.contains(&format!("{name}{{cloud=\"east\",service=\"Cinder\"")), "{metrics}");
         }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::watch::Interest;
-use super::{Condition, Error, Result, ServerId, Volume, VolumeId, Volumes, not_found};
+use super::{Condition, Error, Result, ServerId, Volume, VolumeId, Volumes, not_found, remedy};
 use crate::openstack::{self, Effect, Kind, Status};
 
 /// What the node needs to know of an attachment.
@@ -190,28 +190,19 @@ fn plan(volume: &Volume, server: ServerId, sharing: Sharing, sent: &Sent) -> Ste
         | Status::RestoringBackup
         | Status::Retyping
         | Status::Extending => Step::Wait,
-        Status::Maintenance | Status::AwaitingTransfer => Step::Refuse(
-            Condition::Precondition,
-            format!(
-                "the volume is in status {}; its owner or an administrator must end that first",
-                volume.status
-            ),
-        ),
         Status::Deleting | Status::ErrorDeleting => Step::Refuse(
             Condition::NotFound,
             format!("the volume is being deleted (status {})", volume.status),
         ),
-        Status::Error
+        Status::Maintenance
+        | Status::AwaitingTransfer
+        | Status::Error
         | Status::ErrorBackingUp
         | Status::ErrorRestoring
         | Status::ErrorExtending
-        | Status::Other(_) => Step::Refuse(
-            Condition::Precondition,
-            format!(
-                "the volume is in status {}, which Nova doesn't attach; an administrator can reset it (openstack volume set --state)",
-                volume.status
-            ),
-        ),
+        | Status::Other(_) => {
+            Step::Refuse(Condition::Precondition, remedy::told(volume, "Nova doesn't attach"))
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! A volume ends.
 
 use super::watch::Interest;
-use super::{Condition, Error, Result, ServerId, Volume, VolumeId, Volumes};
+use super::{Condition, Error, Result, ServerId, Volume, VolumeId, Volumes, remedy};
 use crate::openstack::{Effect, Kind, Status};
 
 /// How often one unchanged state may refuse the call before the refusal is the answer.
@@ -103,13 +103,9 @@ fn plan(volume: Option<&Volume>, sent: bool) -> Step {
         | Status::ErrorExtending
         | Status::ErrorRestoring
         | Status::ErrorBackingUp => in_use(volume),
-        Status::Maintenance | Status::AwaitingTransfer | Status::Other(_) => Step::Refuse(
-            Condition::Precondition,
-            format!(
-                "it is in status {}, which Cinder doesn't delete; its owner or an administrator must end that first",
-                volume.status
-            ),
-        ),
+        Status::Maintenance | Status::AwaitingTransfer | Status::Other(_) => {
+            Step::Refuse(Condition::Precondition, remedy::told(volume, "Cinder doesn't delete"))
+        }
     }
 }
 

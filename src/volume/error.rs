@@ -49,9 +49,8 @@ impl Error {
         let condition = match error.kind {
             Kind::NotFound => Condition::NotFound,
             Kind::Refused | Kind::Unsupported => Condition::Precondition,
-            // Cinder answers 413 to two different conditions: a quota, and the largest size that one volume may have
-            // (`VolumeSizeExceedsLimit` in cinder/exception.py, the only one with these words).
-            Kind::OverLimit if error.message.contains("maximum allowed limit") => Condition::OutOfRange,
+            // Cinder answers 413 to two different conditions: a quota, and the largest size that one volume may have.
+            Kind::OverLimit if error.is_of_one_size() => Condition::OutOfRange,
             Kind::OverLimit => Condition::Exhausted,
             Kind::Forbidden => Condition::Denied,
             Kind::Unauthenticated => Condition::Unauthenticated,

@@ -33,6 +33,7 @@ pub fn options(user: &str, project: &str) -> Options {
         interface: Interface::Public,
         tls: Tls::default(),
         user_agent: Vec::new(),
+        name: String::new(),
         ignore_volume_microversion: false,
     }
 }

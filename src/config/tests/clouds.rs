@@ -99,6 +99,16 @@ fn a_broken_or_incomplete_clouds_yaml_is_refused_without_its_text() {
     }
     let error = Config::load(&conf("[Global]\nuse-clouds"), &request()).unwrap_err().to_string();
     assert!(error.starts_with("/etc/config/cloud.conf:2: no clouds.yaml found"), "{error}");
+    let source = conf("[Global]\nuse-clouds\nclouds-file=/nope.yaml");
+    let error = Config::load(&source, &request()).unwrap_err().to_string();
+    assert!(
+        error.starts_with("/etc/config/cloud.conf:2: /nope.yaml isn't there, and no clouds.yaml is at"),
+        "{error}"
+    );
+    assert_eq!(error.matches("/nope.yaml").count(), 1, "{error}");
+    let found = source.with_file("clouds.yaml", "clouds: {c: {auth: {auth_url: 'https://k', token: t}}}");
+    let warnings = Config::load(&found, &request()).unwrap().warnings;
+    assert!(warnings[0].to_string().ends_with("/nope.yaml isn't there: clouds.yaml is used"), "{warnings:?}");
     let source = conf("[Global]\nuse-clouds").with_file("clouds.yaml", YAML);
     let error = Config::load(&source, &request()).unwrap_err().to_string();
     assert!(error.contains("has the clouds lab, other"), "{error}");

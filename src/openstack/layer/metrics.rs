@@ -1,5 +1,7 @@
 //! How long each call took, with its retries and waits, and how it ended.
 
+use std::sync::Arc;
+
 use tokio::time::Instant;
 use tower::{ServiceExt, service_fn};
 
@@ -8,16 +10,16 @@ use super::super::request::Request;
 use super::super::{Kind, Result};
 use super::Calls;
 
-pub(in crate::openstack) fn metrics<S: Calls>(inner: S) -> impl Calls {
+pub(in crate::openstack) fn metrics<S: Calls>(cloud: Arc<str>, inner: S) -> impl Calls {
     service_fn(move |request: Request| {
-        let inner = inner.clone();
+        let (inner, cloud) = (inner.clone(), cloud.clone());
         async move {
             let (service, operation) = (request.service.name(), request.operation);
             let start = Instant::now();
             let result = inner.oneshot(request).await;
             metrics::histogram!(
                 "openstack_api_request_duration_seconds",
-                "service" => service, "operation" => operation, "outcome" => outcome(&result)
+                "cloud" => cloud, "service" => service, "operation" => operation, "outcome" => outcome(&result)
             )
             .record(start.elapsed());
             result

@@ -1,5 +1,6 @@
 //! The one retry policy: what certainly did nothing, or may be done twice, is tried again within the deadline.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tower::{ServiceExt, service_fn};
@@ -11,9 +12,9 @@ use crate::pace::{self, Backoff};
 
 const ATTEMPTS: u32 = 5;
 
-pub(in crate::openstack) fn retry<S: Calls>(inner: S) -> impl Calls {
+pub(in crate::openstack) fn retry<S: Calls>(cloud: Arc<str>, inner: S) -> impl Calls {
     service_fn(move |request: Request| {
-        let inner = inner.clone();
+        let (inner, cloud) = (inner.clone(), cloud.clone());
         async move {
             let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
             for _ in 1..ATTEMPTS {
@@ -27,7 +28,7 @@ pub(in crate::openstack) fn retry<S: Calls>(inner: S) -> impl Calls {
                 if pause >= pace::deadline().remaining() {
                     return Err(error);
                 }
-                note(&error, pause);
+                note(&cloud, &error, pause);
                 pace::pause(pause).await;
             }
             inner.oneshot(request).await
@@ -49,10 +50,13 @@ fn is_passing(error: &Error) -> bool {
     }
 }
 
-fn note(error: &Error, pause: Duration) {
+fn note(cloud: &Arc<str>, error: &Error, pause: Duration) {
     let (service, operation) = (error.service.name(), error.operation);
-    metrics::counter!("openstack_api_retries_total", "service" => service, "operation" => operation)
-        .increment(1);
+    metrics::counter!(
+        "openstack_api_retries_total",
+        "cloud" => cloud.clone(), "service" => service, "operation" => operation
+    )
+    .increment(1);
     tracing::debug!(%error, pause_ms = pause.as_millis() as u64, "trying again");
 }
 

@@ -1,7 +1,7 @@
 //! When a volume lets itself be snapshotted.
 
 use super::super::watch::Interest;
-use super::super::{Condition, Error, Result, Volume, VolumeId, Volumes, not_found};
+use super::super::{Condition, Error, Result, Volume, VolumeId, Volumes, not_found, remedy};
 use crate::openstack::Status;
 
 #[derive(Debug, PartialEq, Eq)]
@@ -54,17 +54,11 @@ fn plan(id: VolumeId, volume: Option<&Volume>) -> Step {
         | Status::ErrorExtending
         | Status::Maintenance
         | Status::AwaitingTransfer
-        | Status::Other(_) => Step::Refuse(wrong(volume)),
+        | Status::Other(_) => {
+            let why = remedy::told(volume, "Cinder doesn't snapshot");
+            Step::Refuse(Error::new(Condition::Precondition, why))
+        }
     }
-}
-
-fn wrong(volume: &Volume) -> Error {
-    let why = format!(
-        "the volume is in status {}, and Cinder snapshots only available ones and those in use; its owner or an \
-         administrator must end that first",
-        volume.status
-    );
-    Error::new(Condition::Precondition, why)
 }
 
 #[cfg(test)]
