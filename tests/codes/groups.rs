@@ -65,19 +65,21 @@ pub async fn members(view: &Volumes) -> Vec<VolumeId> {
 pub async fn cut_and_left(view: &Volumes, cinder: &Cinder, members: &[VolumeId]) -> GroupSnapshotId {
     let wanted =
         WantedGroup { name: NAME.to_owned(), volumes: members.iter().copied().collect(), group_type: None };
-    let cut = async {
-        loop {
-            let cuts = cinder.list_group_snapshots_named(NAME).await.unwrap();
-            if let Some(cut) = cuts.iter().find(|cut| cut.status == GroupState::Available) {
-                return cut.id;
-            }
-            pace::sleep(Duration::from_millis(1)).await;
-        }
-    };
-    tokio::select! {
+    let begun = tokio::select! {
         biased;
-        id = cut => id,
+        cut = cut_once(cinder, |_| true) => cut,
         done = view.ensure_group_cut(&wanted) => panic!("{done:?}"),
+    };
+    cut_once(cinder, |cut| cut.id == begun.id && cut.status == GroupState::Available).await.id
+}
+
+async fn cut_once(cinder: &Cinder, is_so: impl Fn(&GroupSnapshot) -> bool) -> GroupSnapshot {
+    loop {
+        let cuts = cinder.list_group_snapshots_named(NAME).await.unwrap();
+        if let Some(cut) = cuts.into_iter().find(&is_so) {
+            return cut;
+        }
+        pace::sleep(Duration::from_millis(50)).await;
     }
 }
 

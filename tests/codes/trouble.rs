@@ -222,10 +222,10 @@ fn on_the_removal(rpc: Rpc) -> Vec<Case> {
         _ => return Vec::new(),
     };
     let mut removals: Vec<_> = removed.iter().map(|path| (Method::DELETE, *path)).collect();
-    removals.push((Method::GET, "/messages"));
-    if rpc == Rpc::Group {
-        removals.push((Method::POST, "/groups/{id}/action"));
-    }
+    removals.push(match rpc {
+        Rpc::Group => (Method::POST, "/groups/{id}/action"),
+        _ => (Method::GET, "/messages"),
+    });
     let mut cases = Vec::new();
     for trouble in hidden().into_iter().chain(refusals()) {
         for (method, path) in &removals {
