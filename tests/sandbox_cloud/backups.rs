@@ -129,7 +129,7 @@ async fn a_volume_from_a_backup_stays_creating_until_it_has_the_data() {
         ("creating", &json!("restoring"))
     );
     assert_eq!(delete(&client, &id).await.code, 400);
-    wait(5 * SECOND).await;
+    wait(9 * SECOND).await;
     let shown = client.show(&restored).await;
     assert_eq!((&shown["status"], &shown["availability_zone"]), (&json!("available"), &json!("az2")));
     assert_eq!(shown["metadata"]["src_backup_id"], json!(id), "Cinder writes where the data came from");

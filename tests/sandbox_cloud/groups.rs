@@ -109,6 +109,8 @@ async fn lists_may_show_a_group_and_its_snapshot_late() {
     bed.cloud.mishap(Mishap::Unlisted(Operation::Group, 10 * SECOND));
     bed.cloud.mishap(Mishap::Unlisted(Operation::GroupSnapshot, 10 * SECOND));
     let group = bed.group().await;
+    let volume = bed.volume().await;
+    bed.update(&group, json!({ "add_volumes": volume })).await;
     let id = bed.cut(&group).await.body["group_snapshot"]["id"].as_str().unwrap().to_owned();
     let listed = async || {
         let (groups, cuts) = (bed.show("/groups").await, bed.show("/group_snapshots").await);

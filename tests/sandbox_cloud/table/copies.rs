@@ -127,6 +127,8 @@ impl Walk {
     }
 
     async fn backups(&mut self, volume: &str, snapshot: &str) {
+        let kept = json!({ "metadata": { "kept": "1" } });
+        self.post("metadata to be backed up", &format!("/volumes/{volume}/metadata"), kept).await;
         let delta = json!({ "backup": { "volume_id": volume, "incremental": true } });
         self.post("incremental backup of nothing", "/backups", delta).await;
         let old = json!({ "backup": { "volume_id": volume, "metadata": { "a/b": "c" } } });
@@ -170,16 +172,20 @@ impl Walk {
         self.post("volume from the backup in no zone", "/volumes", elsewhere).await;
         let both = json!({ "volume": { "size": 1, "backup_id": backup, "snapshot_id": snapshot } });
         self.post("volume from the backup and the snapshot", "/volumes", both).await;
-        let from = json!({ "size": 2, "name": "cloud-restored", "backup_id": made["id"], "availability_zone": "az2" });
+        let from = json!({
+            "size": 2, "name": "cloud-restored", "backup_id": made["id"], "availability_zone": "az2", "metadata": { "own": "1" }
+        });
         let restored = self.client.volume_of(from).await;
         self.client.until(&format!("/volumes/{restored}"), "available").await;
         let shown = self.client.show(&restored).await;
         self.lines.push(format!(
-            "restored | {} | {} | {} | {}",
+            "restored | {} | {} | {} | {} | {} | {}",
             shown["size"],
             shown["availability_zone"],
             shown["metadata"]["src_backup_id"] == made["id"],
-            shown["source_volid"]
+            shown["source_volid"],
+            shown["metadata"]["kept"],
+            shown["metadata"]["own"]
         ));
         self.client.until(&path, "available").await;
         self.cinder("delete the backup", Method::DELETE, &path, "", None).await;
