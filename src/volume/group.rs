@@ -27,7 +27,7 @@ const REFUSALS: u32 = 1;
 pub struct WantedGroup {
     pub name: String,
     pub volumes: BTreeSet<VolumeId>,
-    /// Name or id; the project's only one where it is absent.
+    /// Name or id; the only one that the cloud shows to be consistent where it is absent.
     pub group_type: Option<String>,
 }
 

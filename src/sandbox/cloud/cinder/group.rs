@@ -36,12 +36,13 @@ pub(super) fn types(world: &World, caller: &Caller, path: &[&str]) -> Result<Ans
     }
 }
 
-/// A tenant doesn't see the specs by default: whether the type promises consistency is a secret of the administrator.
+/// A tenant doesn't see the specs by default: whether the type promises consistency is a secret of the administrator. The
+/// reserved type promises it.
 fn show_type(world: &World, kind: &GroupType) -> Value {
     let mut shown =
         json!({ "id": kind.id, "name": kind.name, "description": kind.description, "is_public": true });
     if let Some(consistent) = &world.settings.consistent_group_types {
-        shown["group_specs"] = match consistent.contains(&kind.name) {
+        shown["group_specs"] = match kind.is_reserved() || consistent.contains(&kind.name) {
             true => json!({ "consistent_group_snapshot_enabled": "<is> True" }),
             false => json!({}),
         };
