@@ -86,7 +86,7 @@ impl Volumes {
     }
 
     /// The name by which the cut, or the group that is left of it, is found.
-    async fn name_of(&self, id: GroupSnapshotId) -> Result<Option<String>> {
+    pub(in crate::volume) async fn name_of(&self, id: GroupSnapshotId) -> Result<Option<String>> {
         let cut = self.cinder.find_group_snapshot(id).await.map_err(|error| Error::unsettled(&error))?;
         if let Some(cut) = cut {
             return Ok(Some(cut.name));
