@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use cinder_csi::csi::proto::*;
 use cinder_csi::pace;
-use tonic::Status;
+use tonic::{Code, Status};
 
 use super::requests::{create, wanted};
 use super::two;
@@ -58,4 +58,17 @@ async fn a_group_whose_cut_is_gone_is_found_in_its_cloud_and_removed() {
         delete(&driver_of(&[&east, &west]), &id).await;
         assert_eq!(cinder(&site.cloud).list_groups().await.unwrap(), [], "{zone}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn volumes_of_two_clouds_are_refused_and_both_clouds_are_named() {
+    let (driver, east, west) = two();
+    let made = volumes(&driver, &["a", "b"]).await;
+    let status = cut(&driver_of(&[&east, &west]), &made).await.unwrap_err();
+    assert_eq!(status.code(), Code::FailedPrecondition, "{status}");
+    assert!(status.message().contains("cloud \"east\", cloud \"west\""), "{status}");
+    let nobodys = [made[1].clone(), super::NOBODY.to_owned()];
+    let status = cut(&driver, &nobodys).await.unwrap_err();
+    assert_eq!(status.code(), Code::NotFound, "{status}");
+    assert!(status.message().contains("\"west\"") && status.message().contains(super::NOBODY), "{status}");
 }
