@@ -51,6 +51,15 @@ impl CutGroup {
         Err(Error::new(Condition::Invalid, why))
     }
 
+    fn sources(&self) -> BTreeSet<VolumeId> {
+        self.members.iter().map(Saved::source).collect()
+    }
+
+    fn is_of_others(&self) -> Error {
+        let why = format!("{} of that name is of the volumes {:?}", self.cut.id, self.sources());
+        Error::new(Condition::AlreadyExists, why)
+    }
+
     pub fn is_ready(&self) -> bool {
         self.cut.status == GroupState::Available && self.members.iter().all(Saved::is_ready)
     }
@@ -93,7 +102,7 @@ impl Volumes {
                 Step::Fill(group, volumes) => self.fill(wanted, group, &volumes, &mut refusals).await?,
                 Step::Cut(group) => sent.cut = self.cut_full(wanted, group, &mut refusals).await?,
                 Step::Empty(group) => self.empty(&group, &group.volumes).await.map_err(unfinished)?,
-                Step::Sign(group, cut) => self.sign(group, cut).await.map_err(unfinished)?,
+                Step::Sign(group, cut) => self.promise(wanted, group, cut).await?,
                 Step::Discard(group) => drop(self.discard_group(group).await.map_err(unfinished)?),
                 Step::Drop(cut) => drop(self.drop_cut(cut).await.map_err(unfinished)?),
                 Step::GiveUp(group) => {
@@ -103,8 +112,11 @@ impl Volumes {
                     );
                     return Err(self.in_doubt(wanted, self.give_up(group, why).await));
                 }
-                Step::Undo(cut) => return Err(self.in_doubt(wanted, self.undo(cut).await)),
-                Step::Answer(cut) => return self.answer(wanted, &sent, cut).await,
+                Step::Undo(cut) => {
+                    let why = "Cinder couldn't cut the volumes together; its operator finds the reason in the logs by the group snapshot's id";
+                    return Err(self.in_doubt(wanted, self.undo(cut, why).await));
+                }
+                Step::Answer(cut) => return self.answer(wanted, cut).await,
                 Step::Refuse(error) => return Err(self.in_doubt(wanted, error)),
                 Step::Wait => {}
             }
@@ -202,18 +214,24 @@ impl Volumes {
         if self.doubts.are_there(&doubt(wanted)) { unfinished(error) } else { error }
     }
 
-    async fn answer(&self, wanted: &WantedGroup, sent: &Sent, cut: GroupSnapshot) -> Result<CutGroup> {
-        let group = self.with_members(cut.clone()).await?;
-        let members: BTreeSet<_> = group.members.iter().map(Saved::source).collect();
-        if members.is_subset(&wanted.volumes) && members != wanted.volumes && sent.cut == Some(Some(cut.id)) {
-            // Another controller has emptied the group under this cut.
-            return Err(unfinished(self.undo(cut).await));
+    /// Signs for a cut that is of all the volumes. One that lacks some was cut when these had left the group: another
+    /// controller emptied it, or a volume was deleted.
+    async fn promise(&self, wanted: &WantedGroup, group: GroupId, cut: GroupSnapshot) -> Result<()> {
+        let found = self.with_members(cut).await?;
+        let sources = found.sources();
+        if sources == wanted.volumes {
+            return self.sign(group, found.cut.id).await.map_err(unfinished);
         }
-        if members != wanted.volumes {
-            let why = format!("{} of that name is of the volumes {members:?}", group.cut.id);
-            return Err(Error::new(Condition::AlreadyExists, why));
+        if sources.is_subset(&wanted.volumes) && found.cut.description.starts_with(MARK) {
+            let why = "some of the volumes had left the group when Cinder cut it";
+            return Err(unfinished(self.undo(found.cut, why).await));
         }
-        Ok(group)
+        Err(self.in_doubt(wanted, found.is_of_others()))
+    }
+
+    async fn answer(&self, wanted: &WantedGroup, cut: GroupSnapshot) -> Result<CutGroup> {
+        let found = self.with_members(cut).await?;
+        if found.sources() == wanted.volumes { Ok(found) } else { Err(found.is_of_others()) }
     }
 
     async fn with_members(&self, cut: GroupSnapshot) -> Result<CutGroup> {

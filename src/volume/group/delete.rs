@@ -108,10 +108,9 @@ impl Volumes {
         begun(self.cinder.delete_group(id).await)
     }
 
-    /// Removes a cut that failed, and says so.
-    pub(super) async fn undo(&self, cut: GroupSnapshot) -> Error {
+    /// Removes a cut that nobody was promised, and says why.
+    pub(super) async fn undo(&self, cut: GroupSnapshot, why: &str) -> Error {
         let id = cut.id;
-        let why = "Cinder couldn't cut the volumes together; its operator finds the reason in the logs by the group snapshot's id";
         // Unsigned, the group is found by its name: a call after a crash goes on with it.
         let removed = match self.delete_cut(id, false).await {
             Ok(()) => self.end_group(cut.group_id).await,

@@ -39,8 +39,8 @@ pub enum Step {
     Cut(GroupId),
     /// Its volumes must be free of it before they can be deleted.
     Empty(Group),
-    /// Writes down whose cut it holds.
-    Sign(GroupId, GroupSnapshotId),
+    /// Writes down whose cut it holds, once that is found to be of all the volumes.
+    Sign(GroupId, GroupSnapshot),
     Answer(GroupSnapshot),
     /// Removes an empty group that isn't needed.
     Discard(GroupId),
@@ -148,7 +148,7 @@ fn of_cut(sent: &Sent, cut: &GroupSnapshot, groups: &[&Group], now: SystemTime) 
             GroupState::Updating => return Step::Wait,
             _ if !group.volumes.is_empty() => return Step::Empty(group.clone()),
             GroupState::Available if cut.status == GroupState::Available && !is_signed(group, cut.id) => {
-                return Step::Sign(group.id, cut.id);
+                return Step::Sign(group.id, cut.clone());
             }
             _ => {}
         }

@@ -75,7 +75,12 @@ fn a_group_is_made_filled_cut_emptied_signed_and_answered() {
             vec![done.clone()],
             Step::Empty(group(1, OURS, &[1, 2])),
         ),
-        (nothing.clone(), vec![group(1, OURS, &[])], vec![done.clone()], Step::Sign(group_id(1), cut_id(9))),
+        (
+            nothing.clone(),
+            vec![group(1, OURS, &[])],
+            vec![done.clone()],
+            Step::Sign(group_id(1), done.clone()),
+        ),
         (nothing, vec![signed(group(1, OURS, &[]), 9)], vec![done.clone()], Step::Answer(done)),
     ];
     for (sent, groups, cuts, step) in table {
