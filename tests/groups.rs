@@ -142,6 +142,11 @@ async fn two_volumes_are_cut_together_shown_and_deleted() {
     let other = cut(&driver, &stand.volumes[..1]).await.unwrap_err();
     assert_eq!(other.code(), Code::AlreadyExists, "{other}");
     let id = &first.group_snapshot_id;
+    let words = format!(
+        "group snapshot {id} has that name and is of the volumes {}; delete it or choose another name",
+        asked.join(", ")
+    );
+    assert!(other.message().ends_with(&words), "{other}");
     assert_eq!(get(&driver, id, vec![]).await.unwrap(), first);
     assert_eq!(get(&driver, id, members(&first)).await.unwrap(), first);
     for wrong in [members(&first)[..1].to_vec(), vec![stand.volumes[0].clone()]] {

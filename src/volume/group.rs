@@ -56,7 +56,10 @@ impl CutGroup {
     }
 
     fn is_of_others(&self) -> Error {
-        let why = format!("{} of that name is of the volumes {:?}", self.cut.id, self.sources());
+        let (id, volumes) = (self.cut.id, listed(&self.sources()));
+        let why = format!(
+            "group snapshot {id} has that name and is of the volumes {volumes}; delete it or choose another name"
+        );
         Error::new(Condition::AlreadyExists, why)
     }
 
@@ -243,8 +246,8 @@ impl Volumes {
     }
 }
 
-fn listed(ids: &BTreeSet<SnapshotId>) -> String {
-    ids.iter().map(SnapshotId::to_string).collect::<Vec<_>>().join(", ")
+fn listed<'a, I: ToString + 'a>(ids: impl IntoIterator<Item = &'a I>) -> String {
+    ids.into_iter().map(I::to_string).collect::<Vec<_>>().join(", ")
 }
 
 fn doubt(wanted: &WantedGroup) -> String {

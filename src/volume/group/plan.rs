@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
 
+use super::listed;
 use crate::openstack::{self, Cinder, Group, GroupId, GroupSnapshot, GroupSnapshotId, GroupState, VolumeId};
 use crate::volume::{Condition, Error};
 
@@ -126,7 +127,11 @@ fn uncut(wanted: &BTreeSet<VolumeId>, sent: &Sent, groups: &[&Group], now: Syste
         _ if group.status.is_passing() => Step::Wait,
         GroupState::Available if !others.is_empty() => Step::Refuse(Error::new(
             Condition::AlreadyExists,
-            format!("group {} of that name is for other volumes: {others:?}", group.id),
+            format!(
+                "group {} has that name and holds other volumes ({}); take them out and delete it, or choose another name",
+                group.id,
+                listed(others)
+            ),
         )),
         GroupState::Available if !losers.is_empty() => Step::Wait,
         GroupState::Available if missing.is_empty() => Step::Cut(group.id),
@@ -192,13 +197,10 @@ fn is_dead(created: Option<Timestamp>, now: SystemTime) -> bool {
 }
 
 fn ambiguous(cut: &GroupSnapshot, losers: &[&GroupSnapshot]) -> Error {
-    let ids: Vec<_> = [&cut].into_iter().chain(losers).map(|cut| cut.id.to_string()).collect();
+    let ids = listed([&cut].into_iter().chain(losers).map(|cut| &cut.id));
     Error::new(
         Condition::AlreadyExists,
-        format!(
-            "there are several group snapshots of that name: {}; delete or rename the others",
-            ids.join(", ")
-        ),
+        format!("there are several group snapshots of that name: {ids}; delete or rename the others"),
     )
 }
 

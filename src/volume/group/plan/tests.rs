@@ -135,10 +135,10 @@ fn of_two_groups_the_older_is_used_and_the_other_goes() {
 
 #[test]
 fn a_group_for_other_volumes_or_of_another_owner_is_not_taken() {
-    assert_eq!(
-        refusal(&decided(&Sent::default(), &[group(1, OURS, &[3])], &[])),
-        Some(Condition::AlreadyExists)
-    );
+    let step = decided(&Sent::default(), &[group(1, OURS, &[3, 4])], &[]);
+    assert_eq!(refusal(&step), Some(Condition::AlreadyExists));
+    let Step::Refuse(error) = step else { panic!("{step:?}") };
+    assert!(error.message.contains(&format!("({}, {})", id(3), id(4))), "{error}");
     let foreign = Group { description: "the shop's".to_owned(), ..group(1, OURS, &[1, 2]) };
     assert_eq!(decided(&Sent::default(), &[foreign], &[]), Step::MakeGroup);
     let theirs = GroupSnapshot { description: String::new(), ..cut(9, 1, OURS) };
