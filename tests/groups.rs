@@ -9,6 +9,8 @@ mod bed;
 mod doubts;
 #[path = "bed/driver.rs"]
 mod driver;
+#[path = "groups/given_up.rs"]
+mod given_up;
 #[path = "groups/offer.rs"]
 mod offer;
 #[path = "groups/update.rs"]

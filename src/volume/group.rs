@@ -4,6 +4,7 @@
 //! a volume that is in a group, and a group that was cut, so that the empty group stays until its cut is deleted.
 
 mod delete;
+mod ending;
 mod member;
 mod plan;
 mod transient;
@@ -14,6 +15,7 @@ use super::namesakes::{doubt_of, unfinished};
 use super::watch::{Interest, Seen};
 use super::{Condition, Error, GroupId, GroupSnapshotId, Result, Saved, SnapshotId, VolumeId, Volumes};
 use crate::openstack::{self, Effect, GroupSnapshot, GroupState, Kind};
+use ending::{Course, Ending};
 use member::at_once;
 use plan::{MARK, Sent, Step, plan, signature};
 
@@ -93,6 +95,7 @@ impl Volumes {
     async fn cut_group(&self, wanted: &WantedGroup) -> Result<CutGroup> {
         let mut sent = Sent::default();
         let mut refusals = 0;
+        let mut course = Course::default();
         let mut seen = self.first_sight(wanted).await?;
         let mut looks = self.watch.follow(Interest::Group(wanted.name.clone()));
         loop {
@@ -106,8 +109,10 @@ impl Volumes {
                 Step::Cut(group) => sent.cut = self.cut_full(wanted, group, &mut refusals).await?,
                 Step::Empty(group) => self.empty(&group, &group.volumes).await.map_err(unfinished)?,
                 Step::Sign(group, cut) => self.promise(wanted, group, cut).await?,
-                Step::Discard(group) => drop(self.discard_group(group).await.map_err(unfinished)?),
-                Step::Drop(cut) => drop(self.drop_cut(cut).await.map_err(unfinished)?),
+                Step::Discard(group) => {
+                    self.end_one(Ending::Group(group), &mut course).await.map_err(unfinished)?;
+                }
+                Step::Drop(cut) => self.end_one(Ending::Cut(cut), &mut course).await.map_err(unfinished)?,
                 Step::GiveUp(group) => {
                     let why = Error::new(
                         Condition::Failed,
