@@ -7,11 +7,12 @@ mod delete;
 mod ending;
 mod member;
 mod plan;
+mod sight;
 mod transient;
 
 use std::collections::BTreeSet;
 
-use super::namesakes::{doubt_of, unfinished};
+use super::namesakes::{Posted, doubt_of, unfinished};
 use super::watch::{Interest, Seen};
 use super::{Condition, Error, GroupId, GroupSnapshotId, Result, Saved, SnapshotId, VolumeId, Volumes};
 use crate::openstack::{self, Effect, GroupSnapshot, GroupState, Kind};
@@ -19,7 +20,7 @@ use ending::{Course, Ending};
 use member::at_once;
 use plan::{MARK, Sent, Step, plan, signature};
 
-pub use plan::Sight;
+pub use sight::Sight;
 
 /// How often one unchanged state may refuse a call before the refusal is the answer.
 const REFUSALS: u32 = 1;
@@ -103,10 +104,11 @@ impl Volumes {
                 Step::MakeGroup => {
                     let group = self.transient_group(wanted).await;
                     let group = group.map_err(|error| self.in_doubt(wanted, error))?;
-                    sent.group = Some(self.sent_as(wanted, self.cinder.create_group(&group).await)?);
+                    let answer = self.cinder.create_group(&group).await;
+                    sent.group = self.doubts.posted(&doubt(wanted), answer, refused)?;
                 }
                 Step::Fill(group, volumes) => self.fill(wanted, group, &volumes, &mut refusals).await?,
-                Step::Cut(group) => sent.cut = self.cut_full(wanted, group, &mut refusals).await?,
+                Step::Cut(group) => sent.cut = self.post_group_snapshot(wanted, group, &mut refusals).await?,
                 Step::Empty(group) => self.empty(&group, &group.volumes).await.map_err(unfinished)?,
                 Step::Sign(group, cut) => self.promise(wanted, group, cut).await?,
                 Step::Discard(group) => {
@@ -170,13 +172,12 @@ impl Volumes {
         }))
     }
 
-    /// What was sent, where anything was.
-    async fn cut_full(
+    async fn post_group_snapshot(
         &self,
         wanted: &WantedGroup,
         group: GroupId,
         refusals: &mut u32,
-    ) -> Result<Option<Option<GroupSnapshotId>>> {
+    ) -> Result<Posted<GroupSnapshotId>> {
         match self.cinder.create_group_snapshot(group, &wanted.name, MARK).await {
             Err(error) if is_clear_no(&error) => {
                 *refusals += 1;
@@ -184,10 +185,10 @@ impl Volumes {
                     let why = self.give_up(group, refused(&error)).await;
                     return Err(self.in_doubt(wanted, why));
                 }
-                Ok(None)
+                Ok(Posted::No)
             }
             Err(error) if error.effect != Effect::Unknown => Err(Error::unsettled(&error)),
-            cut => self.sent_as(wanted, cut).map(Some),
+            answer => self.doubts.posted(&doubt(wanted), answer, refused),
         }
     }
 
@@ -205,21 +206,8 @@ impl Volumes {
         }
     }
 
-    /// The id of what a POST has begun to make, where that is known.
-    fn sent_as<I>(&self, wanted: &WantedGroup, answer: openstack::Result<I>) -> Result<Option<I>> {
-        match answer {
-            Ok(id) => Ok(Some(id)),
-            Err(error) if error.effect == Effect::Unknown => {
-                self.doubts.raise(&doubt(wanted));
-                Ok(None)
-            }
-            Err(error) => Err(self.in_doubt(wanted, refused(&error))),
-        }
-    }
-
-    /// A final error would let the caller forget what an earlier POST may still make.
     fn in_doubt(&self, wanted: &WantedGroup, error: Error) -> Error {
-        if self.doubts.are_there(&doubt(wanted)) { unfinished(error) } else { error }
+        self.doubts.keep(&doubt(wanted), error)
     }
 
     /// Signs for a cut that is of all the volumes. One that lacks some was cut when these had left the group: another

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::ending::{Course, Ending};
-use super::plan::{MARK, Sight, is_signed};
+use super::plan::{MARK, is_signed};
+use super::sight::Sight;
 use crate::openstack::{Group, GroupId, GroupSnapshot, GroupSnapshotId, GroupState, Kind};
 use crate::volume::namesakes::unfinished;
 use crate::volume::watch::{Interest, Seen};
