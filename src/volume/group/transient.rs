@@ -53,16 +53,22 @@ impl Volumes {
     }
 
     async fn group_type(&self, named: Option<&str>) -> Result<GroupType> {
-        let types = match self.cinder.list_group_types().await {
+        let mut types = match self.cinder.list_group_types().await {
             Err(error) if error.kind == Kind::Unsupported => Vec::new(),
             types => types.map_err(|error| Error::reading(&error))?,
         };
+        types.retain(|one| one.name != MIGRATED);
+        for one in types.iter_mut().filter(|one| named.is_none_or(|name| is_called(one, name))) {
+            if one.group_specs.is_none() {
+                let specs = self.cinder.find_group_specs(&one.id).await;
+                one.group_specs = specs.map_err(|error| Error::reading(&error))?;
+            }
+        }
         choose(types, named)
     }
 }
 
-fn choose(mut types: Vec<GroupType>, named: Option<&str>) -> Result<GroupType> {
-    types.retain(|one| one.name != MIGRATED);
+fn choose(types: Vec<GroupType>, named: Option<&str>) -> Result<GroupType> {
     match named {
         Some(name) => take_named(types, name),
         None => take_consistent(types),
@@ -72,7 +78,7 @@ fn choose(mut types: Vec<GroupType>, named: Option<&str>) -> Result<GroupType> {
 /// Where the cloud doesn't tell, who names it in the class answers for it.
 fn take_named(mut types: Vec<GroupType>, name: &str) -> Result<GroupType> {
     let known = names(&types);
-    types.retain(|one| one.name == name || one.id == name);
+    types.retain(|one| is_called(one, name));
     match types.pop() {
         Some(one) if one.is_consistent() == Some(false) => Err(refusal(format!(
             "group type {} cuts one volume after the other: it lacks consistent_group_snapshot_enabled='<is> True', and {ADVICE}",
@@ -82,6 +88,10 @@ fn take_named(mut types: Vec<GroupType>, name: &str) -> Result<GroupType> {
         None if known.is_empty() => Err(nothing_offered()),
         None => Err(refusal(format!("the cloud has no group type {name:?} for this project, but {known}"))),
     }
+}
+
+fn is_called(one: &GroupType, name: &str) -> bool {
+    one.name == name || one.id == name
 }
 
 fn take_consistent(mut types: Vec<GroupType>) -> Result<GroupType> {
@@ -129,7 +139,6 @@ mod tests {
     fn one_group_type_is_chosen_or_the_refusal_says_what_to_do() {
         let table = [
             (vec![], None, Err("administrator must make one")),
-            (vec![kind(MIGRATED, None)], None, Err("administrator must make one")),
             (vec![kind("a", None)], None, Err("name it in the class (parameter group-type)")),
             (vec![kind("a", None)], None, Err("administrator must make one")),
             (vec![kind("a", None)], Some("a"), Ok("a")),

@@ -5,7 +5,7 @@ import shutil
 from lab.place import DISKS, IP, PASSWORD, REGION, ZONES
 
 # a member sees which group types are consistent: by default only administrators do
-CINDER_POLICY = '"group:access_group_types_specs": "rule:admin_api or role:member"\n'
+CINDER_POLICY = '"group:group_types_specs:get_all": "rule:admin_api or role:member"\n'
 
 
 def write(place):
