@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use super::watch::{Interest, Looks, Seen};
 use super::{Condition, Error, Result, Volumes, metadata};
-use crate::openstack::{self, Effect};
+use crate::openstack;
 use plan::{Attempt, Step, plan};
 
 /// One of those that may have the name.
@@ -169,19 +169,12 @@ impl Volumes {
         order: &O,
         answer: openstack::Result<Id<O>>,
     ) -> Result<Posted<Id<O>>> {
-        match answer {
-            Ok(id) => Ok(Posted::As(id)),
-            Err(error) if error.effect == Effect::Unknown => {
-                self.doubts.raise(&doubt(order));
-                Ok(Posted::Unclear)
-            }
-            Err(error) => Err(self.before(order, O::refused(&error))),
-        }
+        self.doubts.posted(&doubt(order), answer, O::refused)
     }
 
-    /// An error before anything was sent. A final one would let the caller forget what an earlier POST may still make.
+    /// An error before anything was sent.
     pub(super) fn before<O: Order>(&self, order: &O, error: Error) -> Error {
-        if self.doubts.are_there(&doubt(order)) { unfinished(error) } else { error }
+        self.doubts.keep(&doubt(order), error)
     }
 }
 

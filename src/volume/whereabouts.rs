@@ -25,9 +25,8 @@ impl Volumes {
         let has = match thing {
             Thing::Volume(id) => self.cinder.find_volume(id).await.map(|found| found.is_some()),
             Thing::Server(id) => self.nova.find_server(id).await.map(|found| found.is_some()),
-            Thing::GroupSnapshot(id) => {
-                self.cinder.find_group_snapshot(id).await.map(|found| found.is_some())
-            }
+            // A deletion that was cut off may have left the group alone.
+            Thing::GroupSnapshot(id) => return Ok(self.name_of(id).await?.is_some()),
             Thing::Snapshot(id) => match self.cinder.has_snapshot(id).await {
                 Ok(false) => self.cinder.has_backup(BackupId::from(Uuid::from(id))).await,
                 found => found,

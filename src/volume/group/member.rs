@@ -1,7 +1,8 @@
 //! Volumes join a group, and leave it.
 
 use super::is_clear_no;
-use super::plan::{MARK, Sight, reworded};
+use super::plan::{MARK, reworded};
+use super::sight::Sight;
 use crate::openstack::{self, Effect, Group, GroupId, GroupState, MEMBERS_AT_ONCE, Status, Volume};
 use crate::volume::namesakes::unfinished;
 use crate::volume::watch::{Interest, Seen};
