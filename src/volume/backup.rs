@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::metadata::{ATTEMPT, CLUSTER, SETTLED};
-use super::namesakes::{Candidate, Glance, Order, Posted, Stage, unfinished};
+use super::namesakes::{Candidate, Glance, Order, Posted, Stage};
 use super::removal::Ending;
 use super::snapshot::{DESCRIPTION, difference};
 use super::watch::{About, Interest, Seen};
@@ -64,7 +64,7 @@ impl Volumes {
                 tracing::warn!(%error, backup = intermediate.backup, "an intermediate snapshot is left");
                 Ok(())
             }
-            removed => removed.map_err(unfinished),
+            removed => removed.map_err(Error::unfinished),
         }
     }
 }
@@ -80,7 +80,7 @@ impl Volumes {
             return Ok(());
         }
         let backups = self.cinder.list_backups(Part { volume: None, limit: None, after: None }).await;
-        let backups = backups.map_err(|error| Error::reading(&error))?;
+        let backups = backups.map_err(Error::reading)?;
         if backups.items.iter().any(|backup| backup.availability_zone.as_ref() == Some(zone)) {
             return Ok(());
         }
@@ -240,12 +240,12 @@ impl Order for WantedBackup {
         match volumes.cinder.replace_backup_metadata(backup.id, &backup.metadata).await {
             // Below 3.43 backups have no metadata, and none of ours: this one is the existing driver's.
             Err(error) if error.kind == Kind::Unsupported => Ok(backup),
-            written => written.map(|()| backup).map_err(|error| Error::unsettled(&error)),
+            written => written.map(|()| backup).map_err(Error::unsettled),
         }
     }
 
     async fn remove(volumes: &Volumes, id: BackupId) -> Result<()> {
-        let first = volumes.cinder.find_backup(id).await.map_err(|error| Error::unsettled(&error))?;
+        let first = volumes.cinder.find_backup(id).await.map_err(Error::unsettled)?;
         volumes.end(id, first).await
     }
 

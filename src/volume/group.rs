@@ -12,7 +12,7 @@ mod transient;
 
 use std::collections::BTreeSet;
 
-use super::namesakes::{Posted, doubt_of, unfinished};
+use super::namesakes::{Posted, doubt_of};
 use super::watch::{Interest, Seen};
 use super::{Condition, Error, GroupId, GroupSnapshotId, Result, Saved, SnapshotId, VolumeId, Volumes};
 use crate::openstack::{self, Effect, GroupSnapshot, GroupState, Kind};
@@ -83,7 +83,7 @@ impl Volumes {
 
     /// The group snapshot now, or `NotFound`.
     pub async fn group_snapshot(&self, id: GroupSnapshotId) -> Result<CutGroup> {
-        let found = self.cinder.find_group_snapshot(id).await.map_err(|error| Error::reading(&error))?;
+        let found = self.cinder.find_group_snapshot(id).await.map_err(Error::reading)?;
         let unknown = || {
             Error::new(
                 Condition::NotFound,
@@ -109,12 +109,14 @@ impl Volumes {
                 }
                 Step::Fill(group, volumes) => self.fill(wanted, group, &volumes, &mut refusals).await?,
                 Step::Cut(group) => sent.cut = self.post_group_snapshot(wanted, group, &mut refusals).await?,
-                Step::Empty(group) => self.empty(&group, &group.volumes).await.map_err(unfinished)?,
+                Step::Empty(group) => self.empty(&group, &group.volumes).await.map_err(Error::unfinished)?,
                 Step::Sign(group, cut) => self.promise(wanted, group, cut).await?,
                 Step::Discard(group) => {
-                    self.end_one(Ending::Group(group), &mut course).await.map_err(unfinished)?;
+                    self.end_one(Ending::Group(group), &mut course).await.map_err(Error::unfinished)?;
                 }
-                Step::Drop(cut) => self.end_one(Ending::Cut(cut), &mut course).await.map_err(unfinished)?,
+                Step::Drop(cut) => {
+                    self.end_one(Ending::Cut(cut), &mut course).await.map_err(Error::unfinished)?
+                }
                 Step::GiveUp(group) => {
                     let why = Error::new(
                         Condition::Failed,
@@ -165,7 +167,7 @@ impl Volumes {
 
     /// Another controller was faster with the group: its refusal says nothing about the volumes.
     async fn has_moved_on(&self, wanted: &WantedGroup, id: GroupId, volumes: &[VolumeId]) -> Result<bool> {
-        let seen = self.sight(&wanted.name).await.map_err(|error| Error::unsettled(&error))?;
+        let seen = self.sight(&wanted.name).await.map_err(Error::unsettled)?;
         let group = seen.groups.iter().find(|group| group.id == id);
         Ok(group.is_none_or(|group| {
             group.status.is_passing() || volumes.iter().any(|volume| group.volumes.contains(volume))
@@ -216,11 +218,11 @@ impl Volumes {
         let found = self.with_members(cut).await?;
         let sources = found.sources();
         if sources == wanted.volumes {
-            return self.sign(group, found.cut.id).await.map_err(unfinished);
+            return self.sign(group, found.cut.id).await.map_err(Error::unfinished);
         }
         if sources.is_subset(&wanted.volumes) && found.cut.description.starts_with(MARK) {
             let why = "some of the volumes had left the group when Cinder cut it";
-            return Err(unfinished(self.undo(found.cut, why).await));
+            return Err(self.undo(found.cut, why).await.unfinished());
         }
         Err(self.in_doubt(wanted, found.is_of_others()))
     }
@@ -231,8 +233,7 @@ impl Volumes {
     }
 
     async fn with_members(&self, cut: GroupSnapshot) -> Result<CutGroup> {
-        let mut named =
-            self.cinder.list_snapshots_named(&cut.name).await.map_err(|error| Error::unsettled(&error))?;
+        let mut named = self.cinder.list_snapshots_named(&cut.name).await.map_err(Error::unsettled)?;
         named.retain(|snapshot| snapshot.group_snapshot_id == Some(cut.id));
         let members = named.into_iter().map(Saved::Snapshot).collect();
         Ok(CutGroup { cut, members })

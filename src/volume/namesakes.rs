@@ -151,7 +151,7 @@ impl Volumes {
     }
 
     async fn named<O: Order>(&self, order: &O) -> Result<Vec<O::Made>> {
-        order.find(self).await.map_err(|error| Error::unsettled(&error))
+        order.find(self).await.map_err(Error::unsettled)
     }
 
     /// All of the name, once the followed one may have come to rest.
@@ -189,7 +189,7 @@ pub fn doubt_of(what: &str, name: &str) -> String {
 
 /// Removes one that nobody was promised.
 async fn discard<O: Order>(volumes: &Volumes, id: Id<O>) -> Result<()> {
-    O::remove(volumes, id).await.map_err(unfinished)
+    O::remove(volumes, id).await.map_err(Error::unfinished)
 }
 
 /// Removes one of ours that can't be answered, and says why: the reason is read before it goes.
@@ -218,13 +218,4 @@ async fn broken<O: Order>(volumes: &Volumes, id: Id<O>) -> Error {
             "{what} {id} of that name is in status error; {reason}; delete it, or let an administrator reset it"
         ),
     )
-}
-
-/// While one is left to be removed, the orchestrator must call again.
-pub fn unfinished(error: Error) -> Error {
-    let condition = match error.condition {
-        Condition::TimedOut => Condition::TimedOut,
-        _ => Condition::Unsettled,
-    };
-    Error::new(condition, error.message)
 }

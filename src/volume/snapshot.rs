@@ -192,7 +192,7 @@ impl Order for WantedSnapshot {
     async fn settle(&self, volumes: &Volumes, mut snapshot: Snapshot) -> Result<Snapshot> {
         let mark = BTreeMap::from([(SNAPSHOT_SETTLED.to_owned(), snapshot.id.to_string())]);
         let written = volumes.cinder.update_snapshot_metadata(snapshot.id, &mark).await;
-        written.map_err(|error| Error::unsettled(&error))?;
+        written.map_err(Error::unsettled)?;
         snapshot.metadata.extend(mark);
         Ok(snapshot)
     }
@@ -223,7 +223,7 @@ pub(super) fn difference(
 
 impl Volumes {
     pub(super) async fn remove_snapshot(&self, id: SnapshotId) -> Result<()> {
-        let first = self.cinder.find_snapshot(id).await.map_err(|error| Error::unsettled(&error))?;
+        let first = self.cinder.find_snapshot(id).await.map_err(Error::unsettled)?;
         self.end(id, first).await
     }
 }

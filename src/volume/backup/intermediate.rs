@@ -42,7 +42,7 @@ impl Volumes {
 
     /// Returns once none is there.
     pub(super) async fn remove_intermediates(&self, of: &Intermediate) -> Result<()> {
-        let left = self.intermediates(of).await.map_err(|error| Error::unsettled(&error))?;
+        let left = self.intermediates(of).await.map_err(Error::unsettled)?;
         for snapshot in left {
             let id = snapshot.id;
             let removed = self.end(id, Some(snapshot)).await;
@@ -66,7 +66,7 @@ impl Volumes {
     }
 
     pub(super) async fn is_available(&self, id: SnapshotId) -> Result<bool> {
-        let found = self.cinder.find_snapshot(id).await.map_err(|error| Error::unsettled(&error))?;
+        let found = self.cinder.find_snapshot(id).await.map_err(Error::unsettled)?;
         Ok(found.is_some_and(|snapshot| snapshot.status == SnapshotStatus::Available))
     }
 }

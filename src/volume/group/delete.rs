@@ -6,7 +6,6 @@ use super::ending::{Course, Ending};
 use super::plan::{MARK, is_signed};
 use super::sight::Sight;
 use crate::openstack::{Group, GroupId, GroupSnapshot, GroupSnapshotId, GroupState, Kind};
-use crate::volume::namesakes::unfinished;
 use crate::volume::watch::{Interest, Seen};
 use crate::volume::{Condition, Error, Result, SnapshotId, Volumes};
 
@@ -35,7 +34,7 @@ impl Volumes {
     }
 
     async fn delete_all_of(&self, id: GroupSnapshotId, members: &BTreeSet<SnapshotId>) -> Result<()> {
-        let cut = self.cinder.find_group_snapshot(id).await.map_err(|error| Error::unsettled(&error))?;
+        let cut = self.cinder.find_group_snapshot(id).await.map_err(Error::unsettled)?;
         // While Cinder deletes it, its members go one by one.
         if let Some(cut) = cut.filter(|cut| cut.status == GroupState::Available) {
             self.with_members(cut).await?.has(members)?;
@@ -46,7 +45,7 @@ impl Volumes {
     /// `promised`: the caller knows it by its id.
     async fn delete_cut(&self, id: GroupSnapshotId, promised: bool) -> Result<()> {
         let Some(name) = self.name_of(id).await? else { return Ok(()) };
-        let mut seen = self.sight(&name).await.map_err(|error| Error::unsettled(&error))?;
+        let mut seen = self.sight(&name).await.map_err(Error::unsettled)?;
         let mut looks = self.watch.follow(Interest::Group(name));
         let mut course = Course::default();
         loop {
@@ -67,13 +66,13 @@ impl Volumes {
 
     /// The name by which the cut, or the group that is left of it, is found.
     pub(in crate::volume) async fn name_of(&self, id: GroupSnapshotId) -> Result<Option<String>> {
-        let cut = self.cinder.find_group_snapshot(id).await.map_err(|error| Error::unsettled(&error))?;
+        let cut = self.cinder.find_group_snapshot(id).await.map_err(Error::unsettled)?;
         if let Some(cut) = cut {
             return Ok(Some(cut.name));
         }
         let groups = match self.cinder.list_groups().await {
             Err(error) if error.kind == Kind::Unsupported => Vec::new(),
-            groups => groups.map_err(|error| Error::unsettled(&error))?,
+            groups => groups.map_err(Error::unsettled)?,
         };
         Ok(groups.into_iter().find(|group| is_signed(group, id)).map(|group| group.name))
     }
@@ -89,7 +88,7 @@ impl Volumes {
         match removed {
             Ok(()) => Error::new(Condition::Failed, format!("{why}. Group snapshot {id} was removed")),
             Err(error) => {
-                unfinished(error).context(format!("{why}, and group snapshot {id} couldn't be removed yet"))
+                error.unfinished().context(format!("{why}, and group snapshot {id} couldn't be removed yet"))
             }
         }
     }
@@ -99,13 +98,13 @@ impl Volumes {
         match self.end_group(group).await {
             Ok(()) => why,
             Err(error) => {
-                unfinished(error).context(format!("{why}, and group {group} couldn't be removed yet"))
+                error.unfinished().context(format!("{why}, and group {group} couldn't be removed yet"))
             }
         }
     }
 
     async fn end_group(&self, id: GroupId) -> Result<()> {
-        let groups = self.cinder.list_groups().await.map_err(|error| Error::unsettled(&error))?;
+        let groups = self.cinder.list_groups().await.map_err(Error::unsettled)?;
         let Some(group) = groups.into_iter().find(|group| group.id == id) else { return Ok(()) };
         let mut looks = self.watch.follow(Interest::Group(group.name.clone()));
         let mut seen = Sight { groups: vec![group], cuts: Vec::new() };

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use super::REFUSALS;
 use crate::openstack::{Effect, GroupId, GroupSnapshotId, Kind};
-use crate::volume::namesakes::unfinished;
 use crate::volume::removal::COME_BACK;
 use crate::volume::{Condition, Error, Result, Volumes};
 
@@ -51,7 +50,7 @@ impl Course {
                 Ok(())
             }
             // It was there a moment ago.
-            Err(error) if error.condition == Condition::NotFound => Err(unfinished(error)),
+            Err(error) if error.condition == Condition::NotFound => Err(error.unfinished()),
             taken => taken,
         }
     }

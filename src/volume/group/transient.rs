@@ -55,13 +55,13 @@ impl Volumes {
     async fn group_type(&self, named: Option<&str>) -> Result<GroupType> {
         let mut types = match self.cinder.list_group_types().await {
             Err(error) if error.kind == Kind::Unsupported => Vec::new(),
-            types => types.map_err(|error| Error::reading(&error))?,
+            types => types.map_err(Error::reading)?,
         };
         types.retain(|one| one.name != MIGRATED);
         for one in types.iter_mut().filter(|one| named.is_none_or(|name| is_called(one, name))) {
             if one.group_specs.is_none() {
                 let specs = self.cinder.find_group_specs(&one.id).await;
-                one.group_specs = specs.map_err(|error| Error::reading(&error))?;
+                one.group_specs = specs.map_err(Error::reading)?;
             }
         }
         choose(types, named)

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Posted, unfinished};
+use super::Posted;
 use crate::openstack::{self, Effect};
 use crate::volume::{Error, Result};
 
@@ -39,7 +39,7 @@ impl Doubts {
 
     /// A final error would let the caller forget what an earlier POST may still make.
     pub fn keep(&self, name: &str, error: Error) -> Error {
-        if self.are_there(name) { unfinished(error) } else { error }
+        if self.are_there(name) { error.unfinished() } else { error }
     }
 
     fn raise(&self, name: &str) {
