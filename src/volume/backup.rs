@@ -10,10 +10,10 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::metadata::{ATTEMPT, CLUSTER, SETTLED};
+use super::metadata::{ATTEMPT, DESCRIPTION, SETTLED, marked};
 use super::namesakes::{Candidate, Glance, Order, Posted, Stage};
 use super::removal::Ending;
-use super::snapshot::{DESCRIPTION, difference};
+use super::snapshot::difference;
 use super::watch::{About, Interest, Seen};
 use super::{BackupId, Condition, Error, Result, Saved, SnapshotId, VolumeId, Volumes};
 use crate::openstack::{self, Backup, BackupStatus, Cinder, Effect, Kind, NewBackup, Part, SnapshotStatus};
@@ -99,9 +99,7 @@ fn may_go_on(condition: Condition) -> bool {
 
 impl WantedBackup {
     fn order(&self, attempt: &str, snapshot_id: SnapshotId) -> NewBackup {
-        let mut metadata = self.metadata.clone();
-        metadata.insert(CLUSTER.to_owned(), self.cluster.clone());
-        metadata.insert(ATTEMPT.to_owned(), attempt.to_owned());
+        let metadata = marked(&self.metadata, &self.cluster, attempt);
         NewBackup {
             name: self.name.clone(),
             description: DESCRIPTION.to_owned(),

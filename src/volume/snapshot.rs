@@ -13,15 +13,12 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::metadata::{ATTEMPT, BACKUP, CLUSTER, SNAPSHOT_SETTLED};
+use super::metadata::{BACKUP, CLUSTER, DESCRIPTION, SNAPSHOT_SETTLED, marked};
 use super::namesakes::{Candidate, Glance, Order, Posted, Stage};
 use super::removal::Ending;
 use super::watch::{About, Interest, Seen};
 use super::{Condition, Error, Result, SnapshotId, VolumeId, Volumes};
 use crate::openstack::{self, Cinder, Effect, Kind, NewSnapshot, Snapshot, SnapshotStatus};
-
-/// As the existing driver has it.
-pub(super) const DESCRIPTION: &str = "Created by OpenStack Cinder CSI driver";
 
 /// A snapshot as asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,9 +60,7 @@ impl Volumes {
 
 impl WantedSnapshot {
     fn order(&self, attempt: &str) -> NewSnapshot {
-        let mut metadata = self.metadata.clone();
-        metadata.insert(CLUSTER.to_owned(), self.cluster.clone());
-        metadata.insert(ATTEMPT.to_owned(), attempt.to_owned());
+        let metadata = marked(&self.metadata, &self.cluster, attempt);
         NewSnapshot {
             name: self.name.clone(),
             description: DESCRIPTION.to_owned(),
