@@ -9,7 +9,7 @@
 //! | file | does |
 //! |---|---|
 //! | `csi/server.rs`, `csi/server/rpc.rs` | the socket; the RPC's deadline, its guard against panics, its line of log and its metric |
-//! | `csi/controller.rs` | parse, claim, ensure, reply |
+//! | `csi/controller/attachment.rs` | parse, claim, ensure, reply |
 //! | `csi/request.rs` and below | the message becomes a type, or INVALID_ARGUMENT |
 //! | `csi/locks.rs` | one operation at a time for one object, or ABORTED |
 //! | `volume/attach.rs` | observe, plan (pure, a table in its test), act once, observe again |

@@ -9,6 +9,8 @@
 mod bed;
 #[path = "bed/driver.rs"]
 mod driver;
+#[path = "clouds/groups.rs"]
+mod groups;
 #[path = "clouds/requests.rs"]
 mod requests;
 #[path = "bed/site.rs"]

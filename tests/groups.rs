@@ -9,6 +9,8 @@ mod bed;
 mod doubts;
 #[path = "bed/driver.rs"]
 mod driver;
+#[path = "groups/given_up.rs"]
+mod given_up;
 #[path = "groups/offer.rs"]
 mod offer;
 #[path = "groups/update.rs"]
@@ -16,7 +18,7 @@ mod update;
 
 use std::time::Duration;
 
-use bed::{Bed, controller, printed, wanted};
+use bed::{Bed, cinder, controller, printed, wanted};
 use cinder_csi::csi::proto::*;
 use cinder_csi::pace;
 use cinder_csi::sandbox::{Fault, Latency, Mishap, Operation, Settings, Trouble};
@@ -142,6 +144,11 @@ async fn two_volumes_are_cut_together_shown_and_deleted() {
     let other = cut(&driver, &stand.volumes[..1]).await.unwrap_err();
     assert_eq!(other.code(), Code::AlreadyExists, "{other}");
     let id = &first.group_snapshot_id;
+    let words = format!(
+        "group snapshot {id} has that name and is of the volumes {}; delete it or choose another name",
+        asked.join(", ")
+    );
+    assert!(other.message().ends_with(&words), "{other}");
     assert_eq!(get(&driver, id, vec![]).await.unwrap(), first);
     assert_eq!(get(&driver, id, members(&first)).await.unwrap(), first);
     for wrong in [members(&first)[..1].to_vec(), vec![stand.volumes[0].clone()]] {
@@ -277,4 +284,23 @@ async fn a_volume_that_was_left_in_a_group_is_deleted() {
     for id in &stand.volumes {
         stand.bed.volumes.ensure_deleted(id.parse().unwrap()).await.unwrap();
     }
+}
+
+/// DeleteVolume took a volume out just before the cut, and whoever cut has died.
+#[tokio::test(start_paused = true)]
+async fn a_cut_that_lacks_a_volume_and_was_promised_to_nobody_is_undone() {
+    let stand = Stand::new(taking(300)).await;
+    stand.bed.cloud.fault(Fault::on(Method::POST, "/group_snapshots", Trouble::Refused(503)).always());
+    cut(&stand.driver(), &stand.volumes).await.unwrap_err();
+    stand.bed.cloud.clear_faults();
+    let cinder = cinder(&stand.bed.cloud);
+    let group = cinder.list_groups().await.unwrap().remove(0);
+    cinder.remove_from_group(group.id, &[stand.volumes[0].parse().unwrap()]).await.unwrap();
+    pace::sleep(Duration::from_secs(1)).await;
+    cinder.create_group_snapshot(group.id, NAME, &group.description).await.unwrap();
+    let status = cut(&stand.driver(), &stand.volumes).await.unwrap_err();
+    assert_eq!(status.code(), Code::Aborted, "{status}");
+    assert!(status.message().contains("left the group"), "{status}");
+    assert_eq!(stand.left(), Vec::<String>::new(), "{status}");
+    assert_eq!(cut(&stand.driver(), &stand.volumes).await.unwrap().snapshots.len(), 2);
 }

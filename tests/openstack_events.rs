@@ -35,7 +35,7 @@ fn for_claim(name: &str, claim: &str) -> CreateVolumeRequest {
 async fn counted(address: &str, reason: &str) -> Option<String> {
     let request = http::Request::get(format!("http://{address}/metrics")).body(Bytes::new()).unwrap();
     let text = Client::sockets().oneshot(request).await.ok()?.into_body();
-    let row = format!("cinder_csi_unhealthy_volumes{{reason=\"{reason}\"}} ");
+    let row = format!("cinder_csi_unhealthy_volumes{{cloud=\"\",reason=\"{reason}\"}} ");
     let text = String::from_utf8(text.to_vec()).unwrap();
     text.lines().find_map(|line| line.strip_prefix(&row)).map(str::to_owned)
 }

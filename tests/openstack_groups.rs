@@ -10,8 +10,9 @@ use std::time::Duration;
 use bed::{Driver, Lab, create_request, within};
 use cinder_csi::csi::proto::group_controller_client::GroupControllerClient;
 use cinder_csi::csi::proto::*;
-use cinder_csi::openstack::Cinder;
+use cinder_csi::openstack::{Cinder, GroupState};
 use cinder_csi::pace;
+use tokio::time::Instant;
 use tonic::transport::Channel;
 use tonic::{Code, Status};
 
@@ -107,28 +108,47 @@ async fn two_volumes_are_cut_together_and_can_be_deleted_afterwards() {
     }
 }
 
+/// Asks until it is so, for a minute at most.
+async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+    let end = Instant::now() + Duration::from_secs(60);
+    while !is_so().await {
+        assert!(Instant::now() < end, "{what} didn't come within a minute");
+        pace::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// What a driver waits for on its way to a group snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    Group,
+    Members,
+    Cut,
+    Leave,
+}
+
+impl Step {
+    async fn is_there(self, cinder: &Cinder, name: &str) -> bool {
+        let groups = cinder.list_groups_named(name).await.unwrap();
+        let cuts = cinder.list_group_snapshots_named(name).await.unwrap();
+        let group = |status| groups.iter().any(|group| group.status == status);
+        match self {
+            Step::Group => group(GroupState::Creating),
+            Step::Members => group(GroupState::Updating) && cuts.is_empty(),
+            Step::Cut => cuts.iter().any(|cut| cut.status == GroupState::Creating),
+            Step::Leave => group(GroupState::Updating) && !cuts.is_empty(),
+        }
+    }
+}
+
 /// The driver dies at every step in turn: what the next one finds is gone on with, and nothing is left in the end.
 #[tokio::test]
 async fn a_driver_that_is_killed_at_any_step_leaves_a_call_that_can_be_gone_on_with() {
     let lab = Lab::take().await;
     let cinder = lab.view().cinder;
-    for (step, point, wait) in [
-        ("group", "cinder.group", 700),
-        ("members", "cinder.group", 2500),
-        ("cut", "cinder.group_snapshot", 2500),
-    ] {
-        let name = format!("groups-killed-{step}");
-        let made = {
-            let driver = lab.driver("NODE_1").await;
-            let made = volumes(&driver, &name).await;
-            lab.inject(point, "delay 2");
-            let call = cut(&driver.groups, &name, &made, 60);
-            tokio::select! {
-                answer = call => panic!("{name} ended: {answer:?}"),
-                () = pace::sleep(Duration::from_millis(wait)) => {}
-            }
-            made
-        };
+    for step in [Step::Group, Step::Members, Step::Cut, Step::Leave] {
+        let name = format!("groups-killed-at-{step:?}");
+        let made = killed_at(&lab, step, &name).await;
+        assert!(step.is_there(&cinder, &name).await, "{step:?} was over before the driver was");
         lab.heal();
         let driver = lab.driver("NODE_1").await;
         let done = cut(&driver.groups, &name, &made, 60).await.unwrap();
@@ -139,6 +159,20 @@ async fn a_driver_that_is_killed_at_any_step_leaves_a_call_that_can_be_gone_on_w
             driver.delete(&volume).await;
         }
     }
+}
+
+/// The volumes of a call whose driver dies while Cinder is at this step.
+async fn killed_at(lab: &Lab, step: Step, name: &str) -> Vec<String> {
+    let cinder = lab.view().cinder;
+    let driver = lab.driver("NODE_1").await;
+    let made = volumes(&driver, name).await;
+    lab.inject(if step == Step::Cut { "cinder.group_snapshot" } else { "cinder.group" }, "delay 3");
+    let what = format!("{step:?} of {name}");
+    tokio::select! {
+        answer = cut(&driver.groups, name, &made, 60) => panic!("{what}: {answer:?}"),
+        () = until(&what, async || step.is_there(&cinder, name).await) => {}
+    }
+    made
 }
 
 /// Nobody comes back for the group: its volumes can be deleted all the same.
@@ -158,16 +192,16 @@ async fn a_volume_that_a_crash_left_in_a_group_leaves_it_when_it_is_deleted() {
     assert_eq!(status.code(), Code::DeadlineExceeded, "{status}");
     lab.heal();
     let all = cinder.list_group_snapshots_named("groups-left").await.unwrap();
-    while cinder.find_group_snapshot(all[0].id).await.unwrap().unwrap().status.to_string() == "creating" {
-        pace::sleep(Duration::from_millis(200)).await;
-    }
+    until("the cut", async || {
+        cinder.find_group_snapshot(all[0].id).await.unwrap().unwrap().status != GroupState::Creating
+    })
+    .await;
     let request = DeleteVolumeRequest { volume_id: made[0].clone(), ..DeleteVolumeRequest::default() };
     let refused = driver.controller.clone().delete_volume(within(60, request)).await.unwrap_err();
     assert_eq!(refused.code(), Code::FailedPrecondition, "it has a snapshot: {refused}");
     cinder.delete_group_snapshot(all[0].id).await.unwrap();
-    while cinder.find_group_snapshot(all[0].id).await.unwrap().is_some() {
-        pace::sleep(Duration::from_millis(200)).await;
-    }
+    until("the end of the cut", async || cinder.find_group_snapshot(all[0].id).await.unwrap().is_none())
+        .await;
     assert!(cinder.find_group_of(made[0].parse().unwrap()).await.unwrap().is_some());
     for volume in made {
         driver.delete(&volume).await;

@@ -159,8 +159,8 @@ async fn hints_reach_the_scheduler() {
         parameters: parameters(&[("scheduler-hint-same-host", &beside)]),
         ..volume("pvc-1")
     };
-    create(&driver, request).await.unwrap();
-    assert_eq!(bed.all().await.len(), 2);
+    let made = create(&driver, request).await.unwrap().volume_id;
+    assert_eq!(bed.cloud.hints_of(&made), json!({ "same_host": [beside] }));
 }
 
 #[tokio::test(start_paused = true)]

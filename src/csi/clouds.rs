@@ -10,11 +10,12 @@ mod memory;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use futures_util::future::try_join_all;
 use tonic::Status;
 
 use super::request::cloud::Named;
 use super::{request, status};
-use crate::volume::{Error, GroupSnapshotId, SnapshotId, Thing, VolumeId, Volumes};
+use crate::volume::{Condition, Error, GroupSnapshotId, SnapshotId, Thing, VolumeId, Volumes};
 use memory::Memory;
 
 /// The clouds by name; the unnamed one is `""`. Cheap to clone.
@@ -56,17 +57,29 @@ impl Clouds {
         self.of_thing(request::cloud::secret(secrets), Thing::GroupSnapshot(id)).await
     }
 
-    /// The one that has these volumes. Those of several clouds can't be cut together: the first one's doesn't know the
-    /// others and says so.
+    /// The one that has these volumes. One that no cloud has is for that one to tell.
     pub async fn of_volumes(
         &self,
         named: Option<Named<'_>>,
         ids: &BTreeSet<VolumeId>,
     ) -> Result<&Volumes, Status> {
-        match ids.first() {
-            Some(id) => self.of_thing(named, Thing::Volume(*id)).await,
-            None => self.first(),
+        if let Some(named) = named {
+            return self.named(&named);
         }
+        if let Some(only) = self.only() {
+            return Ok(only);
+        }
+        let holders = try_join_all(ids.iter().map(|id| self.find(Thing::Volume(*id)))).await?;
+        let holders: BTreeMap<_, _> =
+            holders.into_iter().flatten().filter_map(|cloud| Some((self.name_of(cloud)?, cloud))).collect();
+        if holders.len() > 1 {
+            let why = format!(
+                "its volumes are in several clouds ({}), and only those of one can be cut together",
+                listed(holders.into_keys())
+            );
+            return Err(Error::new(Condition::Precondition, why).into());
+        }
+        holders.into_values().next().map_or_else(|| self.first(), Ok)
     }
 
     /// The one that somebody names, or else the one that has this thing.

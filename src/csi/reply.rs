@@ -1,4 +1,4 @@
-//! Volumes as CSI shows them.
+//! Volumes, snapshots, capacity and health as CSI shows them.
 
 use jiff::Timestamp;
 

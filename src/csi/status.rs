@@ -100,7 +100,7 @@ pub fn no_source(why: impl std::fmt::Display) -> Status {
 pub fn stale_token(list: &str, token: &str) -> Status {
     let shown: String = token.chars().take(100).collect();
     Status::aborted(format!(
-        "starting_token {shown:?} is none of this list of {list}: start over without one"
+        "starting_token {shown:?} doesn't belong to this list of {list}: start over without one"
     ))
 }
 

@@ -71,7 +71,8 @@ pub struct Settings {
     pub more_types: Vec<(String, bool)>,
     /// The group types that a tenant may use; empty where the administrator made none.
     pub group_types: Vec<String>,
-    /// Those of them that are cut at one moment, where the cloud's policy shows a tenant which; `None`: it shows none.
+    /// Those of them that are cut at one moment, where the cloud's policy shows a tenant which; `None`, Cinder's default:
+    /// it shows none.
     pub consistent_group_types: Option<Vec<String>>,
     pub quota: Quota,
 }
@@ -96,7 +97,7 @@ impl Default for Settings {
             backup_zones: None,
             more_types: Vec::new(),
             group_types: vec!["lab-consistent".to_owned()],
-            consistent_group_types: None,
+            consistent_group_types: Some(vec!["lab-consistent".to_owned()]),
             quota: Quota::default(),
         }
     }

@@ -44,7 +44,7 @@ impl Volumes {
 
     /// Whether a volume of this name is there or on its way.
     pub async fn progress_of(&self, name: &str) -> Result<Begun> {
-        let named = self.cinder.list_volumes_named(name).await.map_err(|error| Error::unsettled(&error))?;
+        let named = self.cinder.list_volumes_named(name).await.map_err(Error::unsettled)?;
         Ok(match named.is_empty() {
             false => Begun::There,
             true if self.doubts.are_there(&doubt_of(<Volume as Candidate>::WHAT, name)) => Begun::Doubtful,
@@ -61,7 +61,7 @@ impl Volumes {
         if let Some(id) = by_id {
             return Ok(id);
         }
-        let named = self.cinder.list_volumes_named(word).await.map_err(|error| Error::reading(&error))?;
+        let named = self.cinder.list_volumes_named(word).await.map_err(Error::reading)?;
         let mut found: Vec<VolumeId> = named.iter().map(|volume| volume.id).collect();
         if let Some(id) = reference.of_claim.filter(|id| !found.contains(id)) {
             found.extend(self.existing(id).await?);
@@ -84,7 +84,7 @@ impl Volumes {
     }
 
     async fn existing(&self, id: VolumeId) -> Result<Option<VolumeId>> {
-        let found = self.cinder.find_volume(id).await.map_err(|error| Error::reading(&error))?;
+        let found = self.cinder.find_volume(id).await.map_err(Error::reading)?;
         Ok(found.map(|volume| volume.id))
     }
 }

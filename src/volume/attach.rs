@@ -100,7 +100,7 @@ impl Volumes {
         if let Sent::Unclear(_) = sent {
             return Ok(true);
         }
-        self.nova.has_attachment(server, id).await.map_err(|error| Error::unsettled(&error))
+        self.nova.has_attachment(server, id).await.map_err(Error::unsettled)
     }
 
     /// By Nova's default policy a tenant sees that the action failed, and not why
@@ -180,29 +180,12 @@ fn plan(volume: &Volume, server: ServerId, sharing: Sharing, sent: &Sent) -> Ste
             // A request that Nova lost sight of may still be carried out: a second one could never be told from it.
             Sent::Unclear(_) => Step::Wait,
         },
-        Status::Creating
-        | Status::Reserved
-        | Status::Attaching
-        | Status::Detaching
-        | Status::Downloading
-        | Status::Uploading
-        | Status::BackingUp
-        | Status::RestoringBackup
-        | Status::Retyping
-        | Status::Extending => Step::Wait,
+        status if status.is_passing() => Step::Wait,
         Status::Deleting | Status::ErrorDeleting => Step::Refuse(
             Condition::NotFound,
             format!("the volume is being deleted (status {})", volume.status),
         ),
-        Status::Maintenance
-        | Status::AwaitingTransfer
-        | Status::Error
-        | Status::ErrorBackingUp
-        | Status::ErrorRestoring
-        | Status::ErrorExtending
-        | Status::Other(_) => {
-            Step::Refuse(Condition::Precondition, remedy::told(volume, "Nova doesn't attach"))
-        }
+        _ => Step::Refuse(Condition::Precondition, remedy::told(volume, "Nova doesn't attach")),
     }
 }
 
@@ -222,7 +205,7 @@ fn elsewhere(volume: &Volume) -> Step {
     )
 }
 
-/// A volume of a multiattach type with a file system, for writers on several nodes.
+/// A volume that one node may have, whatever its type allows.
 fn one_at_a_time(volume: &Volume, server: ServerId) -> Step {
     let servers = volume.attachments.iter().filter_map(|attachment| attachment.server_id);
     let others: Vec<_> = servers.filter(|one| *one != server).map(|one| one.to_string()).collect();

@@ -10,10 +10,10 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::metadata::{ATTEMPT, CLUSTER, SETTLED};
-use super::namesakes::{Candidate, Glance, Order, Posted, Stage, unfinished};
+use super::metadata::{ATTEMPT, DESCRIPTION, SETTLED, marked};
+use super::namesakes::{Candidate, Glance, Order, Posted, Stage};
 use super::removal::Ending;
-use super::snapshot::{DESCRIPTION, difference};
+use super::snapshot::difference;
 use super::watch::{About, Interest, Seen};
 use super::{BackupId, Condition, Error, Result, Saved, SnapshotId, VolumeId, Volumes};
 use crate::openstack::{self, Backup, BackupStatus, Cinder, Effect, Kind, NewBackup, Part, SnapshotStatus};
@@ -64,7 +64,7 @@ impl Volumes {
                 tracing::warn!(%error, backup = intermediate.backup, "an intermediate snapshot is left");
                 Ok(())
             }
-            removed => removed.map_err(unfinished),
+            removed => removed.map_err(Error::unfinished),
         }
     }
 }
@@ -80,7 +80,7 @@ impl Volumes {
             return Ok(());
         }
         let backups = self.cinder.list_backups(Part { volume: None, limit: None, after: None }).await;
-        let backups = backups.map_err(|error| Error::reading(&error))?;
+        let backups = backups.map_err(Error::reading)?;
         if backups.items.iter().any(|backup| backup.availability_zone.as_ref() == Some(zone)) {
             return Ok(());
         }
@@ -99,9 +99,7 @@ fn may_go_on(condition: Condition) -> bool {
 
 impl WantedBackup {
     fn order(&self, attempt: &str, snapshot_id: SnapshotId) -> NewBackup {
-        let mut metadata = self.metadata.clone();
-        metadata.insert(CLUSTER.to_owned(), self.cluster.clone());
-        metadata.insert(ATTEMPT.to_owned(), attempt.to_owned());
+        let metadata = marked(&self.metadata, &self.cluster, attempt);
         NewBackup {
             name: self.name.clone(),
             description: DESCRIPTION.to_owned(),
@@ -240,12 +238,12 @@ impl Order for WantedBackup {
         match volumes.cinder.replace_backup_metadata(backup.id, &backup.metadata).await {
             // Below 3.43 backups have no metadata, and none of ours: this one is the existing driver's.
             Err(error) if error.kind == Kind::Unsupported => Ok(backup),
-            written => written.map(|()| backup).map_err(|error| Error::unsettled(&error)),
+            written => written.map(|()| backup).map_err(Error::unsettled),
         }
     }
 
     async fn remove(volumes: &Volumes, id: BackupId) -> Result<()> {
-        let first = volumes.cinder.find_backup(id).await.map_err(|error| Error::unsettled(&error))?;
+        let first = volumes.cinder.find_backup(id).await.map_err(Error::unsettled)?;
         volumes.end(id, first).await
     }
 

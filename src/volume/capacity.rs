@@ -35,7 +35,7 @@ impl Volumes {
         if !self.has_zone(&demand.zones).await? {
             return Ok(Room::default());
         }
-        let supply = self.cinder.supply().await.map_err(|error| Error::reading(&error))?;
+        let supply = self.cinder.supply().await.map_err(Error::reading)?;
         Ok(room(&supply, demand))
     }
 

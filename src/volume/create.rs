@@ -150,7 +150,7 @@ impl Order for Wanted {
     async fn settle(&self, volumes: &Volumes, mut volume: Volume) -> Result<Volume> {
         let marks = self.settled(&volume);
         let written = volumes.cinder.update_volume_metadata(volume.id, &marks).await;
-        written.map_err(|error| Error::unsettled(&error))?;
+        written.map_err(Error::unsettled)?;
         volume.metadata.extend(marks);
         Ok(volume)
     }

@@ -60,8 +60,7 @@ impl Volumes {
 
     /// Cinder's 400 for a volume with snapshots is the same as for one in a wrong state.
     async fn refuse_with_snapshots(&self, id: VolumeId) -> Result<()> {
-        let snapshots =
-            self.cinder.list_snapshot_ids_of(id).await.map_err(|error| Error::unsettled(&error))?;
+        let snapshots = self.cinder.list_snapshot_ids_of(id).await.map_err(Error::unsettled)?;
         if snapshots.is_empty() {
             return Ok(());
         }
@@ -87,25 +86,14 @@ fn plan(volume: Option<&Volume>, sent: bool) -> Step {
             // Cinder moves to `deleting` before it answers 202, so an old status after it is a stale read.
             if sent { Step::Wait } else { Step::Delete }
         }
-        Status::Creating
-        | Status::Attaching
-        | Status::Detaching
-        | Status::Reserved
-        | Status::Downloading
-        | Status::Uploading
-        | Status::BackingUp
-        | Status::RestoringBackup
-        | Status::Retyping
-        | Status::Extending => Step::Wait,
+        status if status.is_passing() => Step::Wait,
         Status::InUse
         | Status::Available
         | Status::Error
         | Status::ErrorExtending
         | Status::ErrorRestoring
         | Status::ErrorBackingUp => in_use(volume),
-        Status::Maintenance | Status::AwaitingTransfer | Status::Other(_) => {
-            Step::Refuse(Condition::Precondition, remedy::told(volume, "Cinder doesn't delete"))
-        }
+        _ => Step::Refuse(Condition::Precondition, remedy::told(volume, "Cinder doesn't delete")),
     }
 }
 

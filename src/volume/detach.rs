@@ -90,7 +90,7 @@ impl Volumes {
     /// before it lets a member take such an entry away (`attachment_deletion_allowed` in
     /// <https://opendev.org/openstack/cinder/src/branch/master/cinder/volume/api.py>).
     async fn end_entries(&self, volume: Option<&Volume>, server: ServerId) -> Result<()> {
-        let found = self.nova.find_server(server).await.map_err(|error| Error::unsettled(&error))?;
+        let found = self.nova.find_server(server).await.map_err(Error::unsettled)?;
         if found.is_some() {
             return Err(orphan(server, ""));
         }
@@ -110,7 +110,7 @@ impl Volumes {
     }
 
     async fn still_named(&self, server: ServerId, id: VolumeId) -> Result<bool> {
-        self.nova.has_attachment(server, id).await.map_err(|error| Error::unsettled(&error))
+        self.nova.has_attachment(server, id).await.map_err(Error::unsettled)
     }
 
     async fn detach_failed(&self, id: VolumeId) -> Error {

@@ -1,5 +1,6 @@
 //! Why a volume isn't as asked, in the vocabulary of the CSI error tables.
 
+use std::borrow::Borrow;
 use std::fmt;
 
 use crate::openstack::{self, Kind};
@@ -45,7 +46,8 @@ impl Error {
     }
 
     /// A call that changed nothing failed, while no change of ours is under way.
-    pub fn reading(error: &openstack::Error) -> Self {
+    pub fn reading(error: impl Borrow<openstack::Error>) -> Self {
+        let error = error.borrow();
         let condition = match error.kind {
             Kind::NotFound => Condition::NotFound,
             Kind::Refused | Kind::Unsupported => Condition::Precondition,
@@ -61,7 +63,8 @@ impl Error {
     }
 
     /// A call failed while a change is under way, or may be. Whatever the failure was, it says nothing about that change.
-    pub fn unsettled(error: &openstack::Error) -> Self {
+    pub fn unsettled(error: impl Borrow<openstack::Error>) -> Self {
+        let error = error.borrow();
         let condition = match error.kind {
             Kind::Deadline => Condition::TimedOut,
             Kind::NotFound
@@ -75,6 +78,15 @@ impl Error {
             | Kind::Malformed => Condition::Unsettled,
         };
         Self::new(condition, error.to_string())
+    }
+
+    /// The same while something is left that the caller doesn't know of: it must call again.
+    pub fn unfinished(self) -> Self {
+        let condition = match self.condition {
+            Condition::TimedOut => Condition::TimedOut,
+            _ => Condition::Unsettled,
+        };
+        Self { condition, ..self }
     }
 
     /// The sentence of the operation that failed, before what is known.

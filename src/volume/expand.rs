@@ -1,7 +1,7 @@
 //! A volume grows.
 
 use super::watch::Interest;
-use super::{Condition, Error, Result, Volume, VolumeId, Volumes, not_found};
+use super::{Condition, Error, Result, Volume, VolumeId, Volumes, not_found, remedy};
 use crate::openstack::{Effect, Kind, Status};
 
 const REFUSALS: u32 = 2;
@@ -63,28 +63,8 @@ fn plan(volume: &Volume, size: u64, accepted: bool) -> Step {
         Status::Available | Status::InUse if accepted => Step::Failed,
         Status::Available | Status::InUse => Step::Extend { attached: volume.status == Status::InUse },
         Status::ErrorExtending if accepted => Step::Failed,
-        Status::Creating
-        | Status::Reserved
-        | Status::Attaching
-        | Status::Detaching
-        | Status::Downloading
-        | Status::Uploading
-        | Status::BackingUp
-        | Status::RestoringBackup
-        | Status::Retyping
-        | Status::Extending => Step::Wait,
-        Status::Deleting
-        | Status::Maintenance
-        | Status::AwaitingTransfer
-        | Status::Error
-        | Status::ErrorDeleting
-        | Status::ErrorBackingUp
-        | Status::ErrorRestoring
-        | Status::ErrorExtending
-        | Status::Other(_) => Step::Refuse(format!(
-            "it is in status {} ({} GiB), which Cinder doesn't extend; an administrator can reset it (openstack volume set --state)",
-            volume.status, volume.size
-        )),
+        status if status.is_passing() => Step::Wait,
+        _ => Step::Refuse(remedy::told(volume, "Cinder doesn't extend")),
     }
 }
 

@@ -4,20 +4,23 @@
 //! a volume that is in a group, and a group that was cut, so that the empty group stays until its cut is deleted.
 
 mod delete;
+mod ending;
 mod member;
 mod plan;
+mod sight;
 mod transient;
 
 use std::collections::BTreeSet;
 
-use super::namesakes::{doubt_of, unfinished};
+use super::namesakes::{Posted, doubt_of};
 use super::watch::{Interest, Seen};
 use super::{Condition, Error, GroupId, GroupSnapshotId, Result, Saved, SnapshotId, VolumeId, Volumes};
 use crate::openstack::{self, Effect, GroupSnapshot, GroupState, Kind};
+use ending::{Course, Ending};
 use member::at_once;
 use plan::{MARK, Sent, Step, plan, signature};
 
-pub use plan::Sight;
+pub use sight::Sight;
 
 /// How often one unchanged state may refuse a call before the refusal is the answer.
 const REFUSALS: u32 = 1;
@@ -27,7 +30,7 @@ const REFUSALS: u32 = 1;
 pub struct WantedGroup {
     pub name: String,
     pub volumes: BTreeSet<VolumeId>,
-    /// Name or id; the project's only one where it is absent.
+    /// Name or id; the only one that the cloud shows to be consistent where it is absent.
     pub group_type: Option<String>,
 }
 
@@ -51,6 +54,18 @@ impl CutGroup {
         Err(Error::new(Condition::Invalid, why))
     }
 
+    fn sources(&self) -> BTreeSet<VolumeId> {
+        self.members.iter().map(Saved::source).collect()
+    }
+
+    fn is_of_others(&self) -> Error {
+        let (id, volumes) = (self.cut.id, listed(&self.sources()));
+        let why = format!(
+            "group snapshot {id} has that name and is of the volumes {volumes}; delete it or choose another name"
+        );
+        Error::new(Condition::AlreadyExists, why)
+    }
+
     pub fn is_ready(&self) -> bool {
         self.cut.status == GroupState::Available && self.members.iter().all(Saved::is_ready)
     }
@@ -68,7 +83,7 @@ impl Volumes {
 
     /// The group snapshot now, or `NotFound`.
     pub async fn group_snapshot(&self, id: GroupSnapshotId) -> Result<CutGroup> {
-        let found = self.cinder.find_group_snapshot(id).await.map_err(|error| Error::reading(&error))?;
+        let found = self.cinder.find_group_snapshot(id).await.map_err(Error::reading)?;
         let unknown = || {
             Error::new(
                 Condition::NotFound,
@@ -81,6 +96,7 @@ impl Volumes {
     async fn cut_group(&self, wanted: &WantedGroup) -> Result<CutGroup> {
         let mut sent = Sent::default();
         let mut refusals = 0;
+        let mut course = Course::default();
         let mut seen = self.first_sight(wanted).await?;
         let mut looks = self.watch.follow(Interest::Group(wanted.name.clone()));
         loop {
@@ -88,14 +104,19 @@ impl Volumes {
                 Step::MakeGroup => {
                     let group = self.transient_group(wanted).await;
                     let group = group.map_err(|error| self.in_doubt(wanted, error))?;
-                    sent.group = Some(self.sent_as(wanted, self.cinder.create_group(&group).await)?);
+                    let answer = self.cinder.create_group(&group).await;
+                    sent.group = self.doubts.posted(&doubt(wanted), answer, refused)?;
                 }
                 Step::Fill(group, volumes) => self.fill(wanted, group, &volumes, &mut refusals).await?,
-                Step::Cut(group) => sent.cut = self.cut_full(wanted, group, &mut refusals).await?,
-                Step::Empty(group) => self.empty(&group, &group.volumes).await.map_err(unfinished)?,
-                Step::Sign(group, cut) => self.sign(group, cut).await.map_err(unfinished)?,
-                Step::Discard(group) => drop(self.discard_group(group).await.map_err(unfinished)?),
-                Step::Drop(cut) => drop(self.drop_cut(cut).await.map_err(unfinished)?),
+                Step::Cut(group) => sent.cut = self.post_group_snapshot(wanted, group, &mut refusals).await?,
+                Step::Empty(group) => self.empty(&group, &group.volumes).await.map_err(Error::unfinished)?,
+                Step::Sign(group, cut) => self.promise(wanted, group, cut).await?,
+                Step::Discard(group) => {
+                    self.end_one(Ending::Group(group), &mut course).await.map_err(Error::unfinished)?;
+                }
+                Step::Drop(cut) => {
+                    self.end_one(Ending::Cut(cut), &mut course).await.map_err(Error::unfinished)?
+                }
                 Step::GiveUp(group) => {
                     let why = Error::new(
                         Condition::Failed,
@@ -103,8 +124,11 @@ impl Volumes {
                     );
                     return Err(self.in_doubt(wanted, self.give_up(group, why).await));
                 }
-                Step::Undo(cut) => return Err(self.in_doubt(wanted, self.undo(cut).await)),
-                Step::Answer(cut) => return self.answer(wanted, &sent, cut).await,
+                Step::Undo(cut) => {
+                    let why = "Cinder couldn't cut the volumes together; its operator finds the reason in the logs by the group snapshot's id";
+                    return Err(self.in_doubt(wanted, self.undo(cut, why).await));
+                }
+                Step::Answer(cut) => return self.answer(wanted, cut).await,
                 Step::Refuse(error) => return Err(self.in_doubt(wanted, error)),
                 Step::Wait => {}
             }
@@ -143,20 +167,19 @@ impl Volumes {
 
     /// Another controller was faster with the group: its refusal says nothing about the volumes.
     async fn has_moved_on(&self, wanted: &WantedGroup, id: GroupId, volumes: &[VolumeId]) -> Result<bool> {
-        let seen = self.sight(&wanted.name).await.map_err(|error| Error::unsettled(&error))?;
+        let seen = self.sight(&wanted.name).await.map_err(Error::unsettled)?;
         let group = seen.groups.iter().find(|group| group.id == id);
         Ok(group.is_none_or(|group| {
             group.status.is_passing() || volumes.iter().any(|volume| group.volumes.contains(volume))
         }))
     }
 
-    /// What was sent, where anything was.
-    async fn cut_full(
+    async fn post_group_snapshot(
         &self,
         wanted: &WantedGroup,
         group: GroupId,
         refusals: &mut u32,
-    ) -> Result<Option<Option<GroupSnapshotId>>> {
+    ) -> Result<Posted<GroupSnapshotId>> {
         match self.cinder.create_group_snapshot(group, &wanted.name, MARK).await {
             Err(error) if is_clear_no(&error) => {
                 *refusals += 1;
@@ -164,10 +187,10 @@ impl Volumes {
                     let why = self.give_up(group, refused(&error)).await;
                     return Err(self.in_doubt(wanted, why));
                 }
-                Ok(None)
+                Ok(Posted::No)
             }
             Err(error) if error.effect != Effect::Unknown => Err(Error::unsettled(&error)),
-            cut => self.sent_as(wanted, cut).map(Some),
+            answer => self.doubts.posted(&doubt(wanted), answer, refused),
         }
     }
 
@@ -185,48 +208,40 @@ impl Volumes {
         }
     }
 
-    /// The id of what a POST has begun to make, where that is known.
-    fn sent_as<I>(&self, wanted: &WantedGroup, answer: openstack::Result<I>) -> Result<Option<I>> {
-        match answer {
-            Ok(id) => Ok(Some(id)),
-            Err(error) if error.effect == Effect::Unknown => {
-                self.doubts.raise(&doubt(wanted));
-                Ok(None)
-            }
-            Err(error) => Err(self.in_doubt(wanted, refused(&error))),
-        }
-    }
-
-    /// A final error would let the caller forget what an earlier POST may still make.
     fn in_doubt(&self, wanted: &WantedGroup, error: Error) -> Error {
-        if self.doubts.are_there(&doubt(wanted)) { unfinished(error) } else { error }
+        self.doubts.keep(&doubt(wanted), error)
     }
 
-    async fn answer(&self, wanted: &WantedGroup, sent: &Sent, cut: GroupSnapshot) -> Result<CutGroup> {
-        let group = self.with_members(cut.clone()).await?;
-        let members: BTreeSet<_> = group.members.iter().map(Saved::source).collect();
-        if members.is_subset(&wanted.volumes) && members != wanted.volumes && sent.cut == Some(Some(cut.id)) {
-            // Another controller has emptied the group under this cut.
-            return Err(unfinished(self.undo(cut).await));
+    /// Signs for a cut that is of all the volumes. One that lacks some was cut when these had left the group: another
+    /// controller emptied it, or a volume was deleted.
+    async fn promise(&self, wanted: &WantedGroup, group: GroupId, cut: GroupSnapshot) -> Result<()> {
+        let found = self.with_members(cut).await?;
+        let sources = found.sources();
+        if sources == wanted.volumes {
+            return self.sign(group, found.cut.id).await.map_err(Error::unfinished);
         }
-        if members != wanted.volumes {
-            let why = format!("{} of that name is of the volumes {members:?}", group.cut.id);
-            return Err(Error::new(Condition::AlreadyExists, why));
+        if sources.is_subset(&wanted.volumes) && found.cut.description.starts_with(MARK) {
+            let why = "some of the volumes had left the group when Cinder cut it";
+            return Err(self.undo(found.cut, why).await.unfinished());
         }
-        Ok(group)
+        Err(self.in_doubt(wanted, found.is_of_others()))
+    }
+
+    async fn answer(&self, wanted: &WantedGroup, cut: GroupSnapshot) -> Result<CutGroup> {
+        let found = self.with_members(cut).await?;
+        if found.sources() == wanted.volumes { Ok(found) } else { Err(found.is_of_others()) }
     }
 
     async fn with_members(&self, cut: GroupSnapshot) -> Result<CutGroup> {
-        let mut named =
-            self.cinder.list_snapshots_named(&cut.name).await.map_err(|error| Error::unsettled(&error))?;
+        let mut named = self.cinder.list_snapshots_named(&cut.name).await.map_err(Error::unsettled)?;
         named.retain(|snapshot| snapshot.group_snapshot_id == Some(cut.id));
         let members = named.into_iter().map(Saved::Snapshot).collect();
         Ok(CutGroup { cut, members })
     }
 }
 
-fn listed(ids: &BTreeSet<SnapshotId>) -> String {
-    ids.iter().map(SnapshotId::to_string).collect::<Vec<_>>().join(", ")
+fn listed<'a, I: ToString + 'a>(ids: impl IntoIterator<Item = &'a I>) -> String {
+    ids.into_iter().map(I::to_string).collect::<Vec<_>>().join(", ")
 }
 
 fn doubt(wanted: &WantedGroup) -> String {

@@ -83,7 +83,7 @@ impl Checkup<'_> {
         let servers = match &mut self.servers {
             Some(servers) => servers,
             unknown => {
-                let listed = nova.list_server_ids().await.map_err(|error| Error::reading(&error))?;
+                let listed = nova.list_server_ids().await.map_err(Error::reading)?;
                 unknown.insert(listed.into_iter().collect())
             }
         };
@@ -91,7 +91,7 @@ impl Checkup<'_> {
             return Ok(true);
         }
         // It may be younger than the list.
-        let found = nova.find_server(server).await.map_err(|error| Error::reading(&error))?.is_some();
+        let found = nova.find_server(server).await.map_err(Error::reading)?.is_some();
         if found {
             servers.insert(server);
         }

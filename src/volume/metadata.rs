@@ -1,10 +1,12 @@
-//! The keys of the metadata that say whose a volume, a snapshot or a backup is.
+//! What says whose a volume, a snapshot or a backup is.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
 
 use crate::openstack::Volume;
 
+/// What else the existing driver writes on what it makes.
+pub const DESCRIPTION: &str = "Created by OpenStack Cinder CSI driver";
 /// Which Kubernetes cluster asked for it: the existing driver's key, so both drivers' volumes carry it.
 pub const CLUSTER: &str = "cinder.csi.openstack.org/cluster";
 /// Which attempt of a call made it: Cinder has no client token, and names aren't unique.
@@ -23,6 +25,12 @@ pub const RESTORED_FROM: &str = "cinder.csi.openstack.org/restored-from";
 /// What Cinder's backup service writes once the data is there (`restore_backup` in cinder/backup/manager.py), so that the
 /// existing driver's volumes have it, too.
 const SOURCE_BACKUP: &str = "src_backup_id";
+
+/// `own`, and the marks of what an attempt is about to make.
+pub fn marked(own: &BTreeMap<String, String>, cluster: &str, attempt: &str) -> BTreeMap<String, String> {
+    let marks = [(CLUSTER, cluster), (ATTEMPT, attempt)].map(|(key, mark)| (key.to_owned(), mark.to_owned()));
+    own.clone().into_iter().chain(marks).collect()
+}
 
 pub fn is_settled(id: impl Display, metadata: &BTreeMap<String, String>) -> bool {
     settled_as(metadata).is_some_and(|settled| *settled == id.to_string())

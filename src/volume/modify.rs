@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::watch::Interest;
-use super::{Condition, Error, Result, Volume, VolumeId, Volumes, not_found};
+use super::{Condition, Error, Result, Volume, VolumeId, Volumes, not_found, remedy};
 use crate::openstack::{self, Effect, Kind, Migration, Status, VolumeType};
 
 /// What a VolumeAttributesClass asks for.
@@ -132,25 +132,8 @@ fn plan(volume: &Volume, target: Option<&Target>, metadata: &BTreeMap<String, St
     match &volume.status {
         // A migration switches the type before it ends.
         Status::Creating | Status::Retyping => return Step::Wait,
-        Status::Deleting
-        | Status::Maintenance
-        | Status::AwaitingTransfer
-        | Status::Error
-        | Status::ErrorDeleting
-        | Status::ErrorBackingUp
-        | Status::ErrorRestoring
-        | Status::ErrorExtending
-        | Status::Other(_) => return refuse(volume),
-        Status::Available
-        | Status::InUse
-        | Status::Reserved
-        | Status::Attaching
-        | Status::Detaching
-        | Status::Downloading
-        | Status::Uploading
-        | Status::BackingUp
-        | Status::RestoringBackup
-        | Status::Extending => {}
+        status if is_at_rest(volume) || status.is_passing() => {}
+        _ => return refuse(volume),
     }
     match target {
         Some(Target::Unknown(name)) => unknown(name),
@@ -203,13 +186,7 @@ fn between_multiattach(volume: &Volume, kind: &VolumeType) -> String {
 }
 
 fn refuse(volume: &Volume) -> Step {
-    Step::Refuse(
-        Condition::Precondition,
-        format!(
-            "it is in status {}, in which Cinder changes nothing; an administrator can reset it (openstack volume set --state)",
-            volume.status
-        ),
-    )
+    Step::Refuse(Condition::Precondition, remedy::told(volume, "Cinder doesn't change"))
 }
 
 /// The state may have changed between the look and the call.

@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use super::watch::{Interest, Looks, Seen};
 use super::{Condition, Error, Result, Volumes, metadata};
-use crate::openstack::{self, Effect};
+use crate::openstack;
 use plan::{Attempt, Step, plan};
 
 /// One of those that may have the name.
@@ -151,7 +151,7 @@ impl Volumes {
     }
 
     async fn named<O: Order>(&self, order: &O) -> Result<Vec<O::Made>> {
-        order.find(self).await.map_err(|error| Error::unsettled(&error))
+        order.find(self).await.map_err(Error::unsettled)
     }
 
     /// All of the name, once the followed one may have come to rest.
@@ -169,19 +169,12 @@ impl Volumes {
         order: &O,
         answer: openstack::Result<Id<O>>,
     ) -> Result<Posted<Id<O>>> {
-        match answer {
-            Ok(id) => Ok(Posted::As(id)),
-            Err(error) if error.effect == Effect::Unknown => {
-                self.doubts.raise(&doubt(order));
-                Ok(Posted::Unclear)
-            }
-            Err(error) => Err(self.before(order, O::refused(&error))),
-        }
+        self.doubts.posted(&doubt(order), answer, O::refused)
     }
 
-    /// An error before anything was sent. A final one would let the caller forget what an earlier POST may still make.
+    /// An error before anything was sent.
     pub(super) fn before<O: Order>(&self, order: &O, error: Error) -> Error {
-        if self.doubts.are_there(&doubt(order)) { unfinished(error) } else { error }
+        self.doubts.keep(&doubt(order), error)
     }
 }
 
@@ -196,7 +189,7 @@ pub fn doubt_of(what: &str, name: &str) -> String {
 
 /// Removes one that nobody was promised.
 async fn discard<O: Order>(volumes: &Volumes, id: Id<O>) -> Result<()> {
-    O::remove(volumes, id).await.map_err(unfinished)
+    O::remove(volumes, id).await.map_err(Error::unfinished)
 }
 
 /// Removes one of ours that can't be answered, and says why: the reason is read before it goes.
@@ -225,13 +218,4 @@ async fn broken<O: Order>(volumes: &Volumes, id: Id<O>) -> Error {
             "{what} {id} of that name is in status error; {reason}; delete it, or let an administrator reset it"
         ),
     )
-}
-
-/// While one is left to be removed, the orchestrator must call again.
-pub fn unfinished(error: Error) -> Error {
-    let condition = match error.condition {
-        Condition::TimedOut => Condition::TimedOut,
-        _ => Condition::Unsettled,
-    };
-    Error::new(condition, error.message)
 }

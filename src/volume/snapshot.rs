@@ -13,15 +13,12 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::metadata::{ATTEMPT, BACKUP, CLUSTER, SNAPSHOT_SETTLED};
+use super::metadata::{BACKUP, CLUSTER, DESCRIPTION, SNAPSHOT_SETTLED, marked};
 use super::namesakes::{Candidate, Glance, Order, Posted, Stage};
 use super::removal::Ending;
 use super::watch::{About, Interest, Seen};
 use super::{Condition, Error, Result, SnapshotId, VolumeId, Volumes};
 use crate::openstack::{self, Cinder, Effect, Kind, NewSnapshot, Snapshot, SnapshotStatus};
-
-/// As the existing driver has it.
-pub(super) const DESCRIPTION: &str = "Created by OpenStack Cinder CSI driver";
 
 /// A snapshot as asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,9 +60,7 @@ impl Volumes {
 
 impl WantedSnapshot {
     fn order(&self, attempt: &str) -> NewSnapshot {
-        let mut metadata = self.metadata.clone();
-        metadata.insert(CLUSTER.to_owned(), self.cluster.clone());
-        metadata.insert(ATTEMPT.to_owned(), attempt.to_owned());
+        let metadata = marked(&self.metadata, &self.cluster, attempt);
         NewSnapshot {
             name: self.name.clone(),
             description: DESCRIPTION.to_owned(),
@@ -192,7 +187,7 @@ impl Order for WantedSnapshot {
     async fn settle(&self, volumes: &Volumes, mut snapshot: Snapshot) -> Result<Snapshot> {
         let mark = BTreeMap::from([(SNAPSHOT_SETTLED.to_owned(), snapshot.id.to_string())]);
         let written = volumes.cinder.update_snapshot_metadata(snapshot.id, &mark).await;
-        written.map_err(|error| Error::unsettled(&error))?;
+        written.map_err(Error::unsettled)?;
         snapshot.metadata.extend(mark);
         Ok(snapshot)
     }
@@ -223,7 +218,7 @@ pub(super) fn difference(
 
 impl Volumes {
     pub(super) async fn remove_snapshot(&self, id: SnapshotId) -> Result<()> {
-        let first = self.cinder.find_snapshot(id).await.map_err(|error| Error::unsettled(&error))?;
+        let first = self.cinder.find_snapshot(id).await.map_err(Error::unsettled)?;
         self.end(id, first).await
     }
 }

@@ -212,7 +212,7 @@ impl Looks {
             Ok(Ok(answer)) => {
                 self.since = answer.clock;
                 self.backoff = answer.backoff;
-                let seen = answer.seen.map_err(|error| Error::unsettled(&error))?;
+                let seen = answer.seen.map_err(Error::unsettled)?;
                 if let Some(status) = seen.status() {
                     self.last = format!("status {status}");
                 }

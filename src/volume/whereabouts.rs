@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::metadata::CLUSTER;
-use super::namesakes::{Candidate, doubt_of, unfinished};
+use super::namesakes::{Candidate, doubt_of};
 use super::{
     BackupId, Condition, Error, GroupSnapshotId, Result, ServerId, SnapshotId, Volume, VolumeId, Volumes,
 };
@@ -25,15 +25,14 @@ impl Volumes {
         let has = match thing {
             Thing::Volume(id) => self.cinder.find_volume(id).await.map(|found| found.is_some()),
             Thing::Server(id) => self.nova.find_server(id).await.map(|found| found.is_some()),
-            Thing::GroupSnapshot(id) => {
-                self.cinder.find_group_snapshot(id).await.map(|found| found.is_some())
-            }
+            // A deletion that was cut off may have left the group alone.
+            Thing::GroupSnapshot(id) => return Ok(self.name_of(id).await?.is_some()),
             Thing::Snapshot(id) => match self.cinder.has_snapshot(id).await {
                 Ok(false) => self.cinder.has_backup(BackupId::from(Uuid::from(id))).await,
                 found => found,
             },
         };
-        has.map_err(|error| Error::reading(&error))
+        has.map_err(Error::reading)
     }
 
     /// Whether a volume of that name is this cluster's, or may be on its way.
@@ -47,12 +46,12 @@ impl Volumes {
 
     /// Cinder's zones, as they were a few minutes ago.
     pub async fn zones(&self) -> Result<Zones> {
-        self.cinder.zones().await.map_err(|error| Error::reading(&error))
+        self.cinder.zones().await.map_err(Error::reading)
     }
 
     /// Cinder's zones now.
     pub async fn zones_anew(&self) -> Result<Zones> {
-        self.cinder.zones_anew().await.map_err(|error| Error::reading(&error))
+        self.cinder.zones_anew().await.map_err(Error::reading)
     }
 }
 
@@ -61,6 +60,6 @@ fn unseen(error: &openstack::Error) -> Error {
     let error = Error::reading(error);
     match error.condition {
         Condition::Unavailable | Condition::TimedOut => error,
-        _ => unfinished(error),
+        _ => error.unfinished(),
     }
 }

@@ -32,7 +32,7 @@ pub enum End {
 }
 
 const SECOND: Duration = Duration::from_secs(1);
-const READS: [&str; 13] = [
+const READS: [&str; 14] = [
     "/volumes/detail",
     "/volumes/{id}",
     "/servers/{id}/os-volume_attachments/{id}",
@@ -46,6 +46,7 @@ const READS: [&str; 13] = [
     "/group_snapshots/detail",
     "/group_snapshots/{id}",
     "/group_types",
+    "/group_types/{id}/group_specs",
 ];
 
 impl Case {

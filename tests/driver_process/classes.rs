@@ -37,6 +37,7 @@ impl Stand {
                 .map(|(name, multiattach)| (name.to_owned(), multiattach))
                 .into(),
             group_types: vec!["consistent".to_owned()],
+            consistent_group_types: None,
             ..Settings::default()
         });
         let served = cloud.serve("127.0.0.1:0".parse().unwrap()).await.unwrap();

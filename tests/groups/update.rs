@@ -9,7 +9,7 @@ use http::Method;
 use tonic::Code;
 
 use super::{MINUTE, Stand, cut, delete, members, taking, within};
-use crate::bed::{cinder, wanted};
+use crate::bed::{cinder, printed, wanted};
 
 const CHANGE: &str = "/groups/{id}";
 
@@ -26,7 +26,7 @@ fn second_fails(stand: &Stand) {
 /// A cloud with more volumes than one PUT takes.
 async fn many() -> Stand {
     let mut stand = Stand::new(taking(300)).await;
-    for n in stand.volumes.len()..MEMBERS_AT_ONCE + 2 {
+    for n in stand.volumes.len() + 1..=MEMBERS_AT_ONCE + 2 {
         let volume = stand.bed.volumes.ensure_created(&wanted(&format!("pvc-{n}"))).await.unwrap();
         stand.volumes.push(volume.id.to_string());
     }
@@ -41,6 +41,25 @@ async fn delete_volume(stand: &Stand, volume_id: &str) -> Code {
     let request = DeleteVolumeRequest { volume_id: volume_id.to_owned(), ..Default::default() };
     let answer = stand.driver().controller().delete_volume(within(MINUTE, request)).await;
     answer.map_or_else(|status| status.code(), |_: tonic::Response<_>| Code::Ok)
+}
+
+#[tokio::test(start_paused = true)]
+async fn more_volumes_than_one_call_takes_are_cut_together() {
+    let stand = many().await;
+    stand.bed.calls();
+    let done = cut(&stand.driver(), &stand.volumes).await.unwrap();
+    let mut sources: Vec<_> = done.snapshots.iter().map(|one| one.source_volume_id.clone()).collect();
+    let mut asked = stand.volumes.clone();
+    sources.sort();
+    asked.sort();
+    assert_eq!(sources, asked);
+    let calls = stand.bed.calls();
+    let changes = calls.iter().filter(|call| call.method == Method::PUT && call.path == CHANGE).count();
+    assert_eq!(changes, 5, "two to fill it, two to empty it, one to sign:\n{}", printed(&calls));
+    assert_eq!(groups(&stand).await[0].volumes, []);
+    delete(&stand.driver(), &done.group_snapshot_id, members(&done)).await.unwrap();
+    assert_eq!(stand.left(), Vec::<String>::new());
+    stand.delete_volumes().await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -219,6 +219,15 @@ impl Client {
 
     /// Looks until the volume or snapshot (`/volumes/ID`) has the status; `gone` is a 404.
     pub async fn until(&self, path: &str, wanted: &str) {
+        self.until_it(path, wanted, |status| status == wanted).await;
+    }
+
+    /// The status that comes after that one.
+    pub async fn until_not(&self, path: &str, passing: &str) -> String {
+        self.until_it(path, "another", |status| status != passing).await
+    }
+
+    async fn until_it(&self, path: &str, wanted: &str, is_wanted: impl Fn(&str) -> bool) -> String {
         let end = tokio::time::Instant::now() + std::time::Duration::from_secs(60);
         loop {
             let reply = self.cinder(Method::GET, path, "", None).await;
@@ -226,8 +235,8 @@ impl Client {
                 reply.body.as_object().and_then(|body| body.values().next()).cloned().unwrap_or_default();
             let status =
                 if reply.code == 404 { "gone" } else { object["status"].as_str().unwrap_or_default() };
-            if status == wanted {
-                return;
+            if is_wanted(status) {
+                return status.to_owned();
             }
             assert!(tokio::time::Instant::now() < end, "{path} is {status}, never {wanted}");
             cinder_csi::pace::sleep(std::time::Duration::from_millis(50)).await;

@@ -68,12 +68,11 @@ impl Bed {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_tenant_sees_group_types_without_their_promise_and_one_that_nobody_may_use() {
+async fn a_tenant_sees_group_types_and_one_that_nobody_may_use() {
     let bed = Bed::new().await;
     let types = bed.show("/group_types").await;
     let names: Vec<_> = types.as_array().unwrap().iter().map(|kind| kind["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["lab-consistent", "default_cgsnapshot_type"]);
-    assert_eq!(types[0]["group_specs"], Value::Null);
     let of_type = async |kind: &str, volumes: &str| {
         let fields = json!({ "group_type": kind, "volume_types": [volumes] });
         bed.call(Method::POST, "/groups", json!({ "group": fields })).await
@@ -92,15 +91,24 @@ async fn a_tenant_sees_group_types_without_their_promise_and_one_that_nobody_may
 
 #[tokio::test(start_paused = true)]
 async fn a_cloud_may_tell_which_group_types_are_consistent() {
-    let group_types = vec!["one".to_owned(), "other".to_owned()];
-    let consistent_group_types = Some(vec!["other".to_owned()]);
-    let cloud = cloud_of(Settings { group_types, consistent_group_types, ..Settings::default() });
-    let reply = Client::of(&cloud).await.cinder(Method::GET, "/group_types", VERSION, None).await;
-    let specs = |n: usize| reply.body["group_types"][n]["group_specs"].clone();
-    assert_eq!(
-        (specs(0), specs(1)),
-        (json!({}), json!({ "consistent_group_snapshot_enabled": "<is> True" }))
-    );
+    let specs = async |consistent: Option<&str>| {
+        let group_types = vec!["one".to_owned(), "other".to_owned()];
+        let consistent_group_types = consistent.map(|name| vec![name.to_owned()]);
+        let cloud = cloud_of(Settings { group_types, consistent_group_types, ..Settings::default() });
+        let client = Client::of(&cloud).await;
+        let types =
+            client.cinder(Method::GET, "/group_types", VERSION, None).await.body["group_types"].clone();
+        let mut shown = Vec::new();
+        for kind in &types.as_array().unwrap()[..2] {
+            let path = format!("/group_types/{}/group_specs", kind["id"].as_str().unwrap());
+            let reply = client.cinder(Method::GET, &path, VERSION, None).await;
+            shown.push((reply.code, reply.body.get("group_specs").cloned()));
+        }
+        shown
+    };
+    let yes = json!({ "consistent_group_snapshot_enabled": "<is> True" });
+    assert_eq!(specs(Some("other")).await, [(200, Some(json!({}))), (200, Some(yes))]);
+    assert_eq!(specs(None).await, [(403, None), (403, None)]);
 }
 
 #[tokio::test(start_paused = true)]

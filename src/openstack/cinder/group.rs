@@ -75,7 +75,8 @@ pub enum GroupState {
 pub struct GroupType {
     pub id: String,
     pub name: String,
-    /// Absent: this cloud shows them to administrators only.
+    /// Absent or null in a list that isn't an administrator's, whatever the policy (`_dict_with_group_specs_if_authorized` in
+    /// <https://opendev.org/openstack/cinder/src/branch/master/cinder/db/api.py>).
     pub group_specs: Option<BTreeMap<String, String>>,
 }
 
@@ -87,6 +88,11 @@ pub struct NewGroup {
     pub group_type: String,
     pub volume_types: Vec<String>,
     pub availability_zone: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct GroupSpecs {
+    group_specs: BTreeMap<String, String>,
 }
 
 #[derive(Deserialize)]
@@ -118,6 +124,16 @@ impl Cinder {
     /// GET /group_types: those that the project may use.
     pub async fn list_group_types(&self) -> Result<Vec<GroupType>> {
         self.all(get("list the group types", &["group_types"]).version(GROUP_TYPES)).await
+    }
+
+    /// GET /group_types/ID/group_specs; `None` where the policy shows them to administrators only.
+    pub async fn find_group_specs(&self, group_type: &str) -> Result<Option<BTreeMap<String, String>>> {
+        let request = get("show the group type's specs", &["group_types", group_type, "group_specs"]);
+        match self.call(request.version(GROUP_TYPES)).await {
+            Ok(answer) => Ok(Some(answer.json::<GroupSpecs>()?.group_specs)),
+            Err(error) if matches!(error.kind, Kind::Forbidden | Kind::NotFound) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// GET /groups/detail?name=NAME&list_volume=true, all pages.

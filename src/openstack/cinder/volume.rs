@@ -79,6 +79,35 @@ pub enum Status {
     Other(String),
 }
 
+impl Status {
+    /// A state that Cinder or Nova leaves by itself, and in which they take no other order for the volume.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Status::Creating
+            | Status::Reserved
+            | Status::Attaching
+            | Status::Detaching
+            | Status::BackingUp
+            | Status::RestoringBackup
+            | Status::Downloading
+            | Status::Uploading
+            | Status::Retyping
+            | Status::Extending => true,
+            Status::Available
+            | Status::InUse
+            | Status::Maintenance
+            | Status::Deleting
+            | Status::AwaitingTransfer
+            | Status::Error
+            | Status::ErrorDeleting
+            | Status::ErrorBackingUp
+            | Status::ErrorRestoring
+            | Status::ErrorExtending
+            | Status::Other(_) => false,
+        }
+    }
+}
+
 /// The volumes that changed, and the cloud's own clock when it answered.
 #[derive(Clone, Debug)]
 pub struct Changes {

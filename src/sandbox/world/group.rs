@@ -62,6 +62,10 @@ impl GroupType {
         all.push(kind(RESERVED, Some("Default group type for migrating cgsnapshot")));
         all
     }
+
+    pub fn is_reserved(&self) -> bool {
+        self.name == RESERVED
+    }
 }
 
 impl Group {
@@ -88,7 +92,7 @@ impl World {
 
     pub fn create_group(&mut self, new: NewGroup) -> Result<Group, Refusal> {
         let kind = self.group_type_named(&new.kind)?.clone();
-        if kind.name == RESERVED {
+        if kind.is_reserved() {
             return Err(Refusal::new(
                 400,
                 format!(

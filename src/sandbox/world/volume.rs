@@ -127,7 +127,7 @@ impl World {
         self.check_size(&new.project, size)?;
         self.charge(&new.project, "volumes", size, &quota::of_volume(&kind.name, size))?;
         let (mut fate, time) = self.fate(Operation::Create, self.settings.latency.create);
-        if kind.nowhere && fate == Fate::Well {
+        if (kind.nowhere || self.is_beside_nothing(&new.hints)) && fate == Fate::Well {
             fate = Fate::Fails(NO_BACKEND.to_owned());
         }
         let volume = Volume {
@@ -234,6 +234,15 @@ impl World {
             source.check(size, zone)?;
         }
         Ok((size, kind.clone(), zone.to_owned()))
+    }
+
+    /// SameBackendFilter: no backend has a volume that isn't there.
+    fn is_beside_nothing(&self, hints: &Value) -> bool {
+        let beside = match &hints["same_host"] {
+            Value::Array(ids) => ids.iter().filter_map(Value::as_str).collect(),
+            id => Vec::from_iter(id.as_str()),
+        };
+        !beside.is_empty() && !beside.iter().any(|id| self.volumes.contains_key(*id))
     }
 
     /// The first where none is asked for.

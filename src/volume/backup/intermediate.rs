@@ -1,8 +1,7 @@
 //! The snapshot that a backup is made from.
 
-use super::super::metadata::{ATTEMPT, BACKUP, CLUSTER};
+use super::super::metadata::{ATTEMPT, BACKUP, DESCRIPTION, marked};
 use super::super::namesakes::{Glance, Order, Posted};
-use super::super::snapshot::DESCRIPTION;
 use super::super::watch::{About, Interest, Seen};
 use super::super::{Condition, Error, Result, SnapshotId, VolumeId, Volumes};
 use super::WantedBackup;
@@ -42,7 +41,7 @@ impl Volumes {
 
     /// Returns once none is there.
     pub(super) async fn remove_intermediates(&self, of: &Intermediate) -> Result<()> {
-        let left = self.intermediates(of).await.map_err(|error| Error::unsettled(&error))?;
+        let left = self.intermediates(of).await.map_err(Error::unsettled)?;
         for snapshot in left {
             let id = snapshot.id;
             let removed = self.end(id, Some(snapshot)).await;
@@ -66,7 +65,7 @@ impl Volumes {
     }
 
     pub(super) async fn is_available(&self, id: SnapshotId) -> Result<bool> {
-        let found = self.cinder.find_snapshot(id).await.map_err(|error| Error::unsettled(&error))?;
+        let found = self.cinder.find_snapshot(id).await.map_err(Error::unsettled)?;
         Ok(found.is_some_and(|snapshot| snapshot.status == SnapshotStatus::Available))
     }
 }
@@ -117,14 +116,13 @@ impl Order for Cut<'_> {
     }
 
     async fn post(&self, volumes: &Volumes, attempt: &str) -> Result<Posted<SnapshotId>> {
-        let marks =
-            [(CLUSTER, &self.wanted.cluster), (BACKUP, &self.of.backup), (ATTEMPT, &attempt.to_owned())];
+        let of = [(BACKUP.to_owned(), self.of.backup.clone())].into();
         let new = NewSnapshot {
             name: self.of.name.clone(),
             description: format!("{DESCRIPTION}: backup {} is made from it", self.of.backup),
             volume_id: self.of.source,
             force: false,
-            metadata: marks.map(|(key, value)| (key.to_owned(), value.clone())).into(),
+            metadata: marked(&of, &self.wanted.cluster, attempt),
         };
         volumes.cut(self, new).await
     }

@@ -44,13 +44,13 @@ impl Volumes {
             Origin::Snapshot(id) => return fitted(wanted, judge(self.snapshot_or_backup(id).await?)?),
             Origin::Backup(id) => self.cinder.find_backup(id).await.map(|found| found.map(Found::Backup)),
         };
-        let found = found.map_err(|error| Error::reading(&error))?;
+        let found = found.map_err(Error::reading)?;
         fitted(wanted, judge(found.ok_or_else(|| unknown(origin))?)?)
     }
 
     /// Only an answer of both that it isn't there means that.
     async fn snapshot_or_backup(&self, id: SnapshotId) -> Result<Found> {
-        let reading = |error| Error::reading(&error);
+        let reading = Error::reading;
         match self.look_up(id).await.map_err(reading)? {
             Some(Saved::Snapshot(snapshot)) => {
                 let volume = self.cinder.find_volume(snapshot.volume_id).await.map_err(reading)?;
@@ -123,25 +123,9 @@ fn of_backup(status: &BackupStatus) -> Hindrance {
 fn of_volume(status: &Status) -> Hindrance {
     match status {
         Status::Available | Status::InUse => None,
-        Status::Creating
-        | Status::Reserved
-        | Status::Attaching
-        | Status::Detaching
-        | Status::BackingUp
-        | Status::RestoringBackup
-        | Status::Downloading
-        | Status::Uploading
-        | Status::Retyping
-        | Status::Extending => SOON,
+        status if status.is_passing() => SOON,
         Status::Deleting => GOING,
-        Status::Maintenance
-        | Status::AwaitingTransfer
-        | Status::Error
-        | Status::ErrorDeleting
-        | Status::ErrorBackingUp
-        | Status::ErrorRestoring
-        | Status::ErrorExtending
-        | Status::Other(_) => BROKEN,
+        _ => BROKEN,
     }
 }
 

@@ -43,14 +43,14 @@ impl Volumes {
         if !wanted.multiattach || (wanted.origin.is_some() && wanted.volume_type.is_none()) {
             return Ok(());
         }
-        let types = self.cinder.list_volume_types().await.map_err(|error| Error::reading(&error))?;
+        let types = self.cinder.list_volume_types().await.map_err(Error::reading)?;
         // Before Xena tenants see no extra specs: what Cinder makes then tells.
         if types.iter().all(|one| one.extra_specs.is_empty()) {
             return Ok(());
         }
         let found = match &wanted.volume_type {
             Some(name) => types.into_iter().find(|one| one.is(name)),
-            None => self.cinder.find_default_volume_type().await.map_err(|error| Error::reading(&error))?,
+            None => self.cinder.find_default_volume_type().await.map_err(Error::reading)?,
         };
         match found.filter(|found| !found.is_multiattach()) {
             Some(found) => Err(Error::new(Condition::Invalid, not_multiattach(&found))),

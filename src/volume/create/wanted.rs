@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::origin;
 use crate::openstack::{Hints, NewVolume, Origin, Volume};
 use crate::volume::metadata::{
-    ATTEMPT, CLUSTER, RESTORED_FROM, SETTLED, may_be_another_volumes, restored_from,
+    CLUSTER, DESCRIPTION, RESTORED_FROM, SETTLED, marked, may_be_another_volumes, restored_from,
 };
 use crate::volume::namesakes::is_being_made;
 
@@ -54,14 +54,13 @@ impl ZoneChoice {
 impl Wanted {
     /// What to ask Cinder for.
     pub(super) fn order(&self, attempt: &str) -> NewVolume {
-        let mut metadata = self.marked();
-        metadata.insert(ATTEMPT.to_owned(), attempt.to_owned());
+        let mut metadata = marked(&self.metadata, &self.cluster, attempt);
         if let Some(Origin::Backup(id)) = self.origin {
             metadata.insert(RESTORED_FROM.to_owned(), id.to_string());
         }
         NewVolume {
             name: self.name.clone(),
-            description: "Created by OpenStack Cinder CSI driver".to_owned(),
+            description: DESCRIPTION.to_owned(),
             size: self.size,
             volume_type: self.volume_type.clone(),
             availability_zone: self.zone.zones().first().cloned(),
@@ -73,17 +72,12 @@ impl Wanted {
 
     /// The metadata of a volume that is answered. All of it: a restore may have written another volume's over it.
     pub(super) fn settled(&self, volume: &Volume) -> BTreeMap<String, String> {
-        let mut metadata = self.marked();
+        let mut metadata = self.metadata.clone();
+        metadata.insert(CLUSTER.to_owned(), self.cluster.clone());
         metadata.insert(SETTLED.to_owned(), volume.id.to_string());
         if let Some(backup) = restored_from(volume) {
             metadata.insert(RESTORED_FROM.to_owned(), backup.to_owned());
         }
-        metadata
-    }
-
-    fn marked(&self) -> BTreeMap<String, String> {
-        let mut metadata = self.metadata.clone();
-        metadata.insert(CLUSTER.to_owned(), self.cluster.clone());
         metadata
     }
 

@@ -2,11 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::REFUSALS;
-use super::plan::{MARK, Sight, is_signed};
-use crate::openstack::{self, Effect, Group, GroupId, GroupSnapshot, GroupSnapshotId, GroupState, Kind};
-use crate::volume::namesakes::unfinished;
-use crate::volume::removal::COME_BACK;
+use super::ending::{Course, Ending};
+use super::plan::{MARK, is_signed};
+use super::sight::Sight;
+use crate::openstack::{Group, GroupId, GroupSnapshot, GroupSnapshotId, GroupState, Kind};
 use crate::volume::watch::{Interest, Seen};
 use crate::volume::{Condition, Error, Result, SnapshotId, Volumes};
 
@@ -22,16 +21,6 @@ enum Step {
     Failed,
 }
 
-/// What one deletion has met.
-#[derive(Debug, Default)]
-struct Course {
-    /// What Cinder has begun.
-    accepted: Option<Step>,
-    /// Looks that showed what it was to delete as before.
-    unchanged: u32,
-    refusals: u32,
-}
-
 impl Volumes {
     /// Returns once neither the group snapshot nor the group that it was cut from is there. `members`: those that the
     /// caller knows of, if it does.
@@ -45,7 +34,7 @@ impl Volumes {
     }
 
     async fn delete_all_of(&self, id: GroupSnapshotId, members: &BTreeSet<SnapshotId>) -> Result<()> {
-        let cut = self.cinder.find_group_snapshot(id).await.map_err(|error| Error::unsettled(&error))?;
+        let cut = self.cinder.find_group_snapshot(id).await.map_err(Error::unsettled)?;
         // While Cinder deletes it, its members go one by one.
         if let Some(cut) = cut.filter(|cut| cut.status == GroupState::Available) {
             self.with_members(cut).await?.has(members)?;
@@ -56,17 +45,18 @@ impl Volumes {
     /// `promised`: the caller knows it by its id.
     async fn delete_cut(&self, id: GroupSnapshotId, promised: bool) -> Result<()> {
         let Some(name) = self.name_of(id).await? else { return Ok(()) };
-        let mut seen = self.sight(&name).await.map_err(|error| Error::unsettled(&error))?;
+        let mut seen = self.sight(&name).await.map_err(Error::unsettled)?;
         let mut looks = self.watch.follow(Interest::Group(name));
         let mut course = Course::default();
         loop {
-            let step = plan(&seen, id, promised);
-            match &step {
+            match plan(&seen, id, promised) {
                 Step::Done => return Ok(()),
-                Step::Failed => return Err(failed()),
+                Step::DeleteCut(cut) => self.end_one(Ending::Cut(cut), &mut course).await?,
+                Step::Sign(group) => course.note(self.sign(group, id).await)?,
+                Step::Empty(group) => course.note(self.empty(&group, &group.volumes).await)?,
+                Step::DeleteGroup(group) => self.end_one(Ending::Group(group), &mut course).await?,
                 Step::Wait => {}
-                step if course.has_accepted(step) => course.comes_back(seen.cuts.is_empty())?,
-                step => course.note(step, self.take(step, id).await)?,
+                Step::Failed => return Err(failed()),
             }
             if let Seen::Group(sight) = looks.next_seen().await? {
                 seen = sight;
@@ -74,44 +64,22 @@ impl Volumes {
         }
     }
 
-    /// Whether Cinder has begun to delete something.
-    async fn take(&self, step: &Step, id: GroupSnapshotId) -> Result<bool> {
-        match step {
-            Step::DeleteCut(cut) => self.drop_cut(*cut).await,
-            Step::DeleteGroup(group) => self.discard_group(*group).await,
-            Step::Empty(group) => self.empty(group, &group.volumes).await.map(|()| false),
-            Step::Sign(group) => self.sign(*group, id).await.map(|()| false),
-            Step::Done | Step::Wait | Step::Failed => Ok(false),
-        }
-    }
-
     /// The name by which the cut, or the group that is left of it, is found.
-    async fn name_of(&self, id: GroupSnapshotId) -> Result<Option<String>> {
-        let cut = self.cinder.find_group_snapshot(id).await.map_err(|error| Error::unsettled(&error))?;
+    pub(in crate::volume) async fn name_of(&self, id: GroupSnapshotId) -> Result<Option<String>> {
+        let cut = self.cinder.find_group_snapshot(id).await.map_err(Error::unsettled)?;
         if let Some(cut) = cut {
             return Ok(Some(cut.name));
         }
         let groups = match self.cinder.list_groups().await {
             Err(error) if error.kind == Kind::Unsupported => Vec::new(),
-            groups => groups.map_err(|error| Error::unsettled(&error))?,
+            groups => groups.map_err(Error::unsettled)?,
         };
         Ok(groups.into_iter().find(|group| is_signed(group, id)).map(|group| group.name))
     }
 
-    /// Whether Cinder has begun; where nobody knows, the next look tells.
-    pub(super) async fn drop_cut(&self, id: GroupSnapshotId) -> Result<bool> {
-        begun(self.cinder.delete_group_snapshot(id).await)
-    }
-
-    /// As [`Self::drop_cut`].
-    pub(super) async fn discard_group(&self, id: GroupId) -> Result<bool> {
-        begun(self.cinder.delete_group(id).await)
-    }
-
-    /// Removes a cut that failed, and says so.
-    pub(super) async fn undo(&self, cut: GroupSnapshot) -> Error {
+    /// Removes a cut that nobody was promised, and says why.
+    pub(super) async fn undo(&self, cut: GroupSnapshot, why: &str) -> Error {
         let id = cut.id;
-        let why = "Cinder couldn't cut the volumes together; its operator finds the reason in the logs by the group snapshot's id";
         // Unsigned, the group is found by its name: a call after a crash goes on with it.
         let removed = match self.delete_cut(id, false).await {
             Ok(()) => self.end_group(cut.group_id).await,
@@ -120,7 +88,7 @@ impl Volumes {
         match removed {
             Ok(()) => Error::new(Condition::Failed, format!("{why}. Group snapshot {id} was removed")),
             Err(error) => {
-                unfinished(error).context(format!("{why}, and group snapshot {id} couldn't be removed yet"))
+                error.unfinished().context(format!("{why}, and group snapshot {id} couldn't be removed yet"))
             }
         }
     }
@@ -130,62 +98,29 @@ impl Volumes {
         match self.end_group(group).await {
             Ok(()) => why,
             Err(error) => {
-                unfinished(error).context(format!("{why}, and group {group} couldn't be removed yet"))
+                error.unfinished().context(format!("{why}, and group {group} couldn't be removed yet"))
             }
         }
     }
 
     async fn end_group(&self, id: GroupId) -> Result<()> {
-        let groups = self.cinder.list_groups().await.map_err(|error| Error::unsettled(&error))?;
+        let groups = self.cinder.list_groups().await.map_err(Error::unsettled)?;
         let Some(group) = groups.into_iter().find(|group| group.id == id) else { return Ok(()) };
         let mut looks = self.watch.follow(Interest::Group(group.name.clone()));
         let mut seen = Sight { groups: vec![group], cuts: Vec::new() };
+        let mut course = Course::default();
         loop {
             seen.groups.retain(|group| group.id == id);
             match seen.groups.first() {
                 None => return Ok(()),
                 Some(group) if group.status.is_passing() => {}
                 Some(group) if !group.volumes.is_empty() => self.empty(group, &group.volumes).await?,
-                Some(_) => drop(self.discard_group(id).await?),
+                Some(_) => self.end_one(Ending::Group(id), &mut course).await?,
             }
             if let Seen::Group(sight) = looks.next_seen().await? {
                 seen = sight;
             }
         }
-    }
-}
-
-impl Course {
-    fn has_accepted(&self, step: &Step) -> bool {
-        self.accepted.as_ref() == Some(step)
-    }
-
-    fn note(&mut self, step: &Step, taken: Result<bool>) -> Result<()> {
-        match taken {
-            Ok(true) => *self = Self { accepted: Some(step.clone()), ..Self::default() },
-            Ok(false) => {}
-            // Another look may explain it.
-            Err(error) if error.condition == Condition::Precondition && self.refusals < REFUSALS => {
-                self.refusals += 1;
-            }
-            // It was there a moment ago.
-            Err(error) if error.condition == Condition::NotFound => return Err(unfinished(error)),
-            Err(error) => return Err(error),
-        }
-        Ok(())
-    }
-
-    fn comes_back(&mut self, without_cut: bool) -> Result<()> {
-        self.unchanged += 1;
-        if self.unchanged < COME_BACK { Ok(()) } else { Err(given_up(without_cut)) }
-    }
-}
-
-fn begun(deletion: openstack::Result<()>) -> Result<bool> {
-    match deletion {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind == Kind::NotFound || error.effect == Effect::Unknown => Ok(false),
-        Err(error) => Err(Error::reading(&error)),
     }
 }
 
@@ -211,16 +146,6 @@ fn plan(seen: &Sight, id: GroupSnapshotId, promised: bool) -> Step {
         (None, Some(group)) => Step::DeleteGroup(group.id),
         (None, None) => Step::Done,
     }
-}
-
-/// `delete_group_snapshot` and `delete_group` in
-/// <https://opendev.org/openstack/cinder/src/branch/master/cinder/volume/manager.py>: what failed is in status error.
-fn given_up(without_cut: bool) -> Error {
-    let what = if without_cut { "group that it was cut from" } else { "group snapshot" };
-    let why = format!(
-        "Cinder began to delete the {what} and gave it up; its operator finds the reason in the logs by the group snapshot's id"
-    );
-    Error::new(Condition::Failed, why)
 }
 
 fn failed() -> Error {

@@ -1,9 +1,9 @@
 //! Volumes join a group, and leave it.
 
 use super::is_clear_no;
-use super::plan::{MARK, Sight, reworded};
+use super::plan::{MARK, reworded};
+use super::sight::Sight;
 use crate::openstack::{self, Effect, Group, GroupId, GroupState, MEMBERS_AT_ONCE, Status, Volume};
-use crate::volume::namesakes::unfinished;
 use crate::volume::watch::{Interest, Seen};
 use crate::volume::{Condition, Error, Result, VolumeId, Volumes, not_found};
 
@@ -23,7 +23,7 @@ impl Volumes {
             if let Some(why) = hindrance(&volume) {
                 return if why.condition == Condition::Unsettled { Err(why) } else { Ok(Some(why)) };
             }
-            let other = self.cinder.find_group_of(*id).await.map_err(|error| Error::unsettled(&error))?;
+            let other = self.cinder.find_group_of(*id).await.map_err(Error::unsettled)?;
             if let Some(other) = other.filter(|other| *other != group) {
                 let why = format!(
                     "volume {id} is in group {other} already, and a volume is in one group at a time"
@@ -35,7 +35,7 @@ impl Volumes {
     }
 
     async fn look_at(&self, id: VolumeId) -> Result<Option<Volume>> {
-        self.observe(id).await.map_err(unfinished)
+        self.observe(id).await.map_err(Error::unfinished)
     }
 
     /// Lets volumes go, as many as one call takes. The group is looked at until they are out of it.
@@ -66,9 +66,9 @@ impl Volumes {
 
     /// The group of ours that holds a volume while it is cut.
     pub(in crate::volume) async fn holder(&self, id: VolumeId) -> Result<Option<Group>> {
-        let of = self.cinder.find_group_of(id).await.map_err(|error| Error::unsettled(&error))?;
+        let of = self.cinder.find_group_of(id).await.map_err(Error::unsettled)?;
         let Some(group) = of else { return Ok(None) };
-        let groups = self.cinder.list_groups().await.map_err(|error| Error::unsettled(&error))?;
+        let groups = self.cinder.list_groups().await.map_err(Error::unsettled)?;
         let Some(group) = groups.into_iter().find(|one| one.id == group) else { return Ok(None) };
         if !group.description.starts_with(MARK) {
             let why = format!(
@@ -83,7 +83,7 @@ impl Volumes {
     /// Takes a volume out of a group of ours that a crash left it in: Cinder deletes none that is in a group.
     pub(in crate::volume) async fn leave_group(&self, id: VolumeId) -> Result<bool> {
         let Some(group) = self.holder(id).await? else { return Ok(false) };
-        self.empty(&group, &[id]).await.map_err(unfinished)?;
+        self.empty(&group, &[id]).await.map_err(Error::unfinished)?;
         self.wait_until_out(&group, id).await?;
         Ok(true)
     }
@@ -94,7 +94,7 @@ impl Volumes {
             let Seen::Group(seen) = looks.next_seen().await? else { continue };
             match leaving(&seen, group.id, id) {
                 Leaving::Yet => {}
-                Leaving::Not(group) => self.empty(group, &[id]).await.map_err(unfinished)?,
+                Leaving::Not(group) => self.empty(group, &[id]).await.map_err(Error::unfinished)?,
                 Leaving::Done => return Ok(()),
             }
         }
@@ -105,12 +105,8 @@ impl Volumes {
 pub(super) fn hindrance(volume: &Volume) -> Option<Error> {
     let condition = match &volume.status {
         Status::Available | Status::InUse => return None,
-        Status::Error
-        | Status::ErrorDeleting
-        | Status::ErrorExtending
-        | Status::ErrorRestoring
-        | Status::ErrorBackingUp => Condition::Precondition,
-        _ => Condition::Unsettled,
+        status if status.is_passing() => Condition::Unsettled,
+        _ => Condition::Precondition,
     };
     let why = format!("volume {} is in status {}, in which it can't join a group", volume.id, volume.status);
     Some(Error::new(condition, why))

@@ -5,7 +5,10 @@ use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
 
-use crate::openstack::{self, Cinder, Group, GroupId, GroupSnapshot, GroupSnapshotId, GroupState, VolumeId};
+use super::listed;
+use super::sight::Sight;
+use crate::openstack::{Group, GroupId, GroupSnapshot, GroupSnapshotId, GroupState, VolumeId};
+use crate::volume::namesakes::Posted;
 use crate::volume::{Condition, Error};
 
 /// How the description of a group of ours begins: groups have no metadata.
@@ -16,20 +19,12 @@ const FULL_STOP: char = '.';
 /// A group or a cut that nothing became of for so long was left behind: no RPC lives as long.
 const DEAD_AFTER: Duration = Duration::from_secs(600);
 
-/// What one look showed of the name.
-#[derive(Clone, Debug, Default)]
-pub struct Sight {
-    pub groups: Vec<Group>,
-    pub cuts: Vec<GroupSnapshot>,
-}
-
 /// What this RPC has sent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sent {
-    /// A group, whose id is known where the answer came.
-    pub group: Option<Option<GroupId>>,
-    /// A snapshot of a group, likewise.
-    pub cut: Option<Option<GroupSnapshotId>>,
+    pub group: Posted<GroupId>,
+    /// A snapshot of a group.
+    pub cut: Posted<GroupSnapshotId>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -39,8 +34,8 @@ pub enum Step {
     Cut(GroupId),
     /// Its volumes must be free of it before they can be deleted.
     Empty(Group),
-    /// Writes down whose cut it holds.
-    Sign(GroupId, GroupSnapshotId),
+    /// Writes down whose cut it holds, once that is found to be of all the volumes.
+    Sign(GroupId, GroupSnapshot),
     Answer(GroupSnapshot),
     /// Removes an empty group that isn't needed.
     Discard(GroupId),
@@ -52,15 +47,6 @@ pub enum Step {
     Undo(GroupSnapshot),
     Wait,
     Refuse(Error),
-}
-
-impl Sight {
-    pub async fn of(cinder: &Cinder, name: &str) -> openstack::Result<Self> {
-        // The cuts last: who sees none sees no group that has been emptied after one.
-        let groups = cinder.list_groups_named(name).await?;
-        let cuts = cinder.list_group_snapshots_named(name).await?;
-        Ok(Self { groups, cuts })
-    }
 }
 
 /// The group's description once it holds this cut: a later call finds the group by it.
@@ -101,7 +87,7 @@ fn second_cut(sent: &Sent, cut: &GroupSnapshot, losers: &[&GroupSnapshot], now: 
         return Some(Step::Refuse(ambiguous(cut, losers)));
     }
     let removable =
-        |loser: &&&GroupSnapshot| sent.cut == Some(Some(loser.id)) || is_dead(loser.created_at, now);
+        |loser: &&&GroupSnapshot| sent.cut == Posted::As(loser.id) || is_dead(loser.created_at, now);
     let loser = losers.iter().find(removable).unwrap_or(first);
     Some(if removable(&loser) && loser.status != GroupState::Creating {
         Step::Drop(loser.id)
@@ -111,11 +97,11 @@ fn second_cut(sent: &Sent, cut: &GroupSnapshot, losers: &[&GroupSnapshot], now: 
 }
 
 fn uncut(wanted: &BTreeSet<VolumeId>, sent: &Sent, groups: &[&Group], now: SystemTime) -> Step {
-    if sent.cut.is_some() {
+    if sent.cut != Posted::No {
         return Step::Wait;
     }
     let Some((group, losers)) = groups.split_first() else {
-        return if sent.group.is_some() { Step::Wait } else { Step::MakeGroup };
+        return if sent.group == Posted::No { Step::MakeGroup } else { Step::Wait };
     };
     if let Some(step) = without(sent, losers, now) {
         return step;
@@ -126,12 +112,16 @@ fn uncut(wanted: &BTreeSet<VolumeId>, sent: &Sent, groups: &[&Group], now: Syste
         _ if group.status.is_passing() => Step::Wait,
         GroupState::Available if !others.is_empty() => Step::Refuse(Error::new(
             Condition::AlreadyExists,
-            format!("group {} of that name is for other volumes: {others:?}", group.id),
+            format!(
+                "group {} has that name and holds other volumes ({}); take them out and delete it, or choose another name",
+                group.id,
+                listed(others)
+            ),
         )),
         GroupState::Available if !losers.is_empty() => Step::Wait,
         GroupState::Available if missing.is_empty() => Step::Cut(group.id),
         GroupState::Available => Step::Fill(group.id, missing),
-        _ if sent.group == Some(Some(group.id)) => Step::GiveUp(group.id),
+        _ if sent.group == Posted::As(group.id) => Step::GiveUp(group.id),
         _ if group.volumes.is_empty() => Step::Discard(group.id),
         _ => Step::Empty((*group).clone()),
     }
@@ -148,7 +138,7 @@ fn of_cut(sent: &Sent, cut: &GroupSnapshot, groups: &[&Group], now: SystemTime) 
             GroupState::Updating => return Step::Wait,
             _ if !group.volumes.is_empty() => return Step::Empty(group.clone()),
             GroupState::Available if cut.status == GroupState::Available && !is_signed(group, cut.id) => {
-                return Step::Sign(group.id, cut.id);
+                return Step::Sign(group.id, cut.clone());
             }
             _ => {}
         }
@@ -158,7 +148,7 @@ fn of_cut(sent: &Sent, cut: &GroupSnapshot, groups: &[&Group], now: SystemTime) 
     }
     match &cut.status {
         GroupState::Available => Step::Answer(cut.clone()),
-        _ if sent.cut == Some(Some(cut.id)) || is_unpromised(cut, groups) => Step::Undo(cut.clone()),
+        _ if sent.cut == Posted::As(cut.id) || is_unpromised(cut, groups) => Step::Undo(cut.clone()),
         status => Step::Refuse(Error::new(
             Condition::Precondition,
             format!(
@@ -177,7 +167,7 @@ fn is_unpromised(cut: &GroupSnapshot, groups: &[&Group]) -> bool {
 
 /// Groups that lost: our own, and those of attempts that have died. A live one's owner sees to it.
 fn without(sent: &Sent, losers: &[&Group], now: SystemTime) -> Option<Step> {
-    let removable = |group: &&&Group| sent.group == Some(Some(group.id)) || is_dead(group.created_at, now);
+    let removable = |group: &&&Group| sent.group == Posted::As(group.id) || is_dead(group.created_at, now);
     let loser = losers.iter().find(removable)?;
     Some(match loser.status {
         _ if loser.status.is_passing() => Step::Wait,
@@ -192,13 +182,10 @@ fn is_dead(created: Option<Timestamp>, now: SystemTime) -> bool {
 }
 
 fn ambiguous(cut: &GroupSnapshot, losers: &[&GroupSnapshot]) -> Error {
-    let ids: Vec<_> = [&cut].into_iter().chain(losers).map(|cut| cut.id.to_string()).collect();
+    let ids = listed([&cut].into_iter().chain(losers).map(|cut| &cut.id));
     Error::new(
         Condition::AlreadyExists,
-        format!(
-            "there are several group snapshots of that name: {}; delete or rename the others",
-            ids.join(", ")
-        ),
+        format!("there are several group snapshots of that name: {ids}; delete or rename the others"),
     )
 }
 

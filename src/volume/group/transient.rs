@@ -53,41 +53,74 @@ impl Volumes {
     }
 
     async fn group_type(&self, named: Option<&str>) -> Result<GroupType> {
-        let types = match self.cinder.list_group_types().await {
+        let mut types = match self.cinder.list_group_types().await {
             Err(error) if error.kind == Kind::Unsupported => Vec::new(),
-            types => types.map_err(|error| Error::reading(&error))?,
+            types => types.map_err(Error::reading)?,
         };
+        types.retain(|one| one.name != MIGRATED);
+        for one in types.iter_mut().filter(|one| named.is_none_or(|name| is_called(one, name))) {
+            if one.group_specs.is_none() {
+                let specs = self.cinder.find_group_specs(&one.id).await;
+                one.group_specs = specs.map_err(Error::reading)?;
+            }
+        }
         choose(types, named)
     }
 }
 
-fn choose(mut types: Vec<GroupType>, named: Option<&str>) -> Result<GroupType> {
-    types.retain(|one| one.name != MIGRATED);
-    let known: Vec<_> = types.iter().map(|one| one.name.clone()).collect();
-    if let Some(name) = named {
-        types.retain(|one| one.name == name || one.id == name);
-    } else {
-        // Never one whose snapshots are cut one after the other.
-        types.retain(|one| one.is_consistent() != Some(false));
+fn choose(types: Vec<GroupType>, named: Option<&str>) -> Result<GroupType> {
+    match named {
+        Some(name) => take_named(types, name),
+        None => take_consistent(types),
     }
-    let refuse = |why: String| Err(Error::new(Condition::Precondition, why));
-    match (types.pop(), types.is_empty(), named) {
-        (None, _, Some(name)) if !known.is_empty() => {
-            refuse(format!("the cloud has no group type {name:?} for this project, but {}", known.join(", ")))
-        }
-        (None, ..) => {
-            refuse(format!("the cloud offers this project no group type for consistent snapshots: {ADVICE}"))
-        }
-        (Some(_), false, _) => refuse(format!(
-            "the cloud has several group types ({}): name one in the VolumeGroupSnapshotClass (group-type)",
-            known.join(", ")
-        )),
-        (Some(only), true, _) if only.is_consistent() == Some(false) => refuse(format!(
+}
+
+/// Where the cloud doesn't tell, who names it in the class answers for it.
+fn take_named(mut types: Vec<GroupType>, name: &str) -> Result<GroupType> {
+    let known = names(&types);
+    types.retain(|one| is_called(one, name));
+    match types.pop() {
+        Some(one) if one.is_consistent() == Some(false) => Err(refusal(format!(
             "group type {} cuts one volume after the other: it lacks consistent_group_snapshot_enabled='<is> True', and {ADVICE}",
-            only.name
-        )),
-        (Some(only), true, _) => Ok(only),
+            one.name
+        ))),
+        Some(one) => Ok(one),
+        None if known.is_empty() => Err(nothing_offered()),
+        None => Err(refusal(format!("the cloud has no group type {name:?} for this project, but {known}"))),
     }
+}
+
+fn is_called(one: &GroupType, name: &str) -> bool {
+    one.name == name || one.id == name
+}
+
+fn take_consistent(mut types: Vec<GroupType>) -> Result<GroupType> {
+    let hidden = types.iter().any(|one| one.is_consistent().is_none());
+    let known = names(&types);
+    types.retain(|one| one.is_consistent() == Some(true));
+    match (types.pop(), types.is_empty()) {
+        (Some(only), true) => Ok(only),
+        (Some(_), false) => Err(refusal(format!(
+            "the cloud has several group types ({known}): name one in the VolumeGroupSnapshotClass (parameter group-type)"
+        ))),
+        (None, _) if hidden => Err(refusal(format!(
+            "the cloud doesn't show this project whether its group types ({known}) cut all volumes at one moment: where one \
+             does, name it in the class (parameter group-type), else {ADVICE}"
+        ))),
+        (None, _) => Err(nothing_offered()),
+    }
+}
+
+fn nothing_offered() -> Error {
+    refusal(format!("the cloud offers this project no group type for consistent snapshots: {ADVICE}"))
+}
+
+fn refusal(why: String) -> Error {
+    Error::new(Condition::Precondition, why)
+}
+
+fn names(types: &[GroupType]) -> String {
+    types.iter().map(|one| one.name.as_str()).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
@@ -106,12 +139,15 @@ mod tests {
     fn one_group_type_is_chosen_or_the_refusal_says_what_to_do() {
         let table = [
             (vec![], None, Err("administrator must make one")),
-            (vec![kind(MIGRATED, None)], None, Err("administrator must make one")),
-            (vec![kind("a", None)], None, Ok("a")),
+            (vec![kind("a", None)], None, Err("name it in the class (parameter group-type)")),
+            (vec![kind("a", None)], None, Err("administrator must make one")),
+            (vec![kind("a", None)], Some("a"), Ok("a")),
+            (vec![kind("a", Some(true))], None, Ok("a")),
             (vec![kind("a", Some(true)), kind("b", Some(false))], None, Ok("a")),
             (vec![kind("a", Some(false))], None, Err("administrator must make one")),
             (vec![kind("a", Some(false))], Some("a"), Err("one volume after the other")),
-            (vec![kind("a", None), kind("b", None)], None, Err("several group types (a, b)")),
+            (vec![kind("a", None), kind("b", None)], None, Err("whether its group types (a, b)")),
+            (vec![kind("a", Some(true)), kind("b", Some(true))], None, Err("several group types (a, b)")),
             (vec![kind("a", None), kind("b", None)], Some("b"), Ok("b")),
             (vec![kind("a", None), kind("b", None)], Some("id-of-a"), Ok("a")),
             (vec![kind("a", None)], Some("c"), Err("no group type \"c\" for this project, but a")),

@@ -6,6 +6,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::Posted;
+use crate::openstack::{self, Effect};
+use crate::volume::{Error, Result};
+
 /// A request that a proxy or a queue still holds after so long is dead.
 const DOUBTFUL_FOR: Duration = Duration::from_secs(600);
 
@@ -16,7 +20,29 @@ pub struct Doubts {
 }
 
 impl Doubts {
-    pub fn raise(&self, name: &str) {
+    /// What is known after a POST. `refused`: what the cloud's clear no to it means.
+    pub fn posted<I>(
+        &self,
+        name: &str,
+        answer: openstack::Result<I>,
+        refused: impl FnOnce(&openstack::Error) -> Error,
+    ) -> Result<Posted<I>> {
+        match answer {
+            Ok(id) => Ok(Posted::As(id)),
+            Err(error) if error.effect == Effect::Unknown => {
+                self.raise(name);
+                Ok(Posted::Unclear)
+            }
+            Err(error) => Err(self.keep(name, refused(&error))),
+        }
+    }
+
+    /// A final error would let the caller forget what an earlier POST may still make.
+    pub fn keep(&self, name: &str, error: Error) -> Error {
+        if self.are_there(name) { error.unfinished() } else { error }
+    }
+
+    fn raise(&self, name: &str) {
         self.lock().insert(name.to_owned(), Instant::now());
     }
 

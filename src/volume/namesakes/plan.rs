@@ -17,8 +17,9 @@ pub struct Attempt<I> {
     pub posted: Posted<I>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Posted<I> {
+    #[default]
     No,
     As(I),
     /// The POST was sent and no clear answer came.

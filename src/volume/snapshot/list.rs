@@ -80,7 +80,7 @@ impl Volumes {
                 Err(error) if error.kind == Kind::NotFound && after.is_some() => {
                     after = Some(markers.next().ok_or_else(stale)?);
                 }
-                answer => return answer.map_err(|error| Error::reading(&error)),
+                answer => return answer.map_err(Error::reading),
             }
         }
     }

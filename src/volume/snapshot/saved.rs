@@ -75,7 +75,7 @@ impl Saved {
 impl Volumes {
     /// The snapshot or backup of this id; `None` once both places have said that it isn't there.
     pub async fn find_saved(&self, id: SnapshotId) -> Result<Option<Saved>> {
-        let found = self.look_up(id).await.map_err(|error| Error::reading(&error))?;
+        let found = self.look_up(id).await.map_err(Error::reading)?;
         if let Some(Saved::Backup(backup)) = &found {
             self.sweep(backup).await;
         }

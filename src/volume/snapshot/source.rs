@@ -33,28 +33,11 @@ impl Volumes {
 
 fn plan(id: VolumeId, volume: Option<&Volume>) -> Step {
     let Some(volume) = volume else { return Step::Refuse(not_found(id)) };
-    match volume.status {
+    match &volume.status {
         Status::Available => Step::Cut { force: false },
         Status::InUse => Step::Cut { force: true },
-        Status::Creating
-        | Status::Downloading
-        | Status::Uploading
-        | Status::Reserved
-        | Status::Attaching
-        | Status::Detaching
-        | Status::BackingUp
-        | Status::RestoringBackup
-        | Status::Retyping
-        | Status::Extending => Step::Wait,
-        Status::Deleting
-        | Status::ErrorDeleting
-        | Status::Error
-        | Status::ErrorBackingUp
-        | Status::ErrorRestoring
-        | Status::ErrorExtending
-        | Status::Maintenance
-        | Status::AwaitingTransfer
-        | Status::Other(_) => {
+        status if status.is_passing() => Step::Wait,
+        _ => {
             let why = remedy::told(volume, "Cinder doesn't snapshot");
             Step::Refuse(Error::new(Condition::Precondition, why))
         }

@@ -38,7 +38,7 @@ impl Volumes {
             Saved::Backup(_) => None,
         };
         let volumes: BTreeSet<_> = saved.iter().filter_map(volume).collect();
-        self.learn_zones(volumes).await.map_err(|error| Error::reading(&error))?;
+        self.learn_zones(volumes).await.map_err(Error::reading)?;
         let known = self.known_zones.lock();
         let zone = |id| known.get(&id).and_then(|learnt| learnt.zone.clone());
         Ok(saved.iter().map(|saved| volume(saved).and_then(zone)).collect())
@@ -46,7 +46,7 @@ impl Volumes {
 
     /// The zone of one volume; `None` where there is no such volume, too.
     pub async fn zone_of(&self, id: VolumeId) -> Result<Option<String>> {
-        self.learn_zones([id].into()).await.map_err(|error| Error::reading(&error))?;
+        self.learn_zones([id].into()).await.map_err(Error::reading)?;
         Ok(self.known_zones.lock().get(&id).and_then(|learnt| learnt.zone.clone()))
     }
 

@@ -4,6 +4,9 @@ import shutil
 
 from lab.place import DISKS, IP, PASSWORD, REGION, ZONES
 
+# a member sees which group types are consistent: by default only administrators do
+CINDER_POLICY = '"group:group_types_specs:get_all": "rule:admin_api or role:member"\n'
+
 
 def write(place):
     write_file(place, 'my.cnf', ini(mariadb(place)))
@@ -13,6 +16,7 @@ def write(place):
     write_file(place, 'keystone.conf', ini(keystone(place)))
     write_file(place, 'placement/placement.conf', ini(placement(place)))
     write_file(place, 'cinder.conf', ini(cinder(place)))
+    write_file(place, 'cinder-policy.yaml', CINDER_POLICY)
     write_file(place, 'nova/nova.conf', ini(nova(place)))
     # Nova's WSGI module looks for it beside nova.conf and nowhere else
     shutil.copy(place.venv + '/etc/nova/api-paste.ini', place.etc + '/nova/')
@@ -90,6 +94,7 @@ def cinder(place):
             'service_down_time': 120, 'report_interval': 5},
         'database': {'connection': database(place, 'cinder'), 'max_pool_size': 5},
         'oslo_concurrency': {'lock_path': state + '/lock'},
+        'oslo_policy': {'policy_file': place.etc + '/cinder-policy.yaml'},
         'coordination': {'backend_url': 'file://' + state + '/coordination'},
         'keystone_authtoken': token_check(place, 'cinder'),
         'nova': user(place, 'cinder', region_name=REGION),

@@ -67,7 +67,7 @@ impl Walk {
         }
     }
 
-    /// The scheduler of neither cloud filters by these hints, so only their form can be wrong.
+    /// A form may be wrong, or what is hinted at may be nowhere.
     async fn hints(&mut self) {
         for hints in [
             json!({ "same_host": NOBODY }),
@@ -89,11 +89,15 @@ impl Walk {
             let body = json!({ "volume": { "size": 1 }, "OS-SCH-HNT:scheduler_hints": hints });
             let what = format!("hints {}", hints.to_string().replace(NOBODY, "{id}"));
             let reply = self.client.cinder(Method::POST, "/volumes", "3.60", Some(body)).await;
-            match reply.code {
-                202 => self.lines.push(format!("{what} | 202")),
-                _ => self.note(&what, &reply),
-            }
-            self.forget("volumes", &reply.body["volume"]).await;
+            let Some(id) = reply.body["volume"]["id"].as_str() else {
+                self.note(&what, &reply);
+                continue;
+            };
+            let path = format!("/volumes/{id}");
+            let status = self.client.until_not(&path, "creating").await;
+            self.lines.push(format!("{what} | {} | {status}", reply.code));
+            self.client.delete(id).await;
+            self.client.until(&path, "gone").await;
         }
     }
 

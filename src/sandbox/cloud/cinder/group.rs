@@ -17,36 +17,40 @@ pub(super) fn types(world: &World, caller: &Caller, path: &[&str]) -> Result<Ans
     match path {
         _ if caller.version < TYPES => Err(not_yet()),
         [] => {
-            let shown: Vec<_> = world.group_types.iter().map(|kind| show_type(world, kind)).collect();
+            let shown: Vec<_> = world.group_types.iter().map(show_type).collect();
             Ok(Answer::new(200, json!({ "group_types": shown })))
         }
         // Cinder's settings name it, and the lab's don't.
         ["default"] => Err(Answer::fault(404, "Default group type can not be found.")),
-        [_, "group_specs", ..] => {
-            let rule = "group:group_types_specs:get_all";
-            Err(Answer::fault(403, &format!("Policy doesn't allow {rule} to be performed.")))
+        [id, "group_specs"] => {
+            let specs = specs(world, type_of(world, id)?).ok_or_else(|| {
+                let rule = "group:group_types_specs:get_all";
+                Answer::fault(403, &format!("Policy doesn't allow {rule} to be performed."))
+            })?;
+            Ok(Answer::new(200, json!({ "group_specs": specs })))
         }
-        [id] => {
-            let found = world.group_types.iter().find(|kind| kind.id == *id);
-            let message = format!("Group type {id} could not be found.");
-            let found = found.ok_or_else(|| Answer::fault(404, &message))?;
-            Ok(Answer::new(200, json!({ "group_type": show_type(world, found) })))
-        }
+        [id] => Ok(Answer::new(200, json!({ "group_type": show_type(type_of(world, id)?) }))),
         _ => Err(unknown_path()),
     }
 }
 
-/// A tenant doesn't see the specs by default: whether the type promises consistency is a secret of the administrator.
-fn show_type(world: &World, kind: &GroupType) -> Value {
-    let mut shown =
-        json!({ "id": kind.id, "name": kind.name, "description": kind.description, "is_public": true });
-    if let Some(consistent) = &world.settings.consistent_group_types {
-        shown["group_specs"] = match consistent.contains(&kind.name) {
-            true => json!({ "consistent_group_snapshot_enabled": "<is> True" }),
-            false => json!({}),
-        };
-    }
-    shown
+fn type_of<'w>(world: &'w World, id: &str) -> Result<&'w GroupType, Answer> {
+    let found = world.group_types.iter().find(|kind| kind.id == id);
+    found.ok_or_else(|| Answer::fault(404, &format!("Group type {id} could not be found.")))
+}
+
+/// A tenant sees no specs here, whatever the policy.
+fn show_type(kind: &GroupType) -> Value {
+    json!({ "id": kind.id, "name": kind.name, "description": kind.description, "is_public": true })
+}
+
+/// `None`: the policy shows them to administrators only. The reserved type promises consistency, too.
+fn specs(world: &World, kind: &GroupType) -> Option<Value> {
+    let consistent = world.settings.consistent_group_types.as_ref()?;
+    Some(match kind.is_reserved() || consistent.contains(&kind.name) {
+        true => json!({ "consistent_group_snapshot_enabled": "<is> True" }),
+        false => json!({}),
+    })
 }
 
 pub(super) fn answer(

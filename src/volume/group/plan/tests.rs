@@ -57,12 +57,12 @@ fn refusal(step: &Step) -> Option<Condition> {
 #[test]
 fn a_group_is_made_filled_cut_emptied_signed_and_answered() {
     let nothing = Sent::default();
-    let made = Sent { group: Some(Some(group_id(1))), ..Sent::default() };
+    let made = Sent { group: Posted::As(group_id(1)), ..Sent::default() };
     let done = cut(9, 1, OURS);
     let table = [
         (nothing.clone(), vec![], vec![], Step::MakeGroup),
         (made.clone(), vec![], vec![], Step::Wait),
-        (Sent { group: Some(None), ..Sent::default() }, vec![], vec![], Step::Wait),
+        (Sent { group: Posted::Unclear, ..Sent::default() }, vec![], vec![], Step::Wait),
         (made.clone(), vec![group(1, GroupState::Creating, &[])], vec![], Step::Wait),
         (made.clone(), vec![group(1, OURS, &[])], vec![], Step::Fill(group_id(1), vec![id(1), id(2)])),
         (made.clone(), vec![group(1, GroupState::Updating, &[])], vec![], Step::Wait),
@@ -75,7 +75,12 @@ fn a_group_is_made_filled_cut_emptied_signed_and_answered() {
             vec![done.clone()],
             Step::Empty(group(1, OURS, &[1, 2])),
         ),
-        (nothing.clone(), vec![group(1, OURS, &[])], vec![done.clone()], Step::Sign(group_id(1), cut_id(9))),
+        (
+            nothing.clone(),
+            vec![group(1, OURS, &[])],
+            vec![done.clone()],
+            Step::Sign(group_id(1), done.clone()),
+        ),
         (nothing, vec![signed(group(1, OURS, &[]), 9)], vec![done.clone()], Step::Answer(done)),
     ];
     for (sent, groups, cuts, step) in table {
@@ -85,7 +90,7 @@ fn a_group_is_made_filled_cut_emptied_signed_and_answered() {
 
 #[test]
 fn a_cut_that_was_sent_is_never_sent_again() {
-    let sent = Sent { cut: Some(None), ..Sent::default() };
+    let sent = Sent { cut: Posted::Unclear, ..Sent::default() };
     assert_eq!(decided(&sent, &[group(1, OURS, &[1, 2])], &[]), Step::Wait);
 }
 
@@ -95,14 +100,14 @@ fn a_group_of_ours_that_failed_is_emptied_and_removed() {
     let full = group(1, GroupState::Error, &[1]);
     assert_eq!(decided(&sent, std::slice::from_ref(&full), &[]), Step::Empty(full));
     assert_eq!(decided(&sent, &[group(1, GroupState::Error, &[])], &[]), Step::Discard(group_id(1)));
-    let ours = Sent { group: Some(Some(group_id(1))), ..Sent::default() };
+    let ours = Sent { group: Posted::As(group_id(1)), ..Sent::default() };
     assert_eq!(decided(&ours, &[group(1, GroupState::Error, &[1])], &[]), Step::GiveUp(group_id(1)));
 }
 
 #[test]
 fn a_cut_that_failed_frees_its_volumes_and_is_undone_unless_somebody_was_promised_it() {
     let failed = cut(9, 1, GroupState::Error);
-    let ours = Sent { cut: Some(Some(cut_id(9))), ..Sent::default() };
+    let ours = Sent { cut: Posted::As(cut_id(9)), ..Sent::default() };
     assert_eq!(
         decided(&ours, &[group(1, OURS, &[1, 2])], std::slice::from_ref(&failed)),
         Step::Empty(group(1, OURS, &[1, 2]))
@@ -119,7 +124,7 @@ fn a_cut_that_failed_frees_its_volumes_and_is_undone_unless_somebody_was_promise
 fn of_two_groups_the_older_is_used_and_the_other_goes() {
     let younger = Group { created_at: Some("2026-01-01T00:00:01Z".parse().unwrap()), ..group(2, OURS, &[1]) };
     let both = [group(1, OURS, &[]), younger.clone()];
-    let ours = Sent { group: Some(Some(group_id(2))), ..Sent::default() };
+    let ours = Sent { group: Posted::As(group_id(2)), ..Sent::default() };
     assert_eq!(decided(&ours, &both, &[]), Step::Empty(younger.clone()));
     // Another's is its owner's to remove, as long as that may live.
     assert_eq!(decided(&Sent::default(), &both, &[]), Step::Wait);
@@ -130,10 +135,10 @@ fn of_two_groups_the_older_is_used_and_the_other_goes() {
 
 #[test]
 fn a_group_for_other_volumes_or_of_another_owner_is_not_taken() {
-    assert_eq!(
-        refusal(&decided(&Sent::default(), &[group(1, OURS, &[3])], &[])),
-        Some(Condition::AlreadyExists)
-    );
+    let step = decided(&Sent::default(), &[group(1, OURS, &[3, 4])], &[]);
+    assert_eq!(refusal(&step), Some(Condition::AlreadyExists));
+    let Step::Refuse(error) = step else { panic!("{step:?}") };
+    assert!(error.message.contains(&format!("({}, {})", id(3), id(4))), "{error}");
     let foreign = Group { description: "the shop's".to_owned(), ..group(1, OURS, &[1, 2]) };
     assert_eq!(decided(&Sent::default(), &[foreign], &[]), Step::MakeGroup);
     let theirs = GroupSnapshot { description: String::new(), ..cut(9, 1, OURS) };
@@ -145,9 +150,9 @@ fn a_group_for_other_volumes_or_of_another_owner_is_not_taken() {
 fn of_two_cuts_the_one_that_was_signed_for_is_answered_and_the_other_goes() {
     let both = [cut(8, 1, OURS), cut(9, 1, OURS)];
     let empty = [signed(group(1, OURS, &[]), 9)];
-    let loser = Sent { cut: Some(Some(cut_id(8))), ..Sent::default() };
+    let loser = Sent { cut: Posted::As(cut_id(8)), ..Sent::default() };
     assert_eq!(decided(&loser, &empty, &both), Step::Drop(cut_id(8)));
-    let winner = Sent { cut: Some(Some(cut_id(9))), ..Sent::default() };
+    let winner = Sent { cut: Posted::As(cut_id(9)), ..Sent::default() };
     assert_eq!(decided(&winner, &empty, &both), Step::Wait);
     assert_eq!(decided(&loser, &empty, &both[1..]), Step::Answer(cut(9, 1, OURS)));
 }
