@@ -30,6 +30,7 @@ pub use attach::Published;
 pub use backup::WantedBackup;
 pub use capacity::{Demand, Room};
 pub use create::{Wanted, ZoneChoice};
+pub use detach::Orphan;
 pub use error::{Condition, Error, Result};
 pub use group::{CutGroup, WantedGroup};
 pub use health::{Ailment, Checkup, Patient, Reason, Severity};

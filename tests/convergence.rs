@@ -11,7 +11,7 @@ use std::time::Duration;
 use bed::{Bed, controller, nova, printed, rpc, wanted};
 use cinder_csi::openstack::Nova;
 use cinder_csi::sandbox::{Fault, Latency, Mishap, Operation, Settings, Trouble};
-use cinder_csi::volume::{Condition, Published, VolumeId, Wanted};
+use cinder_csi::volume::{Condition, Orphan, Published, VolumeId, Wanted};
 use futures_util::future::{join, join_all};
 use http::Method;
 use tokio::time::Instant;
@@ -48,7 +48,7 @@ async fn an_operation_costs_few_calls() {
     bed.volumes.ensure_attached(volume, node).await.unwrap();
     let calls = bed.calls();
     assert!(calls.len() <= 4, "publish:\n{}", printed(&calls));
-    bed.volumes.ensure_detached(volume, node).await.unwrap();
+    bed.volumes.ensure_detached(volume, node, Orphan::Ended).await.unwrap();
     let calls = bed.calls();
     assert!(calls.len() <= 3, "unpublish:\n{}", printed(&calls));
     bed.volumes.ensure_deleted(volume).await.unwrap();
@@ -69,8 +69,8 @@ async fn a_second_call_changes_nothing() {
     bed.volumes.ensure_expanded(volume.id, 1).await.unwrap();
     let calls = bed.calls();
     assert!(calls.iter().all(|call| call.method == Method::GET), "{}", printed(&calls));
-    bed.volumes.ensure_detached(volume.id, node).await.unwrap();
-    bed.volumes.ensure_detached(volume.id, node).await.unwrap();
+    bed.volumes.ensure_detached(volume.id, node, Orphan::Ended).await.unwrap();
+    bed.volumes.ensure_detached(volume.id, node, Orphan::Ended).await.unwrap();
     bed.volumes.ensure_deleted(volume.id).await.unwrap();
     bed.volumes.ensure_deleted(volume.id).await.unwrap();
 }
@@ -100,8 +100,10 @@ async fn a_hundred_waiters_share_five_lists_a_second() {
     assert!(looks <= 100 + 5 * 15, "{looks} looks:\n{}", printed(&calls));
     assert!(started.elapsed() < Duration::from_secs(8), "{:?}", started.elapsed());
 
-    let detached =
-        join_all(pairs.iter().map(|(id, node)| rpc(MINUTE, bed.volumes.ensure_detached(*id, *node)))).await;
+    let detached = join_all(
+        pairs.iter().map(|(id, node)| rpc(MINUTE, bed.volumes.ensure_detached(*id, *node, Orphan::Ended))),
+    )
+    .await;
     assert!(detached.iter().all(Result::is_ok), "{detached:?}");
     assert!(lists_a_second(&bed.calls()) <= 5);
     let deleted = join_all(ids.iter().map(|id| rpc(MINUTE, bed.volumes.ensure_deleted(*id)))).await;
@@ -210,7 +212,7 @@ async fn a_detach_while_the_attach_goes_on_ends_detached() {
     let volume = bed.volumes.ensure_created(&wanted("pvc-1")).await.unwrap().id;
     let node = bed.server("node-1");
     rpc(Duration::from_secs(1), bed.volumes.ensure_attached(volume, node)).await.unwrap_err();
-    rpc(MINUTE, bed.volumes.ensure_detached(volume, node)).await.unwrap();
+    rpc(MINUTE, bed.volumes.ensure_detached(volume, node, Orphan::Ended)).await.unwrap();
     let shown = bed.volumes.show(volume).await.unwrap();
     assert!(shown.published.is_empty());
     assert_eq!(bed.volumes.get(shown.id).await.unwrap().status.to_string(), "available");
@@ -223,9 +225,9 @@ async fn a_detach_that_fails_in_the_cloud_says_so() {
     let node = bed.server("node-1");
     bed.volumes.ensure_attached(volume, node).await.unwrap();
     bed.cloud.mishap(Mishap::Fails(Operation::Detach, "device is busy".to_owned()));
-    let error = rpc(MINUTE, bed.volumes.ensure_detached(volume, node)).await.unwrap_err();
+    let error = rpc(MINUTE, bed.volumes.ensure_detached(volume, node, Orphan::Ended)).await.unwrap_err();
     assert_eq!(error.condition, Condition::Failed, "{error}");
-    rpc(MINUTE, bed.volumes.ensure_detached(volume, node)).await.unwrap();
+    rpc(MINUTE, bed.volumes.ensure_detached(volume, node, Orphan::Ended)).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]

@@ -125,6 +125,22 @@ async fn left(bed: &Bed, id: &str) -> String {
     server.to_string()
 }
 
+/// Two regions may share one Cinder: the Nova of one doesn't know the servers of the other.
+#[tokio::test(start_paused = true)]
+async fn an_entry_stays_where_its_server_may_be_another_clouds() {
+    let east = Site::new("east", Settings { seed: 1, ..Settings::default() });
+    let west = Site::of_zone("west", 2, "b");
+    let (driver, bed) = (driver_of(&[&east, &west]), east.bed());
+    let volume = bed.volumes.ensure_created(&wanted("pvc-1")).await.unwrap().id;
+    let node_id = left(&bed, &volume.to_string()).await;
+    let request =
+        ControllerUnpublishVolumeRequest { volume_id: volume.to_string(), node_id, ..Default::default() };
+    let status = driver.controller().controller_unpublish_volume(request).await.unwrap_err();
+    assert_eq!(status.code(), Code::Internal, "{status}");
+    assert!(status.message().contains("openstack volume attachment delete"), "{status}");
+    assert_eq!(bed.volumes.get(volume).await.unwrap().attachments.len(), 1);
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_entry_that_a_server_left_ends_in_any_trouble_or_who_can_end_it_is_told() {
     for (trouble, code) in [

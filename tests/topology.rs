@@ -122,6 +122,19 @@ async fn a_zone_that_is_only_wished_for_is_taken_where_cinder_has_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn where_the_zones_that_are_wished_for_have_no_room_cinder_chooses() {
+    let (bed, _driver) = stand();
+    for _ in 0..2 {
+        bed.cloud.mishap(Mishap::Fails(Operation::Create, NO_ROOM.to_owned()));
+    }
+    let wished = ["nova", "az2", "az1"].map(str::to_owned).to_vec();
+    let asked = Wanted { zone: ZoneChoice::Rather(wished), ..wanted("pvc-1") };
+    let made = bed.volumes.ensure_created(&asked).await.unwrap();
+    assert_eq!(made.availability_zone.as_deref(), Some("az1"), "the default");
+    assert_eq!((posts(&bed), bed.all().await.len()), (3, 1));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_quota_is_no_reason_to_try_the_next_zone() {
     let (bed, driver) = stand();
     let request = CreateVolumeRequest { capacity_range: gib(100_000, 0), ..in_zones("p", &["az1", "az2"]) };

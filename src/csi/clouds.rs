@@ -131,6 +131,10 @@ impl Clouds {
         })
     }
 
+    pub fn are_several(&self) -> bool {
+        self.by_name.len() > 1
+    }
+
     /// The one and only.
     fn only(&self) -> Option<&Volumes> {
         self.by_name.values().next().filter(|_| self.by_name.len() == 1)

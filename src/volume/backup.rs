@@ -79,16 +79,30 @@ impl Volumes {
         if known.names().contains(zone) || self.zones_anew().await?.names().contains(zone) {
             return Ok(());
         }
-        let backups = self.cinder.list_backups(Part { volume: None, limit: None, after: None }).await;
-        let backups = backups.map_err(Error::reading)?;
-        if backups.items.iter().any(|backup| backup.availability_zone.as_ref() == Some(zone)) {
+        if self.has_backup_in(zone).await.map_err(Error::reading)? {
             return Ok(());
         }
         let why = format!(
-            "Cinder has no zone {zone}, it has {}, and no backup of this project is in {zone}: correct the class's availability",
+            "Cinder has no zone {zone}, it has {}, and no backup of this project is in {zone}: correct the class's availability. \
+             A zone with a backup service and no volumes isn't listed: make one backup there by hand \
+             (openstack volume backup create --availability-zone {zone})",
             known.names().join(", ")
         );
         Err(Error::new(Condition::Invalid, why))
+    }
+
+    async fn has_backup_in(&self, zone: &str) -> openstack::Result<bool> {
+        let mut part = Part { volume: None, limit: None, after: None };
+        loop {
+            let backups = self.cinder.list_backups(part).await?;
+            if backups.items.iter().any(|backup| backup.availability_zone.as_deref() == Some(zone)) {
+                return Ok(true);
+            }
+            part.after = backups.items.last().map(|backup| backup.id).filter(|_| backups.more);
+            if part.after.is_none() {
+                return Ok(false);
+            }
+        }
     }
 }
 

@@ -39,6 +39,10 @@ impl Volumes {
 
     /// As wanted, with the next of the zones first, if there is one.
     async fn elsewhere(&self, wanted: &Wanted, tried: usize) -> Option<Wanted> {
+        if let ZoneChoice::Rather(wished) = &wanted.zone {
+            let zone = self.next_wish(wished).await.filter(|_| wanted.origin.is_none())?;
+            return Some(Wanted { zone, ..wanted.clone() });
+        }
         let fitted = self.fit_to_origin(wanted).await.ok()?;
         let mut zones = fitted.wanted.zone.zones().to_vec();
         if fitted.zone_elsewhere.is_some() || tried >= zones.len() {
@@ -46,6 +50,17 @@ impl Volumes {
         }
         zones.rotate_left(1);
         Some(Wanted { zone: ZoneChoice::OneOf(zones), ..wanted.clone() })
+    }
+}
+
+impl Volumes {
+    /// What is left to wish for, and at last anywhere; `None` where Cinder has chosen already.
+    async fn next_wish(&self, wished: &[String]) -> Option<ZoneChoice> {
+        let known = self.zones().await.ok()?;
+        let mut known = wished.iter().filter(|zone| known.names().contains(zone));
+        known.next()?;
+        let rest: Vec<_> = known.cloned().collect();
+        Some(if rest.is_empty() { ZoneChoice::Any } else { ZoneChoice::Rather(rest) })
     }
 }
 
@@ -107,7 +122,7 @@ impl Order for Wanted {
 
     /// An operator may let Cinder take its default zone for one that it doesn't have (`allow_availability_zone_fallback`).
     fn mistaken(&self, volume: &Volume, difference: &str) -> Error {
-        let elsewhere = self.zone_difference(volume).is_some();
+        let elsewhere = self.zone_difference(volume).as_deref() == Some(difference);
         let (condition, advice) = match elsewhere {
             true => (Condition::NotHere, "; map the zones of servers to those of volumes (az-map)"),
             false => (Condition::Invalid, ""),

@@ -34,15 +34,23 @@ enum Nova {
     Unclear,
 }
 
+/// What becomes of Cinder's entry for a server that Nova doesn't know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Orphan {
+    Ended,
+    /// The server may be another cloud's, and have the disk.
+    Kept,
+}
+
 impl Volumes {
     /// Returns once neither Nova nor Cinder names an attachment of the volume to `server`.
-    pub async fn ensure_detached(&self, id: VolumeId, server: ServerId) -> Result<()> {
-        self.detach(id, server)
+    pub async fn ensure_detached(&self, id: VolumeId, server: ServerId, orphan: Orphan) -> Result<()> {
+        self.detach(id, server, orphan)
             .await
             .map_err(|error| error.context(format!("detach volume {id} from server {server}")))
     }
 
-    async fn detach(&self, id: VolumeId, server: ServerId) -> Result<()> {
+    async fn detach(&self, id: VolumeId, server: ServerId, orphan: Orphan) -> Result<()> {
         let mut refusals = Vec::new();
         let mut nova = self.ask_to_detach(id, server, &mut refusals).await?;
         let mut looks = self.watch.follow(Interest::Change(id));
@@ -60,6 +68,7 @@ impl Volumes {
                 Step::Detach => nova = self.ask_to_detach(id, server, &mut refusals).await?,
                 Step::Wait => {}
                 Step::Failed => return Err(self.detach_failed(id).await),
+                Step::Orphan if orphan == Orphan::Kept => return Err(orphaned(server, "")),
                 Step::Orphan => self.end_entries(seen.as_ref(), server).await?,
             }
         }
@@ -92,7 +101,7 @@ impl Volumes {
     async fn end_entries(&self, volume: Option<&Volume>, server: ServerId) -> Result<()> {
         let found = self.nova.find_server(server).await.map_err(Error::unsettled)?;
         if found.is_some() {
-            return Err(orphan(server, ""));
+            return Err(orphaned(server, ""));
         }
         let entries = volume.into_iter().flat_map(|volume| &volume.attachments);
         let entries = entries.filter(|entry| entry.server_id == Some(server));
@@ -101,7 +110,7 @@ impl Volumes {
                 Ok(()) => {}
                 Err(error) if error.kind == Kind::NotFound => {}
                 Err(error) if matches!(error.kind, Kind::Refused | Kind::Forbidden | Kind::Unsupported) => {
-                    return Err(orphan(server, &format!(". {error}")));
+                    return Err(orphaned(server, &format!(". {error}")));
                 }
                 Err(error) => return Err(Error::unsettled(&error)),
             }
@@ -120,7 +129,7 @@ impl Volumes {
     }
 }
 
-fn orphan(server: ServerId, why: &str) -> Error {
+fn orphaned(server: ServerId, why: &str) -> Error {
     Error::new(
         Condition::Failed,
         format!(

@@ -97,7 +97,7 @@ impl Volumes {
         let mut sent = Sent::default();
         let mut refusals = 0;
         let mut course = Course::default();
-        let mut seen = self.first_sight(wanted).await?;
+        let mut seen = self.sight(&wanted.name).await.map_err(Error::unsettled)?;
         let mut looks = self.watch.follow(Interest::Group(wanted.name.clone()));
         loop {
             match plan(&wanted.volumes, &sent, &seen, self.cinder.clock()) {
@@ -136,14 +136,6 @@ impl Volumes {
                 seen = sight;
             }
         }
-    }
-
-    /// A cloud without groups has made none.
-    async fn first_sight(&self, wanted: &WantedGroup) -> Result<Sight> {
-        self.sight(&wanted.name).await.map_err(|error| match error.kind {
-            Kind::Unsupported => self.in_doubt(wanted, Error::reading(&error)),
-            _ => Error::unsettled(&error),
-        })
     }
 
     async fn fill(

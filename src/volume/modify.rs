@@ -66,7 +66,7 @@ impl Volumes {
         let mut seen = self.observe(id).await?.ok_or_else(|| not_found(id))?;
         let target = self.target(&seen, change).await?;
         let mut sent = Sent::Nothing;
-        let mut refusals = 0;
+        let (mut refusals, mut held) = (0, None);
         let mut looks = None;
         loop {
             match plan(&seen, target.as_ref(), &change.metadata, sent) {
@@ -77,8 +77,11 @@ impl Volumes {
                         Ok(()) => sent = Sent::Accepted { at_rest: 0 },
                         Err(error) if error.effect == Effect::Unknown => sent = Sent::Unclear,
                         Err(error) if may_pass(&error) && refusals < REFUSALS => refusals += 1,
-                        // Cinder retypes no volume that is in a group: one of ours lets it go.
-                        Err(error) if may_pass(&error) && self.holder(id).await?.is_some() => {}
+                        Err(error) if may_pass(&error) => match self.holder(id).await? {
+                            // Cinder retypes no volume that is in a group: one of ours lets it go.
+                            Some(group) => held = Some(group.name),
+                            None => return Err(refused(&error)),
+                        },
                         Err(error) => return Err(refused(&error)),
                     }
                 }
@@ -91,7 +94,8 @@ impl Volumes {
                 Step::Refuse(condition, why) => return Err(Error::new(condition, why)),
             }
             let looks = looks.get_or_insert_with(|| self.watch.follow(Interest::Change(id)));
-            seen = looks.next().await?.ok_or_else(|| not_found(id))?;
+            let looked = looks.next().await.map_err(|error| held_up(error, held.as_deref()));
+            seen = looked?.ok_or_else(|| not_found(id))?;
             if let Sent::Accepted { at_rest } = &mut sent {
                 *at_rest += u32::from(is_at_rest(&seen));
             }
@@ -187,6 +191,16 @@ fn between_multiattach(volume: &Volume, kind: &VolumeType) -> String {
 
 fn refuse(volume: &Volume) -> Step {
     Step::Refuse(Condition::Precondition, remedy::told(volume, "Cinder doesn't change"))
+}
+
+/// A group snapshot that nobody goes on with holds its volumes until its own next call.
+fn held_up(error: Error, group: Option<&str>) -> Error {
+    match group {
+        Some(group) => {
+            error.context(format!("group snapshot {group} held the volume: repeat or delete that"))
+        }
+        None => error,
+    }
 }
 
 /// The state may have changed between the look and the call.

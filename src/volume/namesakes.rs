@@ -8,7 +8,7 @@ mod doubts;
 mod plan;
 
 pub use doubts::Doubts;
-pub use plan::{Posted, is_being_made};
+pub use plan::Posted;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -158,7 +158,7 @@ impl Volumes {
     async fn look<O: Order>(&self, looks: &mut Looks, order: &O) -> Result<Vec<O::Made>> {
         match order.glance(looks.next_seen().await?) {
             Glance::All(seen) => Ok(seen),
-            Glance::One(one) if is_being_made(&one) => Ok(vec![one]),
+            Glance::One(one) if plan::is_being_made(&one) => Ok(vec![one]),
             Glance::One(_) | Glance::Gone => self.named(order).await,
         }
     }

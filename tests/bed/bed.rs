@@ -12,7 +12,7 @@ use cinder_csi::openstack::{
 use cinder_csi::pace::{self, Deadline};
 use cinder_csi::sandbox::{Call, Settings, SimulatedCloud};
 use cinder_csi::volume::{
-    Hints, Place, Saved, VolumeId, Volumes, Wanted, WantedBackup, WantedSnapshot, ZoneChoice,
+    Hints, Orphan, Place, Saved, VolumeId, Volumes, Wanted, WantedBackup, WantedSnapshot, ZoneChoice,
 };
 
 pub struct Bed {
@@ -50,7 +50,7 @@ impl Bed {
         let bed = Self::new(settings);
         let volume = bed.volumes.ensure_created(&wanted("warm")).await.unwrap().id;
         bed.volumes.ensure_attached(volume, bed.server("node-3")).await.unwrap();
-        bed.volumes.ensure_detached(volume, bed.server("node-3")).await.unwrap();
+        bed.volumes.ensure_detached(volume, bed.server("node-3"), Orphan::Ended).await.unwrap();
         bed.volumes.ensure_deleted(volume).await.unwrap();
         bed.cloud.reset_calls();
         bed

@@ -7,7 +7,7 @@ use crate::csi::proto::*;
 use crate::csi::request::{self, access::access_in_use};
 use crate::csi::server::about;
 use crate::csi::status;
-use crate::volume::{ServerId, VolumeId};
+use crate::volume::{Orphan, ServerId, VolumeId};
 
 impl Controller {
     pub(super) async fn controller_publish_volume(
@@ -58,7 +58,9 @@ impl Controller {
         if let (Some(volume), Some(server)) = (volume, server) {
             let cloud = self.clouds.of_volume(&request.secrets, volume).await?;
             let _claim = self.locks.claim(format!("volume {volume} on server {server}"))?;
-            cloud.ensure_detached(volume, server).await.map_err(|error| self.clouds.told(cloud, error))?;
+            let orphan = if self.clouds.are_several() { Orphan::Kept } else { Orphan::Ended };
+            let detached = cloud.ensure_detached(volume, server, orphan).await;
+            detached.map_err(|error| self.clouds.told(cloud, error))?;
         }
         Ok(ControllerUnpublishVolumeResponse {})
     }

@@ -20,7 +20,9 @@ pub fn bind(path: &Path) -> io::Result<(UnixListener, u64)> {
     let listener = UnixListener::bind(&unready)?;
     // The socket is root's: whoever can write to it can attach and format.
     fs::set_permissions(&unready, Permissions::from_mode(0o600))?;
-    fs::rename(&unready, path)?;
+    // Another driver may have been as fast: a link takes no name that is taken, as rename(2) would.
+    fs::hard_link(&unready, path)?;
+    fs::remove_file(&unready)?;
     Ok((listener, fs::symlink_metadata(path)?.ino()))
 }
 

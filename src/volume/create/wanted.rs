@@ -7,7 +7,7 @@ use crate::openstack::{Hints, NewVolume, Origin, Volume};
 use crate::volume::metadata::{
     CLUSTER, DESCRIPTION, RESTORED_FROM, SETTLED, marked, may_be_another_volumes, restored_from,
 };
-use crate::volume::namesakes::is_being_made;
+use crate::volume::namesakes::{Candidate, Stage};
 
 /// A volume as asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,9 +89,10 @@ impl Wanted {
             .or_else(|| self.marks_difference(volume))
     }
 
-    /// Of a volume that a backup is being restored to, the marks aren't final.
+    /// Of a volume that a backup is being restored to, or couldn't be, the marks aren't final.
     fn marks_difference(&self, volume: &Volume) -> Option<String> {
-        if is_being_made(volume) && origin::may_be_a_restore(self.origin, volume) {
+        let is_made = matches!(volume.stage(), Stage::Made | Stage::Going | Stage::Stuck);
+        if !is_made && origin::may_be_a_restore(self.origin, volume) {
             return None;
         }
         origin::difference(self.origin, volume).or_else(|| self.owner_difference(volume))

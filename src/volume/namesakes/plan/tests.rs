@@ -243,3 +243,14 @@ fn a_volume_of_ours_that_cinder_made_otherwise_is_removed() {
     let step = plan(&shared, &ours(Posted::No), &[made(Status::Available).made_by("cut off")], soon());
     assert_eq!(refusal(&step), Some(Condition::Unsettled));
 }
+
+/// Cinder may have written the metadata of the backup's volume over it before it failed.
+#[test]
+fn a_restore_that_failed_under_the_marks_of_its_source_is_told_and_kept() {
+    let mut failed = volume(Status::ErrorRestoring).made_by("another");
+    failed.metadata.insert(metadata::SETTLED.to_owned(), uuid(9).to_string());
+    let wanted = copy(Origin::Snapshot(uuid(1).into()));
+    let decided = |attempt| plan(&wanted, &attempt, std::slice::from_ref(&failed), soon());
+    assert_eq!(decided(ours(Posted::No)), Step::Broken(id(1)));
+    assert_eq!(decided(ours(Posted::As(id(1)))), Step::Remove(id(1), None), "this attempt's own");
+}
