@@ -15,8 +15,8 @@ use tracing::{info, warn};
 use crate::cli::Serve;
 use crate::config::{self, Source};
 use crate::csi::{
-    Annotations, Controller, ControllerSettings, Endpoint, Identity, NodeService, NodeSettings, Services,
-    Topology, ZoneMap,
+    Annotations, Controller, ControllerSettings, Endpoint, Identity, NodeService, NodeSettings, Registration,
+    Services, Topology, ZoneMap,
 };
 use crate::k8s::{Absent, Events, Kubernetes};
 use crate::node::{self, Linux, Node, Whoami, ZoneMemory};
@@ -52,6 +52,7 @@ pub struct Driver {
     endpoint: Endpoint,
     services: Services,
     node: Node,
+    registration: Option<Registration>,
 }
 
 impl Driver {
@@ -75,15 +76,24 @@ impl Driver {
         let identity = Identity { topology: topology.clone() };
         let service = NodeService::new(node.clone(), node_settings(options, &settings, topology));
         let services = Services { identity, controller, node: options.node.then_some(service) };
-        Ok(Self { endpoint: options.endpoint.clone(), services, node })
+        let registration = options.registration.clone().filter(|_| options.node);
+        let registration = registration.map(|(socket, folder)| Registration::new(socket, folder));
+        Ok(Self { endpoint: options.endpoint.clone(), services, node, registration })
     }
 
     /// Serves CSI until `stop`, then ends what is under way.
     pub async fn run(self, stop: impl Future<Output = ()>) -> io::Result<()> {
-        let Self { endpoint, services, node } = self;
+        let Self { endpoint, services, node, registration } = self;
         let stop = stop.shared();
+        let registered = async {
+            match registration {
+                Some(registration) => crate::csi::register(registration, stop.clone()).await,
+                None => Ok(()),
+            }
+        };
         let served = crate::csi::serve(&endpoint, services, stop.clone());
-        drain(served, stop, &node).await
+        let served = async { futures_util::future::try_join(served, registered).await.map(drop) };
+        drain(served, stop.clone(), &node).await
     }
 }
 

@@ -153,6 +153,14 @@ struct ServeFlags {
     #[arg(long, value_name = "URL", default_value = "http://169.254.169.254")]
     metadata_url: String,
 
+    /// Register with the kubelet, which finds the CSI socket at this path of the node; nobody registers the driver if empty
+    #[arg(long, value_name = "PATH", default_value = "")]
+    kubelet_registration_path: String,
+
+    /// Where the kubelet's folder plugins_registry is mounted
+    #[arg(long, value_name = "DIR", default_value = "/registration")]
+    plugin_registration_path: PathBuf,
+
     #[arg(long, hide = true, value_name = "ID")]
     nodeid: Option<String>,
 
@@ -207,6 +215,8 @@ pub struct Serve {
     pub node_id: Option<String>,
     pub device_dir: PathBuf,
     pub metadata_url: String,
+    /// Where the kubelet finds the CSI socket, and where its plugins_registry is here.
+    pub registration: Option<(String, PathBuf)>,
     pub pvc_annotations: bool,
     pub kubernetes: k8s::Settings,
 }
@@ -299,6 +309,8 @@ impl ServeFlags {
             node_id: given(self.node_id),
             device_dir: self.device_dir,
             metadata_url: self.metadata_url,
+            registration: given(self.kubelet_registration_path)
+                .map(|socket| (socket, self.plugin_registration_path)),
             pvc_annotations: self.pvc_annotations,
             kubernetes: self.kubernetes.settings(source),
         })

@@ -8,6 +8,7 @@ mod identity;
 mod locks;
 mod node;
 mod pages;
+mod registration;
 mod reply;
 mod request;
 mod rounds;
@@ -21,12 +22,19 @@ pub use clouds::Clouds;
 pub use controller::{Controller, ControllerSettings};
 pub use identity::Identity;
 pub use node::{NodeService, NodeSettings};
+pub use registration::Registration;
 pub use rounds::Rounds;
-pub use server::{Endpoint, Services, serve, serve_connections};
+pub use server::{Endpoint, Services, register, serve, serve_connections};
 pub use topology::{Topology, ZoneMap};
 
 /// The name of the driver: the existing driver's, because every PV carries it.
 pub const DRIVER: &str = "cinder.csi.openstack.org";
+
+/// The types of `proto/pluginregistration.proto`.
+#[allow(clippy::all, clippy::unwrap_used, rustdoc::all)]
+pub mod kubelet {
+    tonic::include_proto!("pluginregistration");
+}
 
 /// The types of `proto/csi.proto`.
 #[allow(clippy::all, clippy::unwrap_used, rustdoc::all)]

@@ -8,6 +8,8 @@
 mod classes;
 #[path = "docs_manifests/pages.rs"]
 mod pages;
+#[path = "driver_process/registration.rs"]
+mod registration;
 
 use std::fs;
 use std::net::SocketAddr;

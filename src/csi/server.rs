@@ -14,15 +14,16 @@ use tokio_stream::Stream;
 use tokio_stream::wrappers::{TcpListenerStream, UnixListenerStream};
 use tonic::transport::Server;
 use tonic::transport::server::Connected;
-use tracing::info;
+use tracing::{info, warn};
 
 pub use rpc::about;
 
+use super::kubelet::registration_server::RegistrationServer;
 use super::proto::controller_server::ControllerServer;
 use super::proto::group_controller_server::GroupControllerServer;
 use super::proto::identity_server::IdentityServer;
 use super::proto::node_server::NodeServer;
-use super::{Controller, Identity, NodeService};
+use super::{Controller, Identity, NodeService, Registration};
 
 /// Where the orchestrator finds the driver.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,6 +100,25 @@ where
         .serve_with_incoming_shutdown(connections, stop)
         .await
         .map_err(io::Error::other)
+}
+
+/// Tells the kubelet of the driver until `stop`.
+pub async fn register(registration: Registration, stop: impl Future<Output = ()>) -> io::Result<()> {
+    let path = registration.socket();
+    let (listener, own) = socket::bind(&path).map_err(|error| {
+        let why = format!("--plugin-registration-path: can't listen on {}: {error}", path.display());
+        io::Error::new(error.kind(), why)
+    })?;
+    // The kubelet forgets a driver whose socket goes, whoever still holds a connection.
+    let gone = async {
+        stop.await;
+        if let Err(error) = socket::remove(&path, own) {
+            warn!(%error, path = %path.display(), "the socket for the kubelet is left");
+        }
+    };
+    let server = Server::builder().add_service(RegistrationServer::new(registration));
+    let served = server.serve_with_incoming_shutdown(UnixListenerStream::new(listener), gone).await;
+    served.map_err(io::Error::other)
 }
 
 fn unusable(place: &dyn Display, error: io::Error) -> io::Error {

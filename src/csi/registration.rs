@@ -1,0 +1,65 @@
+//! How the kubelet learns of the driver: it asks every socket in its folder `plugins_registry`.
+//!
+//! <https://kubernetes.io/docs/concepts/extend-kubernetes/compute-storage-net/device-plugins/#device-plugin-registration>
+//! names the folder; what is asked there is in `proto/pluginregistration.proto`.
+
+use std::path::PathBuf;
+
+use tonic::{Request, Response, Status};
+use tracing::{error, info};
+
+use super::DRIVER;
+use super::kubelet::registration_server;
+use super::kubelet::{InfoRequest, PluginInfo, RegistrationStatus, RegistrationStatusResponse};
+
+/// The kubelet takes a driver of CSI 1 by any version of it, and node-driver-registrar says this one
+/// (`validateVersions` in pkg/volume/csi/csi_plugin.go of Kubernetes).
+const VERSION: &str = "1.0.0";
+
+/// What the kubelet is told.
+#[derive(Clone, Debug)]
+pub struct Registration {
+    endpoint: String,
+    folder: PathBuf,
+}
+
+impl Registration {
+    /// `endpoint`: the CSI socket as the kubelet sees it; `folder`: its `plugins_registry` as this process sees it.
+    pub fn new(endpoint: String, folder: PathBuf) -> Self {
+        Self { endpoint, folder }
+    }
+
+    /// node-driver-registrar's name for it: the one takes the place of the other.
+    pub fn socket(&self) -> PathBuf {
+        self.folder.join(format!("{DRIVER}-reg.sock"))
+    }
+}
+
+#[tonic::async_trait]
+impl registration_server::Registration for Registration {
+    async fn get_info(&self, _: Request<InfoRequest>) -> Result<Response<PluginInfo>, Status> {
+        Ok(Response::new(PluginInfo {
+            r#type: "CSIPlugin".to_owned(),
+            name: DRIVER.to_owned(),
+            endpoint: self.endpoint.clone(),
+            supported_versions: vec![VERSION.to_owned()],
+        }))
+    }
+
+    /// The kubelet itself tries again after a failure.
+    async fn notify_registration_status(
+        &self,
+        request: Request<RegistrationStatus>,
+    ) -> Result<Response<RegistrationStatusResponse>, Status> {
+        let status = request.into_inner();
+        match status.plugin_registered {
+            true => info!(endpoint = self.endpoint, "the kubelet has registered the driver"),
+            false => error!(
+                endpoint = self.endpoint,
+                error = status.error,
+                "the kubelet didn't register the driver: is the CSI socket at that path of the node, and does NodeGetInfo answer?"
+            ),
+        }
+        Ok(Response::new(RegistrationStatusResponse {}))
+    }
+}

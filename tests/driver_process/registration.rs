@@ -1,0 +1,84 @@
+//! The kubelet finds the driver by itself.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::time::Duration;
+
+use cinder_csi::csi::kubelet::registration_client::RegistrationClient;
+use cinder_csi::csi::kubelet::{InfoRequest, RegistrationStatus};
+use cinder_csi::pace;
+use tonic::transport::{Channel, Endpoint};
+
+use super::Bed;
+
+const ON_THE_NODE: &str = "/var/lib/kubelet/plugins/cinder.csi.openstack.org/csi.sock";
+const SOCKET: &str = "cinder.csi.openstack.org-reg.sock";
+
+/// As the kubelet's watcher takes them up: what has a dot before it is nobody's.
+fn sockets(registry: &Path) -> Vec<String> {
+    let names =
+        fs::read_dir(registry).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names.filter(|name| !name.starts_with('.')).collect()
+}
+
+async fn kubelet(registry: &Path) -> RegistrationClient<Channel> {
+    let end = tokio::time::Instant::now() + Duration::from_secs(10);
+    while sockets(registry).is_empty() {
+        assert!(tokio::time::Instant::now() < end, "no socket in the registry");
+        pace::sleep(Duration::from_millis(10)).await;
+    }
+    let socket = format!("unix://{}", registry.join(SOCKET).display());
+    RegistrationClient::new(Endpoint::from_shared(socket).unwrap().connect_lazy())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_kubelet_is_told_of_the_driver_as_long_as_it_runs() {
+    let bed = Bed::new();
+    let registry = bed.path("plugins_registry");
+    fs::create_dir(&registry).unwrap();
+    let at = format!("--kubelet-registration-path={ON_THE_NODE}");
+    let folder = format!("--plugin-registration-path={}", registry.display());
+    let driver = bed.start(&["--provide-controller-service=false", &at, &folder]).await;
+    let mut kubelet = kubelet(&registry).await;
+    assert_eq!(sockets(&registry), [SOCKET]);
+    assert_eq!(fs::metadata(registry.join(SOCKET)).unwrap().permissions().mode() & 0o777, 0o600);
+    let info = kubelet.get_info(InfoRequest {}).await.unwrap().into_inner();
+    assert_eq!((info.r#type.as_str(), info.name.as_str()), ("CSIPlugin", "cinder.csi.openstack.org"));
+    assert_eq!(
+        (info.endpoint.as_str(), info.supported_versions.as_slice()),
+        (ON_THE_NODE, &["1.0.0".to_owned()][..])
+    );
+    let failed = RegistrationStatus { plugin_registered: false, error: "no such driver".to_owned() };
+    kubelet.notify_registration_status(failed).await.unwrap();
+    driver.logged("no such driver").await;
+    let done = RegistrationStatus { plugin_registered: true, error: String::new() };
+    kubelet.notify_registration_status(done).await.unwrap();
+    driver.logged("the kubelet has registered the driver").await;
+    drop(kubelet);
+    assert!(driver.end().0.success());
+    assert_eq!(sockets(&registry), Vec::<String>::new(), "the kubelet forgets the driver");
+}
+
+/// A registrar beside it does it, as in the existing driver's manifests.
+#[tokio::test]
+async fn nobody_is_told_unless_that_is_asked_for() {
+    let bed = Bed::new();
+    let registry = bed.path("plugins_registry");
+    fs::create_dir(&registry).unwrap();
+    let folder = format!("--plugin-registration-path={}", registry.display());
+    let driver = bed.start(&["--provide-controller-service=false", &folder]).await;
+    assert_eq!(driver.probe().await, Some(true));
+    assert_eq!(sockets(&registry), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_registry_that_is_not_there_ends_the_process_and_is_named() {
+    let bed = Bed::new();
+    let at = format!("--kubelet-registration-path={ON_THE_NODE}");
+    let folder = format!("--plugin-registration-path={}", bed.path("nowhere").display());
+    let output = bed.command(&["--provide-controller-service=false", &at, &folder]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(told.contains("--plugin-registration-path") && told.contains("nowhere"), "{told}");
+}
