@@ -1,4 +1,4 @@
-"""neutron.py PORT: what Nova asks of Neutron about servers without a network.
+"""neutron.py ADDRESS PORT: what Nova asks of Neutron about servers without a network.
 
 Whenever Nova shows or deletes a server it lists its ports; every list is empty.
 """
@@ -29,4 +29,4 @@ class Answer(BaseHTTPRequestHandler):
         self.wfile.write(data)
 
 
-ThreadingHTTPServer(('127.0.0.1', int(sys.argv[1])), Answer).serve_forever()
+ThreadingHTTPServer((sys.argv[1], int(sys.argv[2])), Answer).serve_forever()

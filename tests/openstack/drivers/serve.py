@@ -1,13 +1,13 @@
-"""serve.py PORT MODULE:APPLICATION THREADS [its arguments]: an API over HTTP with keep-alive."""
+"""serve.py ADDRESS PORT MODULE:APPLICATION THREADS [its arguments]: an API over HTTP with keep-alive."""
 import importlib
 import sys
 
-port, target, threads = sys.argv[1:4]
+address, port, target, threads = sys.argv[1:5]
 module, name = target.split(':')
-sys.argv = [module] + sys.argv[4:]
+sys.argv = [module] + sys.argv[5:]
 application = getattr(importlib.import_module(module), name)
 
 import waitress     # noqa: E402  after the application, which chooses its concurrency first
 
-waitress.serve(application, host='127.0.0.1', port=int(port), threads=int(threads),
+waitress.serve(application, host=address, port=int(port), threads=int(threads),
                connection_limit=500, channel_timeout=300, clear_untrusted_proxy_headers=True)

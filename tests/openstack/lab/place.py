@@ -8,6 +8,7 @@ import shutil
 import socket
 
 IP = '127.0.0.1'
+ADDRESS = os.environ.get('LAB_ADDRESS', IP)    # of the APIs, for clients that aren't on this loopback
 REGION = 'RegionOne'
 ZONES = {'az1': 'cmp1', 'az2': 'cmp2'}      # a compute host and a Cinder backend in each
 DISKS = {'cmp2': 6}                         # as many as a server there may have, its root disk among them
@@ -22,7 +23,7 @@ DRIVERS = os.path.join(HERE, 'drivers')
 
 def made_by():
     """The version of the files that make a lab."""
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(ADDRESS.encode())
     for path in sorted(glob.glob(HERE + '/lab/*.py') + glob.glob(HERE + '/drivers/*.py')):
         with open(path, 'rb') as f:
             digest.update(f.read())
@@ -59,7 +60,7 @@ class Place:
         return os.path.join(self.state, *names)
 
     def url(self, service, tail=''):
-        return 'http://%s:%d%s' % (IP, self.ports[service], tail)
+        return 'http://%s:%d%s' % (ADDRESS, self.ports[service], tail)
 
     def done(self, step):
         """Whether a step that is needed once was made in this state."""

@@ -23,14 +23,14 @@ class Processes:
         self.started.add(name)
 
     def running(self, name):
-        return self._pid(name) is not None
+        return self.pid(name) is not None
 
     def names(self):
         return sorted(f[:-4] for f in os.listdir(self.place.run) if f.endswith('.pid'))
 
     def stop(self, names, patience=30):
         """All together: TERM, and KILL for the group of what doesn't listen."""
-        waiting = {n: self._pid(n) for n in names}
+        waiting = {n: self.pid(n) for n in names}
         for pid in waiting.values():
             signal_group(pid, signal.SIGTERM)
         end = time.monotonic() + patience
@@ -41,7 +41,12 @@ class Processes:
             if os.path.exists(self._file(name)):
                 os.unlink(self._file(name))
 
-    def _pid(self, name):
+    def kill(self, name):
+        """Its whole group, at once."""
+        signal_group(self.pid(name), signal.SIGKILL)
+        self.stop([name])
+
+    def pid(self, name):
         """The recorded process, if it is that one still and no later owner of its number."""
         try:
             with open(self._file(name)) as f:

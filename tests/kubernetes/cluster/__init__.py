@@ -1,0 +1,1 @@
+"""A Kubernetes cluster on this machine, on the servers of a real OpenStack: see ../README.md."""
