@@ -29,8 +29,15 @@ impl Registration {
         Self { endpoint, folder }
     }
 
-    /// node-driver-registrar's name for it: the one takes the place of the other.
+    /// The kubelet dials it by its path, and grpc-go makes of that path the request's `:authority`, with `%2F` for each slash
+    /// (`encodeAuthority` in its clientconn.go). The crate http takes a percent sign for an error, unless an `@` follows somewhere:
+    /// <https://www.rfc-editor.org/rfc/rfc3986#section-3.2.1>.
     pub fn socket(&self) -> PathBuf {
+        self.folder.join(format!("{DRIVER}-reg@localhost.sock"))
+    }
+
+    /// Where node-driver-registrar would be: the one takes the place of the other.
+    pub fn registrars(&self) -> PathBuf {
         self.folder.join(format!("{DRIVER}-reg.sock"))
     }
 }

@@ -6,7 +6,7 @@ mod socket;
 use std::fmt::Display;
 use std::future::Future;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
@@ -104,11 +104,9 @@ where
 
 /// Tells the kubelet of the driver until `stop`.
 pub async fn register(registration: Registration, stop: impl Future<Output = ()>) -> io::Result<()> {
-    let path = registration.socket();
-    let (listener, own) = socket::bind(&path).map_err(|error| {
-        let why = format!("--plugin-registration-path: can't listen on {}: {error}", path.display());
-        io::Error::new(error.kind(), why)
-    })?;
+    let (path, registrars) = (registration.socket(), registration.registrars());
+    socket::clear(&registrars).map_err(|error| unregistered(&registrars, error))?;
+    let (listener, own) = socket::bind(&path).map_err(|error| unregistered(&path, error))?;
     // The kubelet forgets a driver whose socket goes, whoever still holds a connection.
     let gone = async {
         stop.await;
@@ -119,6 +117,11 @@ pub async fn register(registration: Registration, stop: impl Future<Output = ()>
     let server = Server::builder().add_service(RegistrationServer::new(registration));
     let served = server.serve_with_incoming_shutdown(UnixListenerStream::new(listener), gone).await;
     served.map_err(io::Error::other)
+}
+
+fn unregistered(path: &Path, error: io::Error) -> io::Error {
+    let why = format!("--plugin-registration-path: can't listen on {}: {error}", path.display());
+    io::Error::new(error.kind(), why)
 }
 
 fn unusable(place: &dyn Display, error: io::Error) -> io::Error {

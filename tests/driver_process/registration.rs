@@ -13,7 +13,7 @@ use tonic::transport::{Channel, Endpoint};
 use super::Bed;
 
 const ON_THE_NODE: &str = "/var/lib/kubelet/plugins/cinder.csi.openstack.org/csi.sock";
-const SOCKET: &str = "cinder.csi.openstack.org-reg.sock";
+const SOCKET: &str = "cinder.csi.openstack.org-reg@localhost.sock";
 
 /// As the kubelet's watcher takes them up: what has a dot before it is nobody's.
 fn sockets(registry: &Path) -> Vec<String> {
@@ -22,14 +22,17 @@ fn sockets(registry: &Path) -> Vec<String> {
     names.filter(|name| !name.starts_with('.')).collect()
 }
 
+/// Its client is grpc-go's, which makes an authority of the socket's path.
 async fn kubelet(registry: &Path) -> RegistrationClient<Channel> {
     let end = tokio::time::Instant::now() + Duration::from_secs(10);
     while sockets(registry).is_empty() {
         assert!(tokio::time::Instant::now() < end, "no socket in the registry");
         pace::sleep(Duration::from_millis(10)).await;
     }
-    let socket = format!("unix://{}", registry.join(SOCKET).display());
-    RegistrationClient::new(Endpoint::from_shared(socket).unwrap().connect_lazy())
+    let socket = registry.join(SOCKET).display().to_string();
+    let channel = Endpoint::from_shared(format!("unix://{socket}")).unwrap().connect_lazy();
+    let origin = format!("http://{}", socket.replace('/', "%2F")).parse().unwrap();
+    RegistrationClient::with_origin(channel, origin)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -81,4 +84,20 @@ async fn a_registry_that_is_not_there_ends_the_process_and_is_named() {
     assert_eq!(output.status.code(), Some(1));
     let told = String::from_utf8(output.stderr).unwrap();
     assert!(told.contains("--plugin-registration-path") && told.contains("nowhere"), "{told}");
+}
+
+/// As with node-driver-registrar beside it: two that register one name would take each other's away.
+#[tokio::test]
+async fn a_registrar_that_is_there_already_is_not_joined() {
+    let bed = Bed::new();
+    let registry = bed.path("plugins_registry");
+    fs::create_dir(&registry).unwrap();
+    let _registrar =
+        std::os::unix::net::UnixListener::bind(registry.join("cinder.csi.openstack.org-reg.sock")).unwrap();
+    let at = format!("--kubelet-registration-path={ON_THE_NODE}");
+    let folder = format!("--plugin-registration-path={}", registry.display());
+    let output = bed.command(&["--provide-controller-service=false", &at, &folder]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(told.contains("another process serves there"), "{told}");
 }

@@ -26,7 +26,8 @@ pub fn bind(path: &Path) -> io::Result<(UnixListener, u64)> {
     Ok((listener, fs::symlink_metadata(path)?.ino()))
 }
 
-fn clear(path: &Path) -> io::Result<()> {
+/// Removes what a killed process left.
+pub fn clear(path: &Path) -> io::Result<()> {
     match fs::symlink_metadata(path) {
         Ok(found) if found.file_type().is_socket() => {
             if UnixStream::connect(path).is_ok() {
