@@ -17,6 +17,7 @@ pub const SYSTEM: &str = "kube-system";
 const BUSYBOX: &str = "registry.local/busybox:lab";
 
 pub struct Cluster {
+    place: PathBuf,
     kubeconfig: PathBuf,
     programs: PathBuf,
     pub lab: PathBuf,
@@ -39,6 +40,7 @@ impl Cluster {
             kubeconfig: place.join("pki/admin.kubeconfig"),
             programs: tools.join("bin"),
             lab: place.join("openstack"),
+            place,
         }
     }
 
@@ -105,6 +107,40 @@ impl Cluster {
         let mut command = Command::new(root().join("tests/openstack/inventory"));
         let output = command.env("CINDER_CSI_LAB", &self.lab).output().unwrap();
         printed(output, &["inventory"]).lines().map(str::to_owned).collect()
+    }
+
+    /// The cloud's own client, as the driver's project.
+    pub fn openstack(&self, words: &[&str]) -> String {
+        let venv = root().join("target/openstack/venv");
+        let mut command = Command::new(venv.join("bin/openstack"));
+        command
+            .args(["--os-cloud", "lab"])
+            .args(words)
+            .env("OS_CLIENT_CONFIG_FILE", self.lab.join("clouds.yaml"));
+        printed(command.output().unwrap(), words).trim().to_owned()
+    }
+
+    /// `tests/kubernetes/SCRIPT`.
+    pub fn script(&self, words: &[&str]) -> String {
+        let mut command = Command::new(root().join("tests/kubernetes").join(words[0]));
+        printed(command.args(&words[1..]).output().unwrap(), words)
+    }
+
+    /// What runs in the cluster's pods with this word on its command line, as this machine numbers it.
+    pub fn processes(&self, word: &str) -> Vec<i32> {
+        let settled = std::fs::read_to_string(self.place.join("settled.json")).unwrap();
+        let number = serde_json::from_str::<Value>(&settled).unwrap()["number"].clone();
+        let cgroup = format!("/ccsi{number}/");
+        let read =
+            |pid: i32, file: &str| std::fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default();
+        let pids = std::fs::read_dir("/proc")
+            .unwrap()
+            .filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok());
+        let ours = |pid: &i32| {
+            read(*pid, "cgroup").contains(&cgroup)
+                && read(*pid, "cmdline").split('\0').any(|part| part == word)
+        };
+        pids.filter(ours).collect()
     }
 
     /// A namespace for one test.
