@@ -136,6 +136,7 @@ fn a_cluster_moves_from_the_existing_chart_and_back_and_keeps_its_volumes() {
     ended(&space, "theirs");
     let wanted = json!({ "spec": { "resources": { "requests": { "storage": "2Gi" } } } }).to_string();
     space.kubectl(&["patch", "pvc", "theirs", "-p", &wanted]);
+    space.kubectl(&["wait", "--for=condition=FileSystemResizePending", "--timeout=120s", "pvc/theirs"]);
     space.pod("theirs", "theirs", json!({}));
     space.ready("theirs");
     space.is("pvc/theirs", ".status.capacity.storage", "2Gi");

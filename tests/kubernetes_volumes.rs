@@ -155,6 +155,7 @@ fn an_ext4_that_nobody_uses_grows_when_it_is_next_mounted() {
     ended(&space, "before");
     let wanted = json!({ "spec": sized("2Gi") }).to_string();
     space.kubectl(&["patch", "pvc", "data", "-p", &wanted]);
+    space.kubectl(&["wait", "--for=condition=FileSystemResizePending", "--timeout=120s", "pvc/data"]);
     space.pod("after", "data", json!({}));
     space.ready("after");
     space.is("pvc/data", ".status.capacity.storage", "2Gi");
