@@ -50,7 +50,7 @@ def download(names, arch, archives, state):
         try:
             code = subprocess.run(command, cwd=archives).returncode
         except FileNotFoundError:
-            raise Failure('there is no apt-get: make the image on Debian 12, or with the Dockerfile') from None
+            raise Failure('there is no apt-get: make the image on Debian 12, or use the Dockerfile') from None
         if code:
             raise Failure('apt-get could not download %s for %s: see above; the packages are those of '
                           'Debian 12, and .ci/image/contents has their names' % (', '.join(names), arch))
