@@ -64,9 +64,9 @@ class InContainerd(unittest.TestCase):
         mounts = ['--mount=type=bind,src=%s/%s,dst=%s,options=rbind:%s' % (place, *each)
                   for each in (('csi', '/csi', 'rw'), ('config', '/etc/config', 'ro'))]
         self.containerd.ctr(
-            'containers', 'create', '--read-only', '--seccomp', '--net-host', *mounts, self.tag, 'controller', program,
-            '--endpoint=unix:///csi/csi.sock', '--cloud-config=/etc/config/cloud.conf',
-            '--provide-node-service=false', '--http-endpoint=127.0.0.1:%d' % port)
+            'containers', 'create', '--read-only', '--seccomp', '--net-host', *mounts,
+            self.tag, 'controller', program, '--endpoint=unix:///csi/csi.sock',
+            '--cloud-config=/etc/config/cloud.conf', '--provide-node-service=false', '--http-endpoint=127.0.0.1:%d' % port)
         self.bundle(json.loads(self.containerd.ctr('containers', 'info', '--spec', 'controller')))
         driver = subprocess.Popen(
             [*self.runc(), 'run', '--bundle', place / 'bundle', 'controller'],

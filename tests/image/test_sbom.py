@@ -1,11 +1,10 @@
 import json
-import re
 import unittest
 
 from unpacked import IMAGE, ROOT, members, read
 
 # made by .ci/image itself: no package has them
-OURS = {'etc/passwd', 'etc/group', 'etc/nsswitch.conf', 'usr/share/doc/cinder-csi/copyright'}
+OURS = {'etc/passwd', 'etc/group', 'usr/share/doc/cinder-csi/copyright'}
 
 
 class Sbom(unittest.TestCase):
@@ -31,6 +30,10 @@ class Sbom(unittest.TestCase):
         for each in self.sbom['dependencies']:
             self.assertLessEqual({each['ref'], *each['dependsOn']}, {*refs, 'image'})
 
+    def of_kind(self, kind):
+        return {each['name']: each for each in self.components
+                if each.get('purl', '').startswith('pkg:%s/' % kind)}
+
     def test_it_is_of_this_image(self):
         digest = json.loads(read(IMAGE, 'index.json'))['manifests'][0]['digest']
         self.assertEqual(self.sbom['metadata']['component']['hashes'][0]['content'], digest.split(':')[1])
@@ -45,17 +48,17 @@ class Sbom(unittest.TestCase):
         self.assertEqual(sorted(listed), sorted(here))
 
     def test_debian_packages_have_versions_and_digests(self):
-        packages = {each['name']: each for each in self.components if each.get('purl', '').startswith('pkg:deb/')}
-        self.assertLessEqual({'e2fsprogs', 'xfsprogs', 'btrfs-progs', 'util-linux', 'libc6', 'ca-certificates'},
-                             set(packages))
+        packages = self.of_kind('deb')
+        self.assertLessEqual({'e2fsprogs', 'xfsprogs', 'btrfs-progs', 'util-linux', 'libc6',
+                              'ca-certificates'}, set(packages))
         for name, package in packages.items():
             self.assertEqual(len(package['hashes']), 1, name)
 
     def test_crates_are_of_the_lock_and_none_is_only_for_tests_or_the_sandbox(self):
         lock = (ROOT / 'Cargo.lock').read_text()
-        crates = {each['name']: each for each in self.components if each.get('purl', '').startswith('pkg:cargo/')}
+        crates = self.of_kind('cargo')
         self.assertLessEqual({'tokio', 'rustls', 'ring', 'kube', 'tonic'}, set(crates))
         self.assertFalse({'jsonschema', 'rcgen', 'protox', 'syn', 'tempfile'} & set(crates))
         for crate in crates.values():
-            self.assertRegex(lock, r'name = "%s"\nversion = "%s"' % (crate['name'], re.escape(crate['version'])))
+            self.assertIn('name = "%s"\nversion = "%s"' % (crate['name'], crate['version']), lock)
             self.assertTrue(crate['licenses'], crate['name'])

@@ -2,6 +2,7 @@
 import argparse
 import os
 import pathlib
+import subprocess
 import sys
 
 from image import inputs, output
@@ -18,6 +19,10 @@ def main():
         image = make(options)
     except Failure as failure:
         sys.exit('image: %s' % failure)
+    except FileNotFoundError as missing:
+        sys.exit('image: there is no %s here: please install it' % missing.filename)
+    except subprocess.CalledProcessError as failed:
+        sys.exit('image: %s failed: see above' % ' '.join(map(str, failed.cmd)))
     os.write(out, b'%s\n' % os.fsencode(image))
 
 

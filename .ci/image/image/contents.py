@@ -10,8 +10,6 @@ DRIVER = 'usr/bin/cinder-csi'
 ACCOUNTS = {
     'etc/passwd': 'root:x:0:0:root:/:/sbin/nologin\nnonroot:x:65532:65532:nonroot:/:/sbin/nologin\n',
     'etc/group': 'root:x:0:\nnonroot:x:65532:\n',
-    # glibc's own default asks DNS before /etc/hosts, where the hostAliases of a Pod are
-    'etc/nsswitch.conf': 'hosts: files dns\n',
 }
 
 

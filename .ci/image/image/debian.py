@@ -47,11 +47,7 @@ def download(names, arch, archives, state):
         options['APT::Sandbox::User'] = 'root'
     apt = ['apt-get', '-qq', *('-o%s=%s' % option for option in options.items())]
     for command in [*apt, 'update'], [*apt, 'download', *names]:
-        try:
-            code = subprocess.run(command, cwd=archives).returncode
-        except FileNotFoundError:
-            raise Failure('there is no apt-get: make the image on Debian 12, or with the Dockerfile') from None
-        if code:
+        if subprocess.run(command, cwd=archives).returncode:
             raise Failure('apt-get could not download %s for %s: see above; the packages are those of '
                           'Debian 12, and .ci/image/contents has their names' % (', '.join(names), arch))
 

@@ -42,7 +42,8 @@ def config(arch, layers, labels, epoch):
     # No User: a node's driver is root, also where a manifest doesn't say so.
     return {
         'created': stamp(epoch), 'architecture': arch, 'os': 'linux',
-        'config': {'Env': ['PATH=' + SEARCH], 'Cmd': ['/bin/cinder-csi'], 'WorkingDir': '/', 'Labels': labels},
+        'config': {'Env': ['PATH=' + SEARCH], 'Cmd': ['/bin/cinder-csi'], 'WorkingDir': '/',
+                   'Labels': labels},
         'rootfs': {'type': 'layers', 'diff_ids': [digest(each) for each in layers]},
         'history': [{'created': stamp(epoch), 'created_by': '.ci/image/build'} for _ in layers],
     }
@@ -64,7 +65,8 @@ def image(arch, layers, labels, tag, epoch):
         'io.containerd.image.name': tag, 'org.opencontainers.image.ref.name': tag.rpartition(':')[2]})
     files = blobs | {
         'oci-layout': packed({'imageLayoutVersion': '1.0.0'}),
-        'index.json': packed({'schemaVersion': 2, 'mediaType': TYPE + 'index.v1+json', 'manifests': [manifest]}),
+        'index.json': packed({
+            'schemaVersion': 2, 'mediaType': TYPE + 'index.v1+json', 'manifests': [manifest]}),
         'manifest.json': packed([{
             'Config': path_of(settings['digest']), 'RepoTags': [tag],
             'Layers': [path_of(digest(each)) for each in layers]}]),

@@ -15,7 +15,9 @@ NAMESPACE = uuid.UUID('3c1b5f0a-6d51-4a1e-9d4e-6e1f6f1c2a77')
 
 
 def sbom(root, arch, version, digest, packages, entries, epoch):
-    debian = [of_package(package, entries) for package in packages if package.name in contents.used_packages(entries)]
+    used = contents.used_packages(entries)
+    distribution = distribution_of(packages)
+    debian = [of_package(package, entries, distribution) for package in packages if package.name in used]
     crates = [of_crate(*crate) for crate in linked(root, arch)]
     driver = {'type': 'application', 'bom-ref': 'cinder-csi', 'name': 'cinder-csi', 'version': version,
               'licenses': [{'license': {'id': 'Apache-2.0'}}],
@@ -35,10 +37,16 @@ def sbom(root, arch, version, digest, packages, entries, epoch):
     }, indent=1, sort_keys=True).encode() + b'\n'
 
 
-def of_package(package, entries):
+def distribution_of(packages):
+    """By it a scanner finds the security advisories."""
+    release = next(package for package in packages if package.name == 'base-files').files['usr/lib/os-release']
+    return 'debian-' + re.search(r'^VERSION_ID="(.+)"$', release.data.decode(), re.M)[1]
+
+
+def of_package(package, entries, distribution):
     name = urllib.parse.quote(package.name, safe='')
     version = urllib.parse.quote(package.version, safe='')
-    purl = 'pkg:deb/debian/%s@%s?arch=%s' % (name, version, package.architecture)
+    purl = 'pkg:deb/debian/%s@%s?arch=%s&distro=%s' % (name, version, package.architecture, distribution)
     paths = ['/' + path for path, entry in entries.items() if getattr(entry, 'package', None) == package.name]
     licences = licences_of(entries['usr/share/doc/%s/copyright' % package.name].data)
     return {
