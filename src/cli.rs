@@ -212,6 +212,7 @@ pub struct Serve {
     pub controller: bool,
     pub node: bool,
     pub user_agent: Vec<String>,
+    /// A UUID as Nova writes it.
     pub node_id: Option<String>,
     pub device_dir: PathBuf,
     pub metadata_url: String,
@@ -306,7 +307,10 @@ impl ServeFlags {
             controller: self.provide_controller_service,
             node: self.provide_node_service,
             user_agent: self.user_agent,
-            node_id: given(self.node_id),
+            node_id: given(self.node_id)
+                .map(|id| flags::server(&id))
+                .transpose()
+                .map_err(|why| usage(&why))?,
             device_dir: self.device_dir,
             metadata_url: self.metadata_url,
             registration: given(self.kubelet_registration_path)

@@ -6,6 +6,8 @@
 
 #[path = "driver_process/classes.rs"]
 mod classes;
+#[path = "driver_process/node_settings.rs"]
+mod node_settings;
 #[path = "docs_manifests/pages.rs"]
 mod pages;
 #[path = "driver_process/registration.rs"]
@@ -34,6 +36,7 @@ use tonic::{Code, Request, Status};
 
 /// Of the simulated cloud's user.
 const PASSWORD: &str = "labsecret";
+const SERVER: &str = "0f9c0b2e-6d53-4b6a-9d5e-1c2f3a4b5c6d";
 /// A driver looks at its files every five seconds.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -329,7 +332,8 @@ async fn a_role_that_is_switched_off_is_not_served() {
     ended(driver);
 
     // The node has no settings of a cloud, and needs none.
-    let driver = bed.start(&["--provide-controller-service=false", "--node-id=node-1"]).await;
+    let server = format!("--node-id={SERVER}");
+    let driver = bed.start(&["--provide-controller-service=false", &server]).await;
     driver.node().node_get_capabilities(NodeGetCapabilitiesRequest {}).await.unwrap();
     let status = driver.controller().controller_get_capabilities(request).await.unwrap_err();
     assert_eq!(status.code(), Code::Unimplemented, "{status}");

@@ -99,7 +99,8 @@ fn the_endpoint_may_come_from_the_environment() {
 
 #[test]
 fn bad_flags_exit_64_with_a_sentence() {
-    let table: [(&[&str], &str); 9] = [
+    let table: [(&[&str], &str); 10] = [
+        (&["--node-id=node-1"], "--node-id \"node-1\" is not the UUID of a server"),
         (&["--with-topology=maybe"], "neither true nor false"),
         (&["--with-topology", "false"], "--with-topology takes its value after '='"),
         (&["--clouster=k"], "'--cluster'"),
