@@ -268,9 +268,11 @@ impl Cloud<'_> {
             return Err(Error::nowhere(message));
         }
         let account = Account { settings, place: self.place(), section: self.section() };
+        let (auth_url, credential) = (account.auth_url()?, account.credential(reads, warnings)?);
         Ok(Options {
-            auth_url: account.auth_url()?,
-            credential: account.credential(reads, warnings)?,
+            auth_url,
+            places: account.places(&credential),
+            credential,
             region: account.region(),
             interface: account.interface()?,
             tls: account.tls(reads, warnings)?,

@@ -3,13 +3,15 @@
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use http::Method;
 use tower::ServiceExt;
 use url::Url;
 
+use super::Service;
 use super::answer::Answer;
 use super::layer::{Limit, Limits};
 use super::request::Request;
-use super::stack::{Stack, stack};
+use super::stack::{Stacks, stacks};
 use super::{Http, Options, Result};
 
 /// Cheap to clone: the clones share all.
@@ -20,7 +22,7 @@ pub(super) struct Client {
 }
 
 struct Current {
-    stack: Stack,
+    stacks: Stacks,
     auth_url: Url,
 }
 
@@ -37,8 +39,15 @@ impl Client {
     }
 
     pub async fn call(&self, request: Request) -> Result<Answer> {
-        let stack = self.current.read().unwrap_or_else(PoisonError::into_inner).stack.clone();
+        let stack = self.current.read().unwrap_or_else(PoisonError::into_inner).stacks.calls.clone();
         stack.oneshot(request).await
+    }
+
+    /// Gets a token, unless one is held, and looks whether the catalog has what is needed.
+    pub async fn log_in(&self) -> Result<()> {
+        let stack = self.current.read().unwrap_or_else(PoisonError::into_inner).stacks.login.clone();
+        let request = Request::new(Service::Keystone, "give a token", Method::GET, &[]);
+        stack.oneshot(request).await.map(drop)
     }
 }
 
@@ -47,7 +56,7 @@ impl Current {
         // What stands before the host, user:password@, is none of Keystone's credentials, and would be shown in errors.
         let _ = (options.auth_url.set_username(""), options.auth_url.set_password(None));
         let auth_url = options.auth_url.clone();
-        Self { stack: stack(http, options, limit), auth_url }
+        Self { stacks: stacks(http, options, limit), auth_url }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use tower::{ServiceExt, service_fn};
 
+use super::super::answer::Answer;
 use super::super::exchange::Addressed;
 use super::super::keystone::{Keystone, Session};
 use super::super::request::Request;
@@ -23,6 +24,17 @@ pub(in crate::openstack) fn auth<S: Exchanges>(keystone: Keystone, inner: S) -> 
             }
             let session = keystone.session().await?;
             inner.oneshot(addressed(&session, &request)?).await.map_err(explained)
+        }
+    })
+}
+
+/// A token, and a catalog with both services: what every call needs first.
+pub(in crate::openstack) fn login(keystone: Keystone) -> impl Calls {
+    service_fn(move |request: Request| {
+        let keystone = keystone.clone();
+        async move {
+            keystone.session().await?.is_complete()?;
+            Answer::read(&request, http::Response::default())
         }
     })
 }
