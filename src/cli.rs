@@ -4,9 +4,12 @@
 
 mod flags;
 mod kubernetes;
+mod pre_stop;
 #[cfg(feature = "sandbox")]
 mod sandbox;
 
+pub use kubernetes::StartupTaint;
+pub use pre_stop::PreStop;
 #[cfg(feature = "sandbox")]
 pub use sandbox::{Latency, Sandbox};
 
@@ -46,6 +49,7 @@ struct CommandLine {
 
 #[derive(Debug, Subcommand)]
 enum Other {
+    PreStop(pre_stop::Flags),
     #[cfg(feature = "sandbox")]
     Sandbox(Sandbox),
 }
@@ -161,6 +165,10 @@ struct ServeFlags {
     #[arg(long, value_name = "DIR", default_value = "/registration")]
     plugin_registration_path: PathBuf,
 
+    /// Remove the taints with this key from our Node once the kubelet has registered the driver; needs NODE_NAME in the environment
+    #[arg(long, value_name = "KEY", default_value = "")]
+    startup_taint: String,
+
     #[arg(long, hide = true, value_name = "ID")]
     nodeid: Option<String>,
 
@@ -179,6 +187,7 @@ struct ServeFlags {
 #[derive(Debug)]
 pub enum Command {
     Serve(Box<Serve>),
+    PreStop(PreStop),
     #[cfg(feature = "sandbox")]
     Sandbox(Sandbox),
 }
@@ -220,6 +229,9 @@ pub struct Serve {
     pub registration: Option<(String, PathBuf)>,
     pub pvc_annotations: bool,
     pub kubernetes: k8s::Settings,
+    /// The Pod that this is, where the environment says so.
+    pub pod: Option<k8s::Pod>,
+    pub startup_taint: Option<StartupTaint>,
 }
 
 /// A text to print instead of running: help and version, or what is wrong with the flags.
@@ -261,8 +273,7 @@ pub fn parse(arguments: impl IntoIterator<Item = String>, source: &dyn Source) -
     let command = match line.command {
         #[cfg(feature = "sandbox")]
         Some(Other::Sandbox(sandbox)) => Command::Sandbox(sandbox),
-        #[cfg(not(feature = "sandbox"))]
-        Some(never) => match never {},
+        Some(Other::PreStop(flags)) => Command::PreStop(flags.finish(source)?),
         None => {
             warnings.extend(line.serve.deprecations());
             Command::Serve(Box::new(line.serve.finish(source)?))
@@ -285,7 +296,12 @@ impl ServeFlags {
         if cloud_names.is_empty() {
             cloud_names.push(String::new());
         }
+        let startup_taint = given(self.startup_taint)
+            .map(|key| kubernetes::startup_taint(key, self.provide_node_service, source))
+            .transpose()?;
         Ok(Serve {
+            startup_taint,
+            pod: kubernetes::pod(source),
             endpoint: Endpoint::parse(&endpoint).map_err(|why| usage(&format!("--endpoint {why}")))?,
             cloud_config: self
                 .cloud_config

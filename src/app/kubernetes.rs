@@ -1,0 +1,41 @@
+//! The Kubernetes API, if this process was told of one and has a use for it.
+
+use tracing::warn;
+
+use super::Failure;
+use crate::cli::Serve;
+use crate::config;
+use crate::csi::DRIVER;
+use crate::k8s::startup::Startup;
+use crate::k8s::{Absent, Kubernetes};
+
+pub fn connect(options: &Serve) -> Result<Option<Kubernetes>, Failure> {
+    if !options.controller && options.startup_taint.is_none() {
+        return Ok(None);
+    }
+    match Kubernetes::connect(&options.kubernetes) {
+        Ok(kubernetes) => Ok(Some(kubernetes)),
+        Err(Absent::NotConfigured(why)) if options.startup_taint.is_some() => {
+            Err(unusable(format!("--startup-taint needs the Kubernetes API, but {why}")))
+        }
+        Err(Absent::NotConfigured(why)) => {
+            if options.pvc_annotations {
+                warn!(
+                    "--pvc-annotations is off, and volumes are placed without the annotations of their PVCs: {why}"
+                );
+            }
+            Ok(None)
+        }
+        Err(Absent::Unusable(message)) => Err(unusable(message)),
+    }
+}
+
+/// `--startup-taint`.
+pub fn startup(options: &Serve, kubernetes: Option<&Kubernetes>) -> Option<Startup> {
+    let (taint, kubernetes) = options.startup_taint.clone().zip(kubernetes.cloned())?;
+    Some(Startup { kubernetes, node: taint.node, driver: DRIVER, key: taint.key })
+}
+
+fn unusable(message: String) -> Failure {
+    config::Error { place: None, message }.into()
+}
