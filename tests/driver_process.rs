@@ -4,8 +4,14 @@
 #![allow(clippy::disallowed_methods, reason = "it runs the binary as a user does")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic")]
 
+#[path = "driver_process/access.rs"]
+mod access;
 #[path = "driver_process/classes.rs"]
 mod classes;
+#[path = "driver_process/health.rs"]
+mod health;
+#[path = "driver_process/http.rs"]
+mod http;
 #[path = "driver_process/node_settings.rs"]
 mod node_settings;
 #[path = "docs_manifests/pages.rs"]
