@@ -119,7 +119,9 @@ impl Driver {
         let stop = stop.boxed().shared();
         services.health = Some(Health::new(liveness, access.clone(), stop.clone()));
         let _ = access.map(|access| tokio::spawn(access.run()));
-        let _ = startup.map(|startup| tokio::spawn(startup.run()));
+        if let Some(startup) = startup {
+            kubernetes::welcome(startup, registration.as_ref());
+        }
         let registered = async {
             match registration {
                 Some(registration) => crate::csi::register(registration, stop.clone()).await,

@@ -49,7 +49,7 @@ struct CommandLine {
 
 #[derive(Debug, Subcommand)]
 enum Other {
-    PreStop(pre_stop::Flags),
+    PreStop(pre_stop::PreStopFlags),
     #[cfg(feature = "sandbox")]
     Sandbox(Sandbox),
 }

@@ -8,6 +8,9 @@
 mod access;
 #[path = "driver_process/classes.rs"]
 mod classes;
+#[cfg(feature = "k8s")]
+#[path = "driver_process/cluster.rs"]
+mod cluster;
 #[path = "driver_process/health.rs"]
 mod health;
 #[path = "driver_process/http.rs"]
@@ -18,6 +21,9 @@ mod node_settings;
 mod pages;
 #[path = "driver_process/registration.rs"]
 mod registration;
+#[cfg(feature = "k8s")]
+#[path = "kubernetes_api/server.rs"]
+mod server;
 #[path = "driver_process/several_clouds.rs"]
 mod several_clouds;
 
@@ -73,17 +79,27 @@ impl Bed {
         fs::rename(self.path("new"), self.path("cloud.conf")).unwrap();
     }
 
-    fn command(&self, flags: &[&str]) -> Command {
+    fn bare_command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_cinder-csi"));
-        command.arg(format!("--endpoint=unix://{}", self.path("csi.sock").display())).args(flags);
         command.env_clear().stdin(Stdio::null()).stdout(Stdio::piped());
         command
     }
 
+    fn command(&self, flags: &[&str]) -> Command {
+        let mut command = self.bare_command();
+        command.arg(format!("--endpoint=unix://{}", self.path("csi.sock").display())).args(flags);
+        command
+    }
+
     async fn start(&self, flags: &[&str]) -> Driver {
+        self.start_with(flags, &[]).await
+    }
+
+    async fn start_with(&self, flags: &[&str], env: &[(&str, &str)]) -> Driver {
         let (socket, log) = (self.path("csi.sock"), self.path("log"));
         let stderr = fs::File::create(&log).unwrap();
-        let mut process = self.command(flags).arg("-v=6").stderr(stderr).spawn().unwrap();
+        let mut command = self.command(flags);
+        let mut process = command.envs(env.iter().copied()).arg("-v=6").stderr(stderr).spawn().unwrap();
         while !socket.exists() {
             assert_eq!(process.try_wait().unwrap(), None, "{}", fs::read_to_string(&log).unwrap());
             pace::sleep(Duration::from_millis(10)).await;

@@ -265,6 +265,36 @@ fn without_a_configuration_there_is_no_api_and_a_broken_one_is_told() {
     }
 }
 
+#[tokio::test]
+async fn taints_that_have_changed_since_they_were_read_stay_and_no_other_is_lost() {
+    const NODE: &str = "/api/v1/nodes/node-1";
+    let api = Api::start().await;
+    let put = |taints: &[&str]| {
+        let taints: Vec<_> = taints.iter().map(|key| json!({"key": key, "effect": "NoSchedule"})).collect();
+        api.put(NODE, json!({"metadata": {"name": "node-1"}, "spec": {"taints": taints}}));
+    };
+    let keys = || {
+        let taints = api.object(NODE)["spec"]["taints"].as_array().unwrap().clone();
+        taints.iter().map(|taint| taint["key"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let kubernetes = connected(&api);
+    // As read: `ours` at 0 and 2.
+    for (now, is_removed, left) in [
+        (&["ours", "a", "ours"][..], true, &["a"][..]),
+        (&["ours", "a", "ours", "new"], true, &["a", "new"]),
+        (&["a", "ours", "ours"], false, &["a", "ours", "ours"]),
+        (&["ours"], false, &["ours"]),
+        (&["ours", "a", "b"], false, &["ours", "a", "b"]),
+    ] {
+        put(now);
+        assert_eq!(kubernetes.remove_taints("node-1", "ours", &[0, 2]).await, Ok(is_removed), "{now:?}");
+        assert_eq!(keys(), left, "{now:?}");
+    }
+    api.meet(Mishap::Status(409));
+    assert_eq!(kubernetes.remove_taints("node-1", "ours", &[0]).await, Ok(false));
+    assert_eq!(kubernetes.find_node("../secrets").await, Ok(None));
+}
+
 fn report(claim: &str, message: &str) -> Report {
     Report {
         namespace: "shop".to_owned(),

@@ -10,7 +10,7 @@ use crate::k8s::Settings;
 
 /// Before the driver of a node ends: wait for the node's detaches, if the node is being drained
 #[derive(Debug, Args)]
-pub struct Flags {
+pub struct PreStopFlags {
     /// How long to wait at most: less than the Pod's terminationGracePeriodSeconds
     #[arg(long, value_name = "TIME", value_parser = flags::duration, default_value = "25s")]
     timeout: Duration,
@@ -27,7 +27,7 @@ pub struct PreStop {
     pub kubernetes: Settings,
 }
 
-impl Flags {
+impl PreStopFlags {
     pub fn finish(self, source: &dyn Source) -> Result<PreStop, Exit> {
         if cfg!(not(feature = "k8s")) {
             return Err(usage("pre-stop: this build of the driver has no Kubernetes client (feature k8s)"));

@@ -101,12 +101,9 @@ async fn a_driver_on_a_port_is_asked_there() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address: SocketAddr = free.local_addr().unwrap();
     drop(free);
-    // The later flag would be a second one: the whole command is this test's own.
     let log = fs::File::create(bed.path("log")).unwrap();
-    let mut command = bed.command(&[]);
-    let program = command.get_program().to_owned();
-    command = std::process::Command::new(program);
-    command.env_clear().stderr(log).arg(format!("--endpoint=tcp://{address}"));
+    let mut command = bed.bare_command();
+    command.stderr(log).arg(format!("--endpoint=tcp://{address}"));
     let process = command.args(["--provide-controller-service=false", ANY_PORT, "-v=6"]).spawn().unwrap();
     let channel = Endpoint::from_shared(format!("http://{address}")).unwrap().connect_lazy();
     let driver = Driver { process, socket: bed.path("csi.sock"), log: bed.path("log"), channel };

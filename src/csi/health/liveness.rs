@@ -103,3 +103,52 @@ async fn probe(
         ended = connection => Err(ended.err().map_or_else(|| "the connection was closed".into(), Into::into)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::{TcpListener, UnixListener};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_server_that_does_not_answer_is_noticed_in_time() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("csi.sock");
+        let _mute = UnixListener::bind(&path).unwrap();
+        let why = Liveness::new(Endpoint::Unix(path)).ask().await.unwrap_err();
+        assert!(why.contains("doesn't answer Probe within 3s"), "{why}");
+    }
+
+    #[tokio::test]
+    async fn a_server_that_speaks_something_else_is_none() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let _ = tokio::io::AsyncWriteExt::write_all(&mut stream, b"SSH-2.0-x\r\n").await;
+            }
+        });
+        let why = Liveness::new(Endpoint::Tcp(address.clone())).ask().await.unwrap_err();
+        assert!(why.contains(&format!("the CSI server at {address} can't be asked")), "{why}");
+    }
+
+    #[tokio::test]
+    async fn many_who_ask_at_once_are_one() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let liveness = Liveness::new(Endpoint::Tcp(listener.local_addr().unwrap().to_string()));
+        let asked = async {
+            let mut asked = 0;
+            while listener.accept().await.is_ok() {
+                asked += 1;
+                if asked > 1 {
+                    break;
+                }
+            }
+        };
+        let all = futures_util::future::join_all((0..50).map(|_| liveness.ask()));
+        tokio::select! {
+            () = asked => panic!("asked twice"),
+            all = all => assert!(all.iter().all(Result::is_err)),
+        }
+    }
+}
