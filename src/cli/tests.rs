@@ -1,6 +1,5 @@
 use super::*;
 use crate::config::Fixed;
-use std::time::Duration;
 
 type Row<'a> = (&'a [&'a str], fn(&Serve) -> bool);
 
@@ -226,7 +225,7 @@ fn what_is_about_a_node_is_told_its_name() {
     else {
         panic!()
     };
-    assert_eq!((waits.node.as_str(), waits.timeout), ("node-1", Duration::from_secs(90)));
+    assert_eq!((waits.node.as_str(), waits.timeout), ("node-1", std::time::Duration::from_secs(90)));
     assert_eq!(waits.kubernetes.master.as_deref(), Some("http://api"));
     let nowhere = Fixed::default();
     for (arguments, source, expected) in [

@@ -89,10 +89,7 @@ impl Access {
             let pause = async {
                 match &answer {
                     Ok(()) => std::future::pending().await,
-                    Err(refusal) => {
-                        let pauses = pauses.get_or_insert_with(|| patience(refusal));
-                        pace::sleep(pauses.step()).await;
-                    }
+                    Err(refusal) => pace::sleep(self::pause(&mut pauses, refusal.condition)).await,
                 }
             };
             let changed = tokio::select! {
@@ -163,12 +160,37 @@ fn sentence(name: &str, refusal: &Refusal) -> String {
     format!("{} can't be used: {refusal}", shown(name))
 }
 
+/// The next pause; another trouble has other pauses.
+fn pause(pauses: &mut Option<(Condition, Backoff)>, trouble: Condition) -> Duration {
+    let pauses = match pauses {
+        Some((known, backoff)) if *known == trouble => backoff,
+        other => &mut other.insert((trouble, patience(trouble))).1,
+    };
+    pauses.step()
+}
+
 /// Keystone may lock an account after a few wrong passwords
 /// (<https://docs.openstack.org/keystone/latest/admin/configuration.html#setting-an-account-lockout-threshold>); one that is down
 /// comes back.
-fn patience(refusal: &Refusal) -> Backoff {
-    match refusal.condition {
+fn patience(trouble: Condition) -> Backoff {
+    match trouble {
         Condition::Unauthenticated => Backoff::new(Duration::from_secs(30), Duration::from_secs(300)),
         _ => Backoff::new(Duration::from_secs(2), Duration::from_secs(30)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_password_is_tried_seldom_and_a_keystone_that_is_away_soon() {
+        let mut pauses = None;
+        let mut next = |trouble| pause(&mut pauses, trouble).as_secs_f64();
+        let away: Vec<_> = (0..8).map(|_| next(Condition::Unavailable)).collect();
+        assert!(away[0] <= 2.0 && away[7] >= 20.0 && away.iter().all(|pause| *pause <= 30.0), "{away:?}");
+        let refused: Vec<_> = (0..6).map(|_| next(Condition::Unauthenticated)).collect();
+        assert!(refused[0] >= 20.0 && refused[5] >= 200.0 && refused[5] <= 300.0, "{refused:?}");
+        assert!(next(Condition::Unavailable) <= 2.0);
     }
 }

@@ -12,7 +12,7 @@ use super::answer::Answer;
 use super::layer::{Limit, Limits};
 use super::request::Request;
 use super::stack::{Stacks, stacks};
-use super::{Http, Options, Result};
+use super::{Error, Http, Kind, Options, Result};
 
 /// Cheap to clone: the clones share all.
 #[derive(Clone)]
@@ -45,9 +45,16 @@ impl Client {
 
     /// Gets a token, unless one is held, and looks whether the catalog has what is needed.
     pub async fn log_in(&self) -> Result<()> {
-        let stack = self.current.read().unwrap_or_else(PoisonError::into_inner).stacks.login.clone();
+        let (stack, auth_url) = {
+            let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
+            (current.stacks.login.clone(), current.auth_url.clone())
+        };
         let request = Request::new(Service::Keystone, "give a token", Method::GET, &[]);
-        stack.oneshot(request).await.map(drop)
+        stack.oneshot(request).await.map(drop).map_err(|error| match error.kind {
+            // The deadline's own error knows no address.
+            Kind::Deadline => Error { message: format!("{auth_url}: {}", error.message), ..error },
+            _ => error,
+        })
     }
 }
 

@@ -130,11 +130,7 @@ impl Keystone {
         error.effect = Effect::None;
         let Some(next) = self.next_step(&error) else { return error };
         let words = error.message.trim_end_matches('.');
-        error.message = match error.status {
-            Some(_) => format!("{words} ({}); {next}", self.options.auth_url),
-            // It begins with the address.
-            None => format!("{words}; {next}"),
-        };
+        error.message = format!("{words}; {next}");
         if error.status.is_some() {
             error.kind = Kind::Unauthenticated;
         }
@@ -143,13 +139,16 @@ impl Keystone {
 
     fn next_step(&self, error: &Error) -> Option<String> {
         let Options { places, credential, auth_url, .. } = &*self.options;
-        let look = || format!("{}: see {}", identity::next_step(credential), places.proof);
+        let look =
+            || format!("{}: see {} (Keystone is {auth_url})", identity::next_step(credential), places.proof);
         match error.status.map(|status| status.as_u16()) {
             Some(400 | 401 | 403) => Some(look()),
             Some(404) if self.is_federated() => Some(look()),
             Some(404) => {
                 let at = &places.auth_url;
-                Some(format!("{at} may not be Keystone's, or the trust or project doesn't exist"))
+                Some(format!(
+                    "{at} ({auth_url}) may not be Keystone's, or the trust or project doesn't exist"
+                ))
             }
             Some(_) => None,
             // Its answer came, and is what's wrong.

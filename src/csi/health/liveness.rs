@@ -81,6 +81,8 @@ fn unserved(endpoint: &Endpoint, error: &io::Error) -> String {
 fn is_ours(stream: &UnixStream) -> Result<(), String> {
     let peer = stream.peer_cred().map_err(|error| error.to_string())?.pid();
     match peer {
+        // As pid_namespaces(7) has it.
+        Some(0) => Err("a process of another container has taken the socket".to_owned()),
         Some(pid) if u32::try_from(pid) != Ok(std::process::id()) => {
             Err(format!("another process ({pid}) has taken the socket"))
         }

@@ -265,6 +265,30 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_login_is_one_token_for_all_and_is_tried_again_like_any_call() {
+        let recorded = Recorded::default();
+        recorded.on(TOKENS, [Reply::new(503, ""), lasting("one", 3600)]);
+        recorded.on(VOLUME, [volume("available")]);
+        let cloud = recorded.cloud();
+        cloud.cinder.log_in().await.unwrap();
+        assert_eq!(recorded.count(TOKENS), 2);
+        cloud.cinder.log_in().await.unwrap();
+        show(&cloud).await.unwrap();
+        assert_eq!((recorded.count(TOKENS), recorded.count(VOLUME)), (2, 1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_login_at_a_silent_keystone_ends_in_time_and_names_its_address() {
+        let recorded = Recorded::default();
+        recorded.on(TOKENS, [lasting("late", 3600).after(Duration::from_secs(100))]);
+        let cloud = recorded.cloud();
+        let login = pace::within(Deadline::after(Duration::from_secs(5)), cloud.cinder.log_in());
+        let error = login.await.unwrap_err();
+        assert_eq!(error.kind, Kind::Deadline);
+        assert!(error.message.starts_with("http://cloud/v3: no answer"), "{error}");
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_replaced_credential_is_used_by_the_next_call_and_by_every_clone() {
         let recorded = Recorded::default();
         recorded.on(TOKENS, [unauthorized()]);
