@@ -43,10 +43,14 @@ imagePullPolicy: {{ .image.pullPolicy | default "IfNotPresent" }}
     {{- include "cinder-csi.liveness" $.root | nindent 4 }}
   {{- end }}
   {{- end }}
+  {{- with .securityContext }}
   securityContext:
-    {{- toYaml .securityContext | nindent 4 }}
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with $values.resources }}
   resources:
-    {{- toYaml $values.resources | nindent 4 }}
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
   volumeMounts:
     - {name: socket, mountPath: /csi}
     {{- if eq .name "nodeDriverRegistrar" }}
