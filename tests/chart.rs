@@ -81,6 +81,20 @@ fn no_node_gets_a_secret() {
 }
 
 #[test]
+fn the_notes_say_the_next_step_and_what_the_old_values_do_no_more() {
+    for variant in Variant::all() {
+        let notes = variant.notes();
+        for words in ["helm test cinder-csi -n kube-system", "The nodes get no credentials."] {
+            assert!(notes.contains(words), "{}: {notes}", variant.name);
+        }
+        let limit = "sets node-volume-attach-limit, which nodes don't read any more: set node.config.nodeVolumeAttachLimit";
+        assert_eq!(notes.contains(limit), variant.name == "legacy-file", "{}: {notes}", variant.name);
+        let left = notes.contains("The nodes' Pods have left the host's network.");
+        assert_eq!(left, variant.name.starts_with("legacy"), "{}: {notes}", variant.name);
+    }
+}
+
+#[test]
 fn a_node_has_no_rights_unless_it_needs_the_api() {
     for variant in Variant::all() {
         let token = &variant.find("DaemonSet")["spec"]["template"]["spec"]["automountServiceAccountToken"];

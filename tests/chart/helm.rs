@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::OnceLock;
 
 use serde_json::Value;
 
@@ -73,6 +74,17 @@ impl Variant {
         objects(&self.manifest())
     }
 
+    /// What an install says in the end. Helm shows it to those who have a cluster, so a template of ours shows it here.
+    pub fn notes(&self) -> String {
+        let copy = copy(&self.chart);
+        fs::copy(copy.join("templates/NOTES.txt"), copy.join("notes")).unwrap();
+        let show = r#"notes: {{ tpl (.Files.Get "notes") . | toJson }}"#;
+        fs::write(copy.join("templates/notes.yaml"), show).unwrap();
+        let all = objects(&rendered(template(&copy, self.values())));
+        fs::remove_dir_all(copy).unwrap();
+        text(all.iter().find_map(|object| object.get("notes")).unwrap()).to_owned()
+    }
+
     /// The only object of its kind.
     pub fn find(&self, kind: &str) -> Value {
         let mut found: Vec<_> = self.objects().into_iter().filter(|object| object["kind"] == kind).collect();
@@ -121,10 +133,20 @@ fn template(chart: &Path, values: impl IntoIterator<Item = String>) -> Output {
 /// `--reuse-values`: Helm puts the defaults of the release that is there in place of the chart's own
 /// (<https://github.com/helm/helm/blob/v3.21.3/pkg/action/upgrade.go>, `reuseValues`).
 fn with_old_defaults() -> PathBuf {
-    let copy = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("chart-{}", fastrand::u64(..)));
-    let status = Command::new("cp").arg("-r").arg(Chart::OURS.path()).arg(&copy).status().unwrap();
+    static COPY: OnceLock<PathBuf> = OnceLock::new();
+    let make = || {
+        let copy = copy(&Chart::OURS.path());
+        fs::copy(Chart::OLD.path().join("values.yaml"), copy.join("values.yaml")).unwrap();
+        copy
+    };
+    COPY.get_or_init(make).clone()
+}
+
+fn copy(chart: &Path) -> PathBuf {
+    let copy = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("chart-{:x}", fastrand::u64(..)));
+    #[allow(clippy::disallowed_methods, reason = "a test may run it")]
+    let status = Command::new("cp").arg("-r").arg(chart).arg(&copy).status().unwrap();
     assert!(status.success());
-    fs::copy(Chart::OLD.path().join("values.yaml"), copy.join("values.yaml")).unwrap();
     copy
 }
 
