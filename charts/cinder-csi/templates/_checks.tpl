@@ -80,6 +80,12 @@
 {{- if and .Values.storageClass.enabled (gt (len $defaults) 1) -}}
 {{- $problems = append $problems (printf "Only one StorageClass can be the default, and isDefault is true of: storageClass.%s." (join ", storageClass." $defaults)) -}}
 {{- end -}}
+{{- with lookup "storage.k8s.io/v1" "CSIDriver" "" "cinder.csi.openstack.org" -}}
+{{- $modes := .spec.volumeLifecycleModes | default list -}}
+{{- if ne (has "Ephemeral" $modes) $.Values.legacyNames -}}
+{{- $problems = append $problems (printf "The CSIDriver cinder.csi.openstack.org of this cluster has the volumeLifecycleModes %s, which can't be changed: set legacyNames to %t, as an upgrade from the existing chart needs (docs/migrate.md), or delete that object before; volumes stay." (join ", " $modes) (has "Ephemeral" $modes)) -}}
+{{- end -}}
+{{- end -}}
 {{- if and .Values.volumeAttributesClasses (.Capabilities.KubeVersion.Version | semverCompare "<1.34-0") -}}
 {{- $problems = append $problems (printf "volumeAttributesClasses need Kubernetes 1.34 or later, and this is %s." .Capabilities.KubeVersion.Version) -}}
 {{- end -}}
