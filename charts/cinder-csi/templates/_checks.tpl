@@ -74,8 +74,15 @@
 {{- end -}}
 
 {{- $defaults := list -}}
-{{- range list "delete" "retain" "deleteWait" "retainWait" -}}
-{{- if (index $.Values.storageClass .).isDefault -}}{{- $defaults = append $defaults . -}}{{- end -}}
+{{- range $key, $name := include "cinder-csi.storageClasses" . | fromYaml -}}
+{{- $class := index $.Values.storageClass $key -}}
+{{- if $class.isDefault -}}{{- $defaults = append $defaults $key -}}{{- end -}}
+{{- with lookup "storage.k8s.io/v1" "StorageClass" "" $name -}}
+{{- $wanted := include "cinder-csi.parameters" $class | fromYaml -}}
+{{- if ne (.parameters | default dict | toJson) ($wanted.parameters | default dict | toJson) -}}
+{{- $problems = append $problems (printf "The StorageClass %s of this cluster has other parameters than storageClass.%s.parameters, and they can't be changed: delete it before, or leave them; claims stay." $name $key) -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- if and .Values.storageClass.enabled (gt (len $defaults) 1) -}}
 {{- $problems = append $problems (printf "Only one StorageClass can be the default, and isDefault is true of: storageClass.%s." (join ", storageClass." $defaults)) -}}

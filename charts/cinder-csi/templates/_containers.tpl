@@ -122,7 +122,7 @@ readinessProbe:
 {{/* A Pod template's metadata: root, component, values (of controllerPlugin or nodePlugin), maybe annotations. */}}
 {{- define "cinder-csi.podMetadata" -}}
 labels:
-  {{- include "cinder-csi.labels" (merge (dict "labels" .values.podLabels) .) | nindent 2 }}
+  {{- include "cinder-csi.labels" (merge (dict "podLabels" .values.podLabels) .) | nindent 2 }}
 {{- with merge (dict) (.annotations | default dict) .values.podAnnotations .root.Values.commonAnnotations }}
 annotations:
   {{- toYaml . | nindent 2 }}

@@ -58,7 +58,7 @@ app.kubernetes.io/component: {{ .component }}
 {{- end -}}
 {{- end -}}
 
-{{/* root; maybe component, and labels of the user's. */}}
+{{/* root; maybe component, and of the user's: labels, which go before ours, and podLabels, which don't. */}}
 {{- define "cinder-csi.labels" -}}
 {{- $labels := dict
   "app.kubernetes.io/name" (include "cinder-csi.name" .root)
@@ -69,7 +69,7 @@ app.kubernetes.io/component: {{ .component }}
 {{- $_ := set $labels "app.kubernetes.io/component" .component -}}
 {{- $labels = merge (include "cinder-csi.selector" . | fromYaml) $labels -}}
 {{- end -}}
-{{- toYaml (merge $labels (.labels | default dict) .root.Values.extraLabels) -}}
+{{- toYaml (merge (dict) (.labels | default dict) $labels (.podLabels | default dict) .root.Values.extraLabels) -}}
 {{- end -}}
 
 {{/* An object's metadata: root, name; maybe component, labels, annotations; cluster: it has no namespace. */}}

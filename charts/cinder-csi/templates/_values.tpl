@@ -84,3 +84,24 @@
 {{- end -}}
 {{- with $safe }}{{ toYaml . }}{{ end -}}
 {{- end -}}
+
+{{/* The StorageClasses to make: their keys in storageClass, and their names. */}}
+{{- define "cinder-csi.storageClasses" -}}
+{{- if .Values.storageClass.enabled -}}
+{{- range $key, $name := dict "delete" "delete" "retain" "retain" "deleteWait" "delete-wait" "retainWait" "retain-wait" -}}
+{{- if ne ((index $.Values.storageClass $key).enabled | toString) "false" }}
+{{ $key }}: csi-cinder-sc-{{ $name }}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The parameters of a class, which are texts to Kubernetes. */}}
+{{- define "cinder-csi.parameters" -}}
+{{- with .parameters }}
+parameters:
+  {{- range $parameter, $value := . }}
+  {{ $parameter }}: {{ $value | toString | quote }}
+  {{- end }}
+{{- end }}
+{{- end -}}
