@@ -7,6 +7,8 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
+use crate::documents;
+
 /// What the tests say they are; a chart may ask.
 const KUBERNETES: &str = "1.36.3";
 
@@ -137,6 +139,8 @@ fn with_old_defaults() -> PathBuf {
     let make = || {
         let copy = copy(&Chart::OURS.path());
         fs::copy(Chart::OLD.path().join("values.yaml"), copy.join("values.yaml")).unwrap();
+        // The file may be out of date, which is for another test to say.
+        fs::write(copy.join("defaults.yaml"), documents::defaults()).unwrap();
         copy
     };
     COPY.get_or_init(make).clone()

@@ -1,5 +1,7 @@
+{{/* root, image. */}}
 {{- define "cinder-csi.image" -}}
-image: {{ printf "%s:%s" .image.repository (.image.tag | default .root.Chart.AppVersion) | quote }}
+{{- $tagged := printf "%s:%s" .image.repository (.image.tag | default .root.Chart.AppVersion) -}}
+image: {{ ternary (printf "%s@%s" .image.repository .image.digest) $tagged (hasKey .image "digest") | quote }}
 imagePullPolicy: {{ .image.pullPolicy | default "IfNotPresent" }}
 {{- end -}}
 
