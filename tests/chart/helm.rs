@@ -78,12 +78,11 @@ impl Variant {
 
     /// What an install says in the end. Helm shows it to those who have a cluster, so a template of ours shows it here.
     pub fn notes(&self) -> String {
-        let copy = copy(&self.chart);
+        let copy = copy(&self.chart, &format!("notes-{}", self.name));
         fs::copy(copy.join("templates/NOTES.txt"), copy.join("notes")).unwrap();
         let show = r#"notes: {{ tpl (.Files.Get "notes") . | toJson }}"#;
         fs::write(copy.join("templates/notes.yaml"), show).unwrap();
         let all = objects(&rendered(template(&copy, self.values())));
-        fs::remove_dir_all(copy).unwrap();
         text(all.iter().find_map(|object| object.get("notes")).unwrap()).to_owned()
     }
 
@@ -137,7 +136,7 @@ fn template(chart: &Path, values: impl IntoIterator<Item = String>) -> Output {
 fn with_old_defaults() -> PathBuf {
     static COPY: OnceLock<PathBuf> = OnceLock::new();
     let make = || {
-        let copy = copy(&Chart::OURS.path());
+        let copy = copy(&Chart::OURS.path(), "old-defaults");
         fs::copy(Chart::OLD.path().join("values.yaml"), copy.join("values.yaml")).unwrap();
         // The file may be out of date, which is for another test to say.
         fs::write(copy.join("defaults.yaml"), documents::defaults()).unwrap();
@@ -146,8 +145,9 @@ fn with_old_defaults() -> PathBuf {
     COPY.get_or_init(make).clone()
 }
 
-fn copy(chart: &Path) -> PathBuf {
-    let copy = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("chart-{:x}", fastrand::u64(..)));
+fn copy(chart: &Path, name: &str) -> PathBuf {
+    let copy = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("chart-{name}"));
+    let _ = fs::remove_dir_all(&copy);
     #[allow(clippy::disallowed_methods, reason = "a test may run it")]
     let status = Command::new("cp").arg("-r").arg(chart).arg(&copy).status().unwrap();
     assert!(status.success());
