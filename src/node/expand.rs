@@ -5,6 +5,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Settings;
 use super::device::{self, Disk, Watch};
@@ -13,6 +14,11 @@ use super::filesystem::{self, FsType};
 use super::host::{FileKind, Host, Number};
 use super::mounts::Mount;
 use super::place::{self, Place};
+use crate::pace::{self, Deadline};
+
+/// The kubelet does nothing else with the volume as long as it waits, not even unmount it, and it asks again by itself
+/// (`nestedpendingoperations` of Kubernetes).
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// One call to expand.
 pub(super) struct Expansion {
@@ -36,7 +42,7 @@ impl Expansion {
         let found = self.observe().await?;
         let (Use::Raw(number) | Use::Mounted { number, .. }) = &found;
         let mut disk = device::in_use(host, &self.volume, *number).await?;
-        self.wait(&mut disk).await?;
+        pace::within(pace::deadline().min(Deadline::after(PATIENCE)), self.wait(&mut disk)).await?;
         if let Use::Mounted { fs, point, .. } = &found {
             let grew = filesystem::grow(host, &disk, *fs, Some(point)).await?;
             tracing::info!(volume = self.volume, bytes = disk.size, grew, "the volume spans its disk");

@@ -5,7 +5,7 @@
 {{- $plugin := .Values.csi.plugin -}}
 {{- $image := $plugin.image.repository -}}
 {{- if not $image -}}
-{{- $problems = append $problems "csi.plugin.image.repository is empty, and no image of the driver is published yet: name the one that you built (docs/install.md)." -}}
+{{- $problems = append $problems "csi.plugin.image.repository is empty, and no image of the driver is published yet: name the one that you built (docs/image.md)." -}}
 {{- else if hasSuffix "/cinder-csi-plugin" $image -}}
 {{- $problems = append $problems (printf "csi.plugin.image.repository is %s, the existing driver, which this chart's flags don't fit: name an image of cinder-csi." $image) -}}
 {{- end -}}

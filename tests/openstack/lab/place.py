@@ -8,7 +8,6 @@ import shutil
 import socket
 
 IP = '127.0.0.1'
-ADDRESS = os.environ.get('LAB_ADDRESS', IP)    # of the APIs, for clients that aren't on this loopback
 REGION = 'RegionOne'
 ZONES = {'az1': 'cmp1', 'az2': 'cmp2'}      # a compute host and a Cinder backend in each
 DISKS = {'cmp2': 6}                         # as many as a server there may have, its root disk among them
@@ -21,9 +20,14 @@ HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 DRIVERS = os.path.join(HERE, 'drivers')
 
 
+def api_address():
+    """Where the APIs of a new lab are: elsewhere for clients that aren't on this loopback."""
+    return os.environ.get('LAB_ADDRESS', IP)
+
+
 def made_by():
     """The version of the files that make a lab."""
-    digest = hashlib.sha256(ADDRESS.encode())
+    digest = hashlib.sha256(api_address().encode())
     for path in sorted(glob.glob(HERE + '/lab/*.py') + glob.glob(HERE + '/drivers/*.py')):
         with open(path, 'rb') as f:
             digest.update(f.read())
@@ -41,6 +45,7 @@ class Place:
         self.logs = os.path.join(self.dir, 'logs')
         self.run = os.path.join(self.dir, 'run')
         self.volumes = os.path.join(self.state, 'volumes')
+        self.address = api_address()
         self.ports = {}
 
     def make(self):
@@ -60,7 +65,7 @@ class Place:
         return os.path.join(self.state, *names)
 
     def url(self, service, tail=''):
-        return 'http://%s:%d%s' % (ADDRESS, self.ports[service], tail)
+        return 'http://%s:%d%s' % (self.address, self.ports[service], tail)
 
     def done(self, step):
         """Whether a step that is needed once was made in this state."""
@@ -82,6 +87,7 @@ class Place:
         try:
             with open(self.inside('ports.json')) as f:
                 self.ports = json.load(f)
+            self.address = self.ports.pop('address')
         except FileNotFoundError:
             return False
         return True
@@ -94,7 +100,7 @@ class Place:
             given = os.environ.get('LAB_PORT_' + name.upper())
             self.ports[name] = int(given) if given else self._unused()
         with open(self.inside('ports.json'), 'w') as f:
-            json.dump(self.ports, f, indent=1)
+            json.dump(dict(self.ports, address=self.address), f, indent=1)
 
     def _unused(self):
         for _ in range(1000):

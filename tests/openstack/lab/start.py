@@ -6,7 +6,7 @@ import urllib.error
 import urllib.request
 
 from lab import conf, fill, stop
-from lab.place import ADDRESS, DRIVERS, IP, PASSWORD, REGION, ZONES, Place, is_free, made_by
+from lab.place import DRIVERS, IP, PASSWORD, REGION, ZONES, Place, is_free, made_by
 from lab.processes import Processes
 
 APIS = {    # name: what serves it, on how many threads
@@ -70,7 +70,7 @@ class Lab:
         start('mariadb', 'mariadbd', '--defaults-file=%s/my.cnf' % p.etc)
         start('memcached', 'memcached', '-u', 'root', '-l', IP, '-p', str(p.ports['memcached']),
               '-U', '0', '-m', '64')
-        start('neutron', p.venv + '/bin/python', DRIVERS + '/neutron.py', ADDRESS, str(p.ports['neutron']))
+        start('neutron', p.venv + '/bin/python', DRIVERS + '/neutron.py', p.address, str(p.ports['neutron']))
         start('epmd', 'epmd', '-address', IP, '-port', str(p.ports['epmd']))
         self.wait('epmd', lambda: not is_free(p.ports['epmd']))
         start('rabbitmq', '/usr/lib/rabbitmq/bin/rabbitmq-server', env=self.rabbitmq())
@@ -153,7 +153,7 @@ class Lab:
             '--log-file', p.logs + '/cinder-api.log'), 'nova': nova + (
             '--log-file', p.logs + '/nova-api.log')}
         for name, (target, threads) in APIS.items():
-            start(name + '-api', p.venv + '/bin/python', DRIVERS + '/serve.py', ADDRESS, str(p.ports[name]),
+            start(name + '-api', p.venv + '/bin/python', DRIVERS + '/serve.py', p.address, str(p.ports[name]),
                   target, str(threads), *arguments.get(name, ()))
         start('cinder-scheduler', p.venv + '/bin/python', DRIVERS + '/scheduler.py', *cinder,
               '--log-file', p.logs + '/cinder-scheduler.log')

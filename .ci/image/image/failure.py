@@ -1,0 +1,2 @@
+class Failure(Exception):
+    """A sentence that says what to do."""

@@ -1,0 +1,291 @@
+//! The cluster that `tests/kubernetes/up` brings up, as its users have it: kubectl, helm, and the cloud's own lists.
+
+#![allow(dead_code, reason = "each test crate uses its part of the bed")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by them")]
+#![allow(clippy::disallowed_methods, reason = "users of a cluster run commands")]
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+pub const DRIVER: &str = "cinder.csi.openstack.org";
+/// Where the driver is installed.
+pub const SYSTEM: &str = "kube-system";
+const BUSYBOX: &str = "registry.local/busybox:lab";
+
+pub struct Cluster {
+    place: PathBuf,
+    kubeconfig: PathBuf,
+    programs: PathBuf,
+    pub lab: PathBuf,
+}
+
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+impl Cluster {
+    pub fn up() -> Self {
+        let set = |name: &str| {
+            std::env::var(name)
+                .unwrap_or_else(|_| panic!("{name} isn't set: tests/run kubernetes does it"))
+                .into()
+        };
+        let place: PathBuf = set("CINDER_CSI_CLUSTER");
+        let tools: PathBuf = set("CINDER_CSI_CLUSTER_TOOLS");
+        Self {
+            kubeconfig: place.join("pki/admin.kubeconfig"),
+            programs: tools.join("bin"),
+            lab: place.join("openstack"),
+            place,
+        }
+    }
+
+    fn command(&self, program: &str, words: &[&str]) -> Command {
+        let mut command = Command::new(self.programs.join(program));
+        command.env("KUBECONFIG", &self.kubeconfig).args(words).stdin(Stdio::null());
+        command
+    }
+
+    /// What kubectl prints; a test ends where it fails.
+    pub fn kubectl(&self, words: &[&str]) -> String {
+        printed(self.command("kubectl", words).output().unwrap(), words)
+    }
+
+    /// Why kubectl fails, where it must.
+    pub fn kubectl_refuses(&self, words: &[&str]) -> String {
+        refused(self.command("kubectl", words).output().unwrap(), words)
+    }
+
+    pub fn helm(&self, words: &[&str]) -> String {
+        printed(self.command("helm", words).output().unwrap(), words)
+    }
+
+    pub fn helm_refuses(&self, words: &[&str]) -> String {
+        refused(self.command("helm", words).output().unwrap(), words)
+    }
+
+    pub fn apply(&self, object: &Value) {
+        self.hand(&["apply", "-f", "-"], &object.to_string());
+    }
+
+    /// kubectl with something on its standard input.
+    pub fn hand(&self, words: &[&str], input: &str) -> String {
+        let mut command = self.command("kubectl", words);
+        let mut child =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        printed(child.wait_with_output().unwrap(), words)
+    }
+
+    pub fn get(&self, words: &[&str]) -> Value {
+        let all = [&["get"], words, &["-o", "json"]].concat();
+        serde_json::from_str(&self.kubectl(&all)).unwrap()
+    }
+
+    pub fn items(&self, words: &[&str]) -> Vec<Value> {
+        self.get(words)["items"].as_array().unwrap().clone()
+    }
+
+    /// Asks until the answer is there. What takes longer fails the test, with what was seen last.
+    pub fn until<T>(&self, what: &str, patience: Duration, mut look: impl FnMut() -> Result<T, String>) -> T {
+        let end = Instant::now() + patience;
+        loop {
+            match look() {
+                Ok(found) => return found,
+                Err(seen) if Instant::now() > end => panic!("{what}: not within {patience:?}: {seen}"),
+                Err(_) => std::thread::sleep(Duration::from_millis(100)),
+            }
+        }
+    }
+
+    /// `tests/openstack/inventory`: a line for each volume, snapshot, backup, attachment and loop device.
+    pub fn inventory(&self) -> Vec<String> {
+        let mut command = Command::new(root().join("tests/openstack/inventory"));
+        let output = command.env("CINDER_CSI_LAB", &self.lab).output().unwrap();
+        printed(output, &["inventory"]).lines().map(str::to_owned).collect()
+    }
+
+    /// The cloud's own client, as the driver's project.
+    pub fn openstack(&self, words: &[&str]) -> String {
+        let venv = root().join("target/openstack/venv");
+        let mut command = Command::new(venv.join("bin/openstack"));
+        command
+            .args(["--os-cloud", "lab"])
+            .args(words)
+            .env("OS_CLIENT_CONFIG_FILE", self.lab.join("clouds.yaml"));
+        printed(command.output().unwrap(), words).trim().to_owned()
+    }
+
+    /// `tests/kubernetes/SCRIPT`.
+    pub fn script(&self, words: &[&str]) -> String {
+        let mut command = Command::new(root().join("tests/kubernetes").join(words[0]));
+        printed(command.args(&words[1..]).output().unwrap(), words)
+    }
+
+    /// What runs in the cluster's pods with this word on its command line, as this machine numbers it.
+    pub fn processes(&self, word: &str) -> Vec<i32> {
+        let settled = std::fs::read_to_string(self.place.join("settled.json")).unwrap();
+        let number = serde_json::from_str::<Value>(&settled).unwrap()["number"].clone();
+        let cgroup = format!("/ccsi{number}/");
+        let read =
+            |pid: i32, file: &str| std::fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default();
+        let pids = std::fs::read_dir("/proc")
+            .unwrap()
+            .filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok());
+        let ours = |pid: &i32| {
+            read(*pid, "cgroup").contains(&cgroup)
+                && read(*pid, "cmdline").split('\0').any(|part| part == word)
+        };
+        pids.filter(ours).collect()
+    }
+
+    /// A namespace for one test.
+    pub fn space(&self, name: &str) -> Space<'_> {
+        self.kubectl(&["create", "namespace", name]);
+        Space { cluster: self, name: name.to_owned() }
+    }
+}
+
+fn printed(output: Output, words: &[&str]) -> String {
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{words:?}: {told}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn refused(output: Output, words: &[&str]) -> String {
+    assert!(!output.status.success(), "{words:?} was not refused");
+    String::from_utf8(output.stderr).unwrap()
+}
+
+/// What one test has in the cluster.
+pub struct Space<'a> {
+    pub cluster: &'a Cluster,
+    name: String,
+}
+
+impl Space<'_> {
+    pub fn kubectl(&self, words: &[&str]) -> String {
+        self.cluster.kubectl(&[&["-n", &self.name], words].concat())
+    }
+
+    pub fn get(&self, words: &[&str]) -> Value {
+        self.cluster.get(&[&["-n", &self.name], words].concat())
+    }
+
+    pub fn apply(&self, kind: &str, version: &str, name: &str, mut body: Value) {
+        body["kind"] = kind.into();
+        body["apiVersion"] = version.into();
+        body["metadata"]["name"] = name.into();
+        body["metadata"]["namespace"] = self.name.clone().into();
+        self.cluster.apply(&body);
+    }
+
+    pub fn claim(&self, name: &str, class: &str, more: Value) {
+        let mut spec = json!({
+            "accessModes": ["ReadWriteOnce"], "storageClassName": class,
+            "resources": { "requests": { "storage": "1Gi" } },
+        });
+        merge(&mut spec, more);
+        self.apply("PersistentVolumeClaim", "v1", name, json!({ "spec": spec }));
+    }
+
+    /// A pod that holds the claim of its name, at /data, or as /dev/data.
+    pub fn pod(&self, name: &str, claim: &str, more: Value) {
+        let block = self.get(&["pvc", claim])["spec"]["volumeMode"] == "Block";
+        let mut container = json!({
+            "name": "main", "image": BUSYBOX, "imagePullPolicy": "Never", "command": ["sleep", "1000000"],
+        });
+        if block {
+            container["volumeDevices"] = json!([{ "name": "data", "devicePath": "/dev/data" }]);
+        } else {
+            container["volumeMounts"] = json!([{ "name": "data", "mountPath": "/data" }]);
+        }
+        let mut spec = json!({
+            "terminationGracePeriodSeconds": 0, "containers": [container],
+            "volumes": [{ "name": "data", "persistentVolumeClaim": { "claimName": claim } }],
+        });
+        merge(&mut spec, more);
+        self.apply("Pod", "v1", name, json!({ "spec": spec }));
+    }
+
+    pub fn ready(&self, pod: &str) {
+        self.kubectl(&["wait", "--for=condition=Ready", "--timeout=120s", &format!("pod/{pod}")]);
+    }
+
+    pub fn gone(&self, object: &str) {
+        self.kubectl(&["wait", "--for=delete", "--timeout=120s", object]);
+    }
+
+    pub fn is(&self, object: &str, path: &str, value: &str) {
+        let condition = format!("--for=jsonpath={{{path}}}={value}");
+        self.kubectl(&["wait", &condition, "--timeout=120s", object]);
+    }
+
+    /// What a shell in the pod prints.
+    pub fn shell(&self, pod: &str, script: &str) -> String {
+        self.kubectl(&["exec", pod, "--", "sh", "-ec", script]).trim().to_owned()
+    }
+
+    /// The PersistentVolume of a bound claim, and its Cinder volume.
+    pub fn volume(&self, claim: &str) -> (String, String) {
+        self.is(&format!("pvc/{claim}"), ".status.phase", "Bound");
+        let pv = self.get(&["pvc", claim])["spec"]["volumeName"].as_str().unwrap().to_owned();
+        let volume =
+            self.cluster.get(&["pv", &pv])["spec"]["csi"]["volumeHandle"].as_str().unwrap().to_owned();
+        (pv, volume)
+    }
+
+    /// The messages of the events about an object.
+    pub fn events(&self, kind: &str, name: &str) -> Vec<String> {
+        let about = format!("--field-selector=involvedObject.kind={kind},involvedObject.name={name}");
+        let found = self.get(&["events", &about]);
+        found["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|event| event["message"].as_str().unwrap().to_owned())
+            .collect()
+    }
+
+    /// An event about the object that says all of these.
+    pub fn told(&self, kind: &str, name: &str, parts: &[&str]) -> String {
+        self.cluster.until(&format!("an event about {name} says {parts:?}"), Duration::from_secs(60), || {
+            let events = self.events(kind, name);
+            let found = events.iter().find(|message| parts.iter().all(|part| message.contains(part)));
+            found.cloned().ok_or_else(|| events.join("\n"))
+        })
+    }
+
+    /// Everything in it is deleted, and the volumes with it: the cloud must not name one of them.
+    pub fn end(self) {
+        let pvs: Vec<Value> = self.cluster.items(&["pv"]);
+        let ours: Vec<&Value> =
+            pvs.iter().filter(|pv| pv["spec"]["claimRef"]["namespace"] == self.name.as_str()).collect();
+        self.cluster.kubectl(&["delete", "namespace", &self.name, "--timeout=180s"]);
+        for pv in &ours {
+            let name = pv["metadata"]["name"].as_str().unwrap();
+            self.cluster.kubectl(&["wait", "--for=delete", "--timeout=120s", &format!("pv/{name}")]);
+        }
+        let left = self.cluster.inventory();
+        for pv in &ours {
+            let volume = pv["spec"]["csi"]["volumeHandle"].as_str().unwrap();
+            let of_it: Vec<&String> = left.iter().filter(|line| line.contains(volume)).collect();
+            assert!(of_it.is_empty(), "left in the cloud: {of_it:?}");
+        }
+    }
+}
+
+pub fn merge(into: &mut Value, more: Value) {
+    match (into, more) {
+        (Value::Object(into), Value::Object(more)) => {
+            for (key, value) in more {
+                merge(into.entry(key).or_insert(Value::Null), value);
+            }
+        }
+        (into, more) => *into = more,
+    }
+}

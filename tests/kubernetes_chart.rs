@@ -1,0 +1,63 @@
+//! What the chart renders, before a real API server that has none of it yet: `tests/run kubernetes` starts it.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by them")]
+
+#[path = "bed/cluster.rs"]
+mod cluster;
+
+use cluster::{Cluster, SYSTEM, root};
+use serde_json::json;
+
+/// Kinds that a monitoring operator brings: an API server without it refuses them.
+const MONITORING: [(&str, &str); 3] = [
+    ("podmonitors", "PodMonitor"),
+    ("servicemonitors", "ServiceMonitor"),
+    ("prometheusrules", "PrometheusRule"),
+];
+
+fn define(cluster: &Cluster, plural: &str, kind: &str) {
+    let name = format!("{plural}.monitoring.coreos.com");
+    let schema =
+        json!({ "openAPIV3Schema": { "type": "object", "x-kubernetes-preserve-unknown-fields": true } });
+    cluster.apply(&json!({
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": { "name": name },
+        "spec": {
+            "group": "monitoring.coreos.com", "scope": "Namespaced",
+            "names": { "plural": plural, "kind": kind, "singular": kind.to_lowercase() },
+            "versions": [{ "name": "v1", "served": true, "storage": true, "schema": schema }],
+        },
+    }));
+    cluster.kubectl(&["wait", "--for=condition=Established", "--timeout=60s", &format!("crd/{name}")]);
+}
+
+#[test]
+fn the_api_server_takes_every_variant() {
+    let cluster = Cluster::up();
+    for (plural, kind) in MONITORING {
+        define(&cluster, plural, kind);
+    }
+    let chart = root().join("charts/cinder-csi");
+    let variants = std::fs::read_dir(root().join("tests/chart/variants")).unwrap();
+    let mut count = 0;
+    for variant in variants {
+        let values = variant.unwrap().path();
+        let rendered = cluster.helm(&[
+            "template",
+            "cinder-csi",
+            chart.to_str().unwrap(),
+            "-n",
+            SYSTEM,
+            "-f",
+            values.to_str().unwrap(),
+            "--kube-version=1.36.3",
+            "--api-versions=monitoring.coreos.com/v1",
+        ]);
+        let taken = cluster.hand(&["apply", "--dry-run=server", "--validate=strict", "-f", "-"], &rendered);
+        println!("{}: {} objects", values.file_stem().unwrap().display(), taken.lines().count());
+        count += 1;
+    }
+    assert!(count >= 3, "all flags on, all off, legacy");
+    for (plural, _) in MONITORING {
+        cluster.kubectl(&["delete", "crd", &format!("{plural}.monitoring.coreos.com")]);
+    }
+}

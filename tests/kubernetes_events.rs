@@ -1,0 +1,140 @@
+//! Bad news reaches the user, on a real Kubernetes over a real OpenStack: `tests/run kubernetes` starts them.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by them")]
+
+#[path = "bed/cluster.rs"]
+mod cluster;
+
+use std::sync::{Mutex, MutexGuard};
+
+use cluster::{Cluster, DRIVER, SYSTEM};
+use serde_json::{Value, json};
+
+const CLASS: &str = "csi-cinder-sc-delete";
+const SECRET: &str = "cloud-config";
+
+/// All tests have the one Secret.
+fn alone() -> MutexGuard<'static, ()> {
+    static ONE: Mutex<()> = Mutex::new(());
+    ONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+#[test]
+fn a_type_that_no_backend_has_is_told_with_the_schedulers_reason() {
+    let _alone = alone();
+    let cluster = Cluster::up();
+    cluster.apply(&json!({
+        "apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": { "name": "nowhere" },
+        "provisioner": DRIVER, "parameters": { "type": "lab-nowhere" },
+    }));
+    let space = cluster.space("nowhere");
+    space.claim("data", "nowhere", json!({}));
+    let told = space.told("PersistentVolumeClaim", "data", &["No valid backend", "ResourceExhausted"]);
+    println!("{told}");
+    space.end();
+}
+
+#[test]
+fn more_than_the_quota_has_left_is_told() {
+    let _alone = alone();
+    let cluster = Cluster::up();
+    let space = cluster.space("quota");
+    space.claim("data", CLASS, json!({ "resources": { "requests": { "storage": "30000Gi" } } }));
+    let told = space.told("PersistentVolumeClaim", "data", &["quota", "30000"]);
+    println!("{told}");
+    space.end();
+}
+
+/// The cloud.conf that the controllers get, and new Pods of them: a mounted Secret changes within a minute or two only.
+fn configure(cluster: &Cluster, cloud_conf: &str) {
+    let patch = json!({ "stringData": { "cloud.conf": cloud_conf } }).to_string();
+    cluster.kubectl(&["-n", SYSTEM, "patch", "secret", SECRET, "-p", &patch]);
+}
+
+fn restart(cluster: &Cluster) {
+    cluster.kubectl(&["-n", SYSTEM, "delete", "pods", "-l", CONTROLLER, "--grace-period=1"]);
+}
+
+const CONTROLLER: &str = "app.kubernetes.io/component=controller";
+
+/// An event about any of the controller's Pods.
+fn told_of_a_controller(cluster: &Cluster, parts: &[&str]) -> String {
+    cluster.until(
+        &format!("an event of a controller says {parts:?}"),
+        std::time::Duration::from_secs(90),
+        || {
+            let events = cluster.items(&["events", "-n", SYSTEM, "--field-selector=involvedObject.kind=Pod"]);
+            let messages: Vec<&str> = events.iter().filter_map(|event| event["message"].as_str()).collect();
+            let found = messages.iter().find(|message| parts.iter().all(|part| message.contains(part)));
+            found.map(|message| (*message).to_owned()).ok_or_else(|| messages.join("\n"))
+        },
+    )
+}
+
+#[test]
+fn wrong_credentials_are_told_by_file_and_key_and_right_ones_are_taken_up_without_a_restart() {
+    let _alone = alone();
+    let cluster = Cluster::up();
+    let right = std::fs::read_to_string(cluster.lab.join("cloud.conf")).unwrap();
+    let space = cluster.space("credentials");
+    let wrong =
+        [("password", "not-this-one"), ("auth-url", "http://127.0.0.1:9/v3"), ("region", "elsewhere")];
+    for (key, value) in wrong {
+        configure(&cluster, &with(&right, key, value));
+        restart(&cluster);
+        let parts = ["/etc/config/cloud.conf", key];
+        println!("{}", told_of_a_controller(&cluster, &parts));
+        let claim = format!("data-{key}");
+        space.claim(&claim, CLASS, json!({}));
+        println!("{}", space.told("PersistentVolumeClaim", &claim, &parts));
+    }
+    configure(&cluster, &right);
+    for (key, _) in wrong {
+        let bound = format!("pvc/data-{key}");
+        space.kubectl(&["wait", "--for=jsonpath={.status.phase}=Bound", "--timeout=240s", &bound]);
+    }
+    let pods = cluster.items(&["pods", "-n", SYSTEM, "-l", CONTROLLER]);
+    let restarts: Vec<&Value> = pods
+        .iter()
+        .flat_map(|pod| pod["status"]["containerStatuses"].as_array().unwrap())
+        .map(|c| &c["restartCount"])
+        .collect();
+    assert!(restarts.iter().all(|count| **count == 0), "{restarts:?}");
+    space.end();
+}
+
+fn with(cloud_conf: &str, key: &str, value: &str) -> String {
+    let changed = |line: &str| match line.split_once(" = ") {
+        Some((found, _)) if found == key => format!("{key} = {value}"),
+        _ => line.to_owned(),
+    };
+    let all: Vec<String> = cloud_conf.lines().map(changed).collect();
+    assert!(all.iter().any(|line| line.contains(value)), "{key} isn't in cloud.conf");
+    all.join("\n")
+}
+
+#[test]
+fn a_secret_that_is_missing_is_told_by_its_name() {
+    let _alone = alone();
+    let cluster = Cluster::up();
+    let right = cluster.get(&["secret", "-n", SYSTEM, SECRET]);
+    cluster.kubectl(&["-n", SYSTEM, "delete", "secret", SECRET]);
+    restart(&cluster);
+    let told = told_of_a_controller(&cluster, &["secret", SECRET, "not found"]);
+    println!("{told}");
+    let mut again = right;
+    for key in ["resourceVersion", "uid", "creationTimestamp"] {
+        again["metadata"].as_object_mut().unwrap().remove(key);
+    }
+    cluster.apply(&again);
+    cluster.kubectl(&[
+        "-n",
+        SYSTEM,
+        "wait",
+        "--for=condition=Ready",
+        "--timeout=240s",
+        "pods",
+        "-l",
+        CONTROLLER,
+    ]);
+}

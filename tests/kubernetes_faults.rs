@@ -1,0 +1,175 @@
+//! Controllers are killed and nodes lose their power, on a real Kubernetes over a real OpenStack: `tests/run kubernetes`
+//! starts them.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by them")]
+
+#[path = "bed/cluster.rs"]
+mod cluster;
+
+use std::sync::{Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use cluster::{Cluster, DRIVER, SYSTEM, Space};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::{Value, json};
+
+const CLASS: &str = "csi-cinder-sc-delete";
+const MANY: usize = 20;
+
+/// There is one controller to kill, and there are two nodes.
+fn alone() -> MutexGuard<'static, ()> {
+    static ONE: Mutex<()> = Mutex::new(());
+    ONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+/// The driver in every replica, as by the kernel's OOM killer.
+fn kill_controllers(cluster: &Cluster) {
+    let pids = cluster.processes("--provide-node-service=false");
+    assert!(!pids.is_empty(), "no controller runs");
+    for pid in pids {
+        kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap();
+    }
+}
+
+/// The pod whose sidecar leads goes without a word: the other takes over once its lease is over.
+fn move_leader(cluster: &Cluster, sidecar: &str) {
+    let name = format!("external-{sidecar}-leader-{}", DRIVER.replace('.', "-"));
+    let lease = cluster.get(&["lease", "-n", SYSTEM, &name]);
+    let holder = lease["spec"]["holderIdentity"].as_str().unwrap();
+    let pods = cluster.items(&["pods", "-n", SYSTEM]);
+    let pod =
+        pods.iter().map(|pod| pod["metadata"]["name"].as_str().unwrap()).find(|pod| holder.contains(*pod));
+    let pod = pod.unwrap_or_else(|| panic!("{holder} is no pod"));
+    cluster.kubectl(&["-n", SYSTEM, "delete", "pod", pod, "--grace-period=0", "--force"]);
+}
+
+fn names() -> Vec<String> {
+    (0..MANY).map(|n| format!("many-{n}")).collect()
+}
+
+fn count(space: &Space, kind: &str, path: &str, value: &str) -> usize {
+    let found = space.get(&[kind]);
+    found["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|item| item.pointer(path).is_some_and(|v| v == value))
+        .count()
+}
+
+fn all(space: &Space, kind: &str, value: &str) {
+    space.cluster.until(&format!("{MANY} {kind} are {value}"), Duration::from_secs(300), || {
+        match count(space, kind, "/status/phase", value) {
+            MANY => Ok(()),
+            some => Err(format!("{some} are")),
+        }
+    });
+}
+
+#[test]
+fn twenty_claims_are_bound_and_twenty_pods_run_whoever_is_killed_meanwhile() {
+    let _alone = alone();
+    let cluster = Cluster::up();
+    let space = cluster.space("killed");
+    for name in names() {
+        space.claim(&name, CLASS, json!({}));
+    }
+    kill_controllers(&cluster);
+    cluster.until("the first are bound", Duration::from_secs(120), || {
+        match count(&space, "pvc", "/status/phase", "Bound") {
+            0 => Err("none is".to_owned()),
+            _ => Ok(()),
+        }
+    });
+    kill_controllers(&cluster);
+    move_leader(&cluster, "provisioner");
+    all(&space, "pvc", "Bound");
+    for name in names() {
+        space.pod(&name, &name, json!({}));
+    }
+    cluster.until("the first run", Duration::from_secs(120), || {
+        match count(&space, "pods", "/status/phase", "Running") {
+            0 => Err("none does".to_owned()),
+            _ => Ok(()),
+        }
+    });
+    kill_controllers(&cluster);
+    move_leader(&cluster, "attacher");
+    all(&space, "pods", "Running");
+    assert_eq!(volumes_of(&space), MANY, "each claim has one volume in the cloud");
+    kill_controllers(&cluster);
+    space.end();
+    cluster.kubectl(&[
+        "-n",
+        SYSTEM,
+        "wait",
+        "--for=condition=Available",
+        "--timeout=120s",
+        "deployment",
+        "--all",
+    ]);
+}
+
+/// Volumes of the cloud that were made for claims of the space, by the name that the provisioner gave them.
+fn volumes_of(space: &Space) -> usize {
+    let claims = space.get(&["pvc"]);
+    let uids: Vec<String> = claims["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|c| c["metadata"]["uid"].as_str().unwrap().to_owned())
+        .collect();
+    let lines = space.cluster.inventory();
+    lines
+        .iter()
+        .filter(|line| line.starts_with("volume ") && uids.iter().any(|uid| line.contains(uid)))
+        .count()
+}
+
+/// <https://kubernetes.io/docs/concepts/cluster-administration/node-shutdown/#non-graceful-node-shutdown>
+#[test]
+fn a_pod_of_a_node_that_lost_its_power_runs_elsewhere_within_a_minute() {
+    let _alone = alone();
+    let cluster = Cluster::up();
+    let space = cluster.space("outage");
+    space.claim("data", CLASS, json!({}));
+    let container = json!({
+        "name": "main", "image": "registry.local/busybox:lab", "imagePullPolicy": "Never",
+        "command": ["sh", "-c", "cat /data/file || { echo kept > /data/file; sync; }; sleep 1000000"],
+        "volumeMounts": [{ "name": "data", "mountPath": "/data" }],
+    });
+    space.apply("Deployment", "apps/v1", "web", json!({ "spec": {
+        "replicas": 1, "strategy": { "type": "Recreate" }, "selector": { "matchLabels": { "app": "web" } },
+        "template": { "metadata": { "labels": { "app": "web" } }, "spec": {
+            "containers": [container], "volumes": [{ "name": "data", "persistentVolumeClaim": { "claimName": "data" } }],
+        } },
+    } }));
+    space.kubectl(&["rollout", "status", "deployment/web", "--timeout=120s"]);
+    let node = running(&space).unwrap()["spec"]["nodeName"].as_str().unwrap().to_owned();
+    let number = node.strip_prefix("node-").unwrap();
+    cluster.script(&["cut", number]);
+    cluster.kubectl(&["wait", "--for=condition=Ready=Unknown", "--timeout=180s", &format!("node/{node}")]);
+    let tainted = Instant::now();
+    cluster.kubectl(&["taint", "node", &node, "node.kubernetes.io/out-of-service=nodeshutdown:NoExecute"]);
+    let pod = cluster.until("the pod runs elsewhere", Duration::from_secs(60), || {
+        let pod = running(&space).ok_or("no pod runs")?;
+        if pod["spec"]["nodeName"] == node.as_str() { Err("it is still there".to_owned()) } else { Ok(pod) }
+    });
+    println!("out-of-service taint to running elsewhere {:?}", tainted.elapsed());
+    let pod = pod["metadata"]["name"].as_str().unwrap();
+    assert_eq!(space.kubectl(&["logs", pod]).trim(), "kept");
+    cluster.kubectl(&["taint", "node", &node, "node.kubernetes.io/out-of-service-"]);
+    cluster.script(&["restore", number]);
+    cluster.kubectl(&["wait", "--for=condition=Ready", "--timeout=120s", &format!("node/{node}")]);
+    space.end();
+    cluster.kubectl(&["-n", SYSTEM, "rollout", "status", "daemonset", "--timeout=120s"]);
+}
+
+fn running(space: &Space) -> Option<Value> {
+    let pods = space.get(&["pods", "-l", "app=web"])["items"].as_array().unwrap().clone();
+    pods.into_iter().find(|pod| {
+        pod["metadata"]["deletionTimestamp"].is_null()
+            && pod["status"]["containerStatuses"][0]["ready"] == true
+    })
+}

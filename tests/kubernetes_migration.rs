@@ -1,0 +1,161 @@
+//! From the existing driver's chart to ours and back, on a real Kubernetes over a real OpenStack: `tests/run kubernetes`
+//! starts them. The existing chart is the one of tests/chart/old, which makes the same objects.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by them")]
+
+#[path = "bed/cluster.rs"]
+mod cluster;
+
+use cluster::{Cluster, DRIVER, SYSTEM, Space, root};
+use serde_json::{Value, json};
+
+const RELEASE: &str = "cinder-csi";
+const CLASS: &str = "csi-cinder-sc-delete";
+
+/// `helm VERB`, with what both charts need to know of the lab.
+fn helm(cluster: &Cluster, verb: &[&str], chart: &str, more: &[&str]) {
+    let chart = root().join(chart);
+    let values = root().join("tests/kubernetes/values.yaml");
+    let cloud_conf = format!(r"secret.data.cloud\.conf={}", cluster.lab.join("cloud.conf").display());
+    let (chart, values) = (chart.to_str().unwrap(), values.to_str().unwrap());
+    let all = [
+        verb,
+        &[RELEASE, chart, "-n", SYSTEM, "-f", values, "--set-file", &cloud_conf, "--wait", "--timeout=3m"],
+        more,
+    ];
+    cluster.helm(&all.concat());
+}
+
+/// What can't be changed in place: what it names, and what selects what.
+fn immutable(cluster: &Cluster) -> Value {
+    let selectors = |kind: &str| -> Vec<Value> {
+        let found = cluster.items(&[kind, "-n", SYSTEM]);
+        found
+            .iter()
+            .map(|item| json!([item["metadata"]["name"], item["metadata"]["uid"], item["spec"]["selector"]]))
+            .collect()
+    };
+    let driver = cluster.get(&["csidriver", DRIVER]);
+    json!([
+        selectors("deployment"),
+        selectors("daemonset"),
+        driver["metadata"]["uid"],
+        driver["spec"]["volumeLifecycleModes"]
+    ])
+}
+
+fn write(space: &Space, pod: &str, text: &str) {
+    space.shell(pod, &format!("echo {text} >> /data/file; sync"));
+}
+
+fn ended(space: &Space, pod: &str) {
+    space.kubectl(&["delete", "pod", pod, "--wait=false"]);
+    space.gone(&format!("pod/{pod}"));
+}
+
+fn moved(space: &Space, claim: &str, from: &str, to: &str, node: &str) {
+    ended(space, from);
+    space.pod(to, claim, json!({ "nodeSelector": { "kubernetes.io/hostname": node } }));
+    space.ready(to);
+}
+
+/// A PersistentVolume and its claim as the existing driver and its provisioner leave them: a volume made in Cinder by
+/// someone else, with the metadata, the annotations and the attributes that they have.
+fn of_the_existing_driver(space: &Space, name: &str) -> String {
+    let cluster = space.cluster;
+    let volume = cluster.openstack(&[
+        "volume",
+        "create",
+        "--size",
+        "1",
+        "--type",
+        "lab",
+        "--availability-zone",
+        "az1",
+        "-f",
+        "value",
+        "-c",
+        "id",
+        "--property",
+        "cinder.csi.openstack.org/cluster=kubernetes",
+        name,
+    ]);
+    let space_name = space.get(&["serviceaccount", "default"])["metadata"]["namespace"].clone();
+    cluster.apply(&json!({
+        "apiVersion": "v1", "kind": "PersistentVolume",
+        "metadata": {
+            "name": name, "annotations": { "pv.kubernetes.io/provisioned-by": DRIVER },
+            "finalizers": ["external-provisioner.volume.kubernetes.io/finalizer", "kubernetes.io/pv-protection"],
+        },
+        "spec": {
+            "accessModes": ["ReadWriteOnce"], "capacity": { "storage": "1Gi" }, "storageClassName": CLASS,
+            "persistentVolumeReclaimPolicy": "Delete", "volumeMode": "Filesystem",
+            "claimRef": { "apiVersion": "v1", "kind": "PersistentVolumeClaim", "name": name, "namespace": space_name },
+            "csi": {
+                "driver": DRIVER, "fsType": "ext4", "volumeHandle": volume,
+                "volumeAttributes": { "storage.kubernetes.io/csiProvisionerIdentity": format!("1700000000000-8081-{DRIVER}") },
+            },
+            "nodeAffinity": { "required": { "nodeSelectorTerms": [{ "matchExpressions": [
+                { "key": format!("topology.{DRIVER}/zone"), "operator": "In", "values": ["az1"] },
+            ] }] } },
+        },
+    }));
+    space.claim(name, CLASS, json!({ "volumeName": name }));
+    volume
+}
+
+#[test]
+fn a_cluster_moves_from_the_existing_chart_and_back_and_keeps_its_volumes() {
+    let cluster = Cluster::up();
+    if cluster.helm(&["list", "-n", SYSTEM, "-q"]).lines().any(|release| release == RELEASE) {
+        cluster.helm(&["uninstall", RELEASE, "-n", SYSTEM, "--wait"]);
+    }
+    let without_sidecars_of_no_image =
+        ["--set", "csi.livenessprobe.enabled=false,csi.nodeDriverRegistrar.enabled=false"];
+    helm(&cluster, &["install"], "tests/chart/old", &without_sidecars_of_no_image);
+    let before = immutable(&cluster);
+    let space = cluster.space("migrates");
+    for claim in ["stays", "moves"] {
+        space.claim(claim, CLASS, json!({}));
+        space.pod(claim, claim, json!({ "nodeSelector": { "kubernetes.io/hostname": "node-1" } }));
+        space.ready(claim);
+        write(&space, claim, "old");
+    }
+    let theirs = of_the_existing_driver(&space, "theirs");
+    space.pod("theirs", "theirs", json!({}));
+    space.ready("theirs");
+    write(&space, "theirs", "old");
+
+    helm(&cluster, &["upgrade"], "charts/cinder-csi", &["--reuse-values", "--set", "legacyNames=true"]);
+    assert_eq!(immutable(&cluster), before);
+    for pod in ["stays", "moves", "theirs"] {
+        write(&space, pod, "new");
+    }
+    moved(&space, "moves", "moves", "moved", "node-2");
+    assert_eq!(space.shell("moved", "cat /data/file"), "old\nnew");
+    ended(&space, "theirs");
+    let wanted = json!({ "spec": { "resources": { "requests": { "storage": "2Gi" } } } }).to_string();
+    space.kubectl(&["patch", "pvc", "theirs", "-p", &wanted]);
+    space.kubectl(&["wait", "--for=condition=FileSystemResizePending", "--timeout=120s", "pvc/theirs"]);
+    space.pod("theirs", "theirs", json!({}));
+    space.ready("theirs");
+    space.is("pvc/theirs", ".status.capacity.storage", "2Gi");
+    assert_eq!(space.shell("theirs", "cat /data/file"), "old\nnew");
+    space.claim("made-by-ours", CLASS, json!({}));
+    space.volume("made-by-ours");
+
+    cluster.helm(&["rollback", RELEASE, "1", "-n", SYSTEM, "--wait", "--timeout=3m"]);
+    assert_eq!(immutable(&cluster), before);
+    moved(&space, "moves", "moved", "moved-back", "node-1");
+    assert_eq!(space.shell("moved-back", "cat /data/file"), "old\nnew");
+    space.pod("made-by-ours", "made-by-ours", json!({}));
+    space.ready("made-by-ours");
+    write(&space, "stays", "again");
+    let restarts = space.get(&["pod", "stays"])["status"]["containerStatuses"][0]["restartCount"].clone();
+    assert_eq!(restarts, 0, "a pod that nobody moved was left alone");
+
+    helm(&cluster, &["upgrade"], "charts/cinder-csi", &["--reuse-values", "--set", "legacyNames=true"]);
+    space.end();
+    assert!(!cluster.inventory().iter().any(|line| line.contains(&theirs)), "their volume is deleted");
+    cluster.helm(&["uninstall", RELEASE, "-n", SYSTEM, "--wait"]);
+}
