@@ -1,8 +1,9 @@
-{{/* root, image. */}}
+{{/* A container's image: root, image. Why it ended is in `kubectl describe pod`. */}}
 {{- define "cinder-csi.image" -}}
 {{- $tagged := printf "%s:%s" .image.repository (.image.tag | default .root.Chart.AppVersion) -}}
 image: {{ ternary (printf "%s@%s" .image.repository .image.digest) $tagged (hasKey .image "digest") | quote }}
 imagePullPolicy: {{ .image.pullPolicy | default "IfNotPresent" }}
+terminationMessagePolicy: FallbackToLogsOnError
 {{- end -}}
 
 {{/* A sidecar: root, name (its key in csi), container, securityContext, args; maybe env, leads (it agrees with other replicas who works). */}}
