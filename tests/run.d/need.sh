@@ -96,9 +96,20 @@ need_csi_sanity() {
     mv "$tools/csi-sanity" "$tools/csi-sanity-$csi_sanity"
 }
 
+# Helm, built once from the module that pins it.
+need_helm() {
+    local modules=$root/tests/kubernetes/modules/cluster version
+    version=$(awk '$1 == "helm.sh/helm/v3" { print $2 }' "$modules/go.mod")
+    export HELM=$tools/helm-$version
+    [ ! -x "$HELM" ] || return 0
+    need_go
+    echo "building Helm $version"
+    (cd "$modules" && "$go" build -o "$HELM" helm.sh/helm/v3/cmd/helm) || fail "go build of Helm failed"
+}
+
 # An API server's own schemas, and the snapshotter's CRDs, from their Go modules.
 need_kubernetes_schemas() {
-    export KUBERNETES_SCHEMAS=$tools/schemas-$kubernetes-$snapshot_crds
+    export KUBERNETES_SCHEMAS=$tools/schemas-$kubernetes-$snapshot_crds-policy
     [ ! -d "$KUBERNETES_SCHEMAS" ] || return 0
     need_go
     need jq:jq
@@ -107,7 +118,7 @@ need_kubernetes_schemas() {
     crds=$(module_dir "github.com/kubernetes-csi/external-snapshotter/client/v8@v$snapshot_crds")/config/crd || return
     rm -rf "$part"
     mkdir -p "$part"
-    for group in api__v1 apis__apps__v1 apis__storage.k8s.io__v1 apis__rbac.authorization.k8s.io__v1; do
+    for group in api__v1 apis__apps__v1 apis__policy__v1 apis__storage.k8s.io__v1 apis__rbac.authorization.k8s.io__v1; do
         cp "$openapi/${group}_openapi.json" "$part/"
     done
     cp "$crds"/*.storage.k8s.io_*.yaml "$part/"

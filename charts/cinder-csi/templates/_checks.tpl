@@ -1,0 +1,100 @@
+{{/* What is wrong with the values, and what to do: sentences, as a list in YAML. */}}
+{{- define "cinder-csi.problems" -}}
+{{- $problems := list -}}
+{{- $secret := .Values.secret -}}
+{{- $plugin := .Values.csi.plugin -}}
+{{- $image := $plugin.image.repository -}}
+{{- if not $image -}}
+{{- $problems = append $problems "csi.plugin.image.repository is empty, and no image of the driver is published yet: name the one that you built (docs/image.md)." -}}
+{{- else if hasSuffix "/cinder-csi-plugin" $image -}}
+{{- $problems = append $problems (printf "csi.plugin.image.repository is %s, the existing driver, which this chart's flags don't fit: name an image of cinder-csi." $image) -}}
+{{- end -}}
+
+{{- if $secret.enabled -}}
+{{- if and $secret.create (not $secret.data) -}}
+{{- $problems = append $problems "secret.create makes a Secret, but secret.data is empty: give it an entry cloud.conf, or name a Secret that is there by secret.name without secret.create." -}}
+{{- else if and $secret.create $secret.filename (not (hasKey $secret.data $secret.filename)) -}}
+{{- $problems = append $problems (printf "secret.data has no entry %s, which secret.filename names: the driver would look for it in vain." $secret.filename) -}}
+{{- else if and (not $secret.create) (not $secret.name) -}}
+{{- $problems = append $problems "secret.enabled is true, but which Secret? Name it by secret.name, or let the chart make it by secret.create and secret.data." -}}
+{{- end -}}
+{{- else if kindIs "invalid" $secret.hostMount -}}
+{{- $problems = append $problems "The controller has no credentials: set secret.enabled with secret.name or secret.data; or secret.hostMount: true for /etc/config of its host; or secret.hostMount: false where something else brings the file." -}}
+{{- end -}}
+
+{{- $replicas := int $plugin.controllerPlugin.replicas -}}
+{{- if and (gt $replicas 1) (not .Values.controller.leaderElection) -}}
+{{- $problems = append $problems (printf "csi.plugin.controllerPlugin.replicas is %d, but controller.leaderElection is false: each replica would make every volume. Set one replica, or leader election." $replicas) -}}
+{{- end -}}
+{{- if not (isAbs $plugin.nodePlugin.kubeletDir) -}}
+{{- $problems = append $problems (printf "csi.plugin.nodePlugin.kubeletDir is %q: it must be an absolute path, such as /var/lib/kubelet." $plugin.nodePlugin.kubeletDir) -}}
+{{- end -}}
+
+{{- $flags := include "cinder-csi.extraArgs" (dict "root" . "args" .Values.csi.provisioner.extraArgs) -}}
+{{- if and .Values.csiDriver.storageCapacity (contains "--enable-capacity=false" $flags) -}}
+{{- $problems = append $problems "csiDriver.storageCapacity is true, but csi.provisioner.extraArgs has --enable-capacity=false: without the provisioner's figures Pods with new claims would wait for ever. Set csiDriver.storageCapacity to false." -}}
+{{- end -}}
+
+{{- $known := list "socket" -}}
+{{- if or $secret.enabled $secret.hostMount -}}{{- $known = append $known "cloud-config" -}}{{- end -}}
+{{- $own := include "cinder-csi.volumes" . | fromYaml -}}
+{{- range $own.volumes -}}{{- $known = append $known .name -}}{{- end -}}
+{{- range $own.mounts -}}
+{{- if not (has .name $known) -}}
+{{- $problems = append $problems (printf "csi.plugin.volumeMounts names the volume %s, and csi.plugin.volumes has none of that name." .name) -}}
+{{- end -}}
+{{- end -}}
+
+{{- $watched := or $plugin.podMonitor.enabled .Values.monitoring.serviceMonitor.enabled -}}
+{{- if and $watched (not $plugin.httpEndpoint.enabled) -}}
+{{- $problems = append $problems "A monitor is asked for, but csi.plugin.httpEndpoint.enabled is false: there would be nothing to look at." -}}
+{{- end -}}
+{{- if and $watched .Values.monitoring.nodes .Values.csi.livenessprobe.enabled -}}
+{{- $problems = append $problems "monitoring.nodes is true, but with csi.livenessprobe.enabled the nodes' drivers serve no metrics: set one of them to false." -}}
+{{- end -}}
+{{- if and $plugin.podMonitor.enabled .Values.monitoring.serviceMonitor.enabled -}}
+{{- $problems = append $problems "csi.plugin.podMonitor.enabled and monitoring.serviceMonitor.enabled are both true: everything would be counted twice. Choose one." -}}
+{{- end -}}
+
+{{- $ports := dict -}}
+{{- with include "cinder-csi.controllerPort" . | int -}}{{- $_ := set $ports (toString .) "csi.plugin.httpEndpoint.port" -}}{{- end -}}
+{{- if .Values.csi.livenessprobe.enabled -}}
+{{- if hasKey $ports "9808" -}}
+{{- $problems = append $problems "csi.plugin.httpEndpoint.port is 9808, which the sidecar livenessprobe takes: choose another." -}}
+{{- end -}}
+{{- $_ := set $ports "9808" "the sidecar livenessprobe" -}}
+{{- end -}}
+{{- range include "cinder-csi.sidecars" . | fromYamlArray -}}
+{{- with (index $.Values.csi .).httpPort | default 0 | int | toString -}}
+{{- if hasKey $ports . -}}
+{{- $problems = append $problems (printf "Two containers of the controller's Pod have the port %s: %s is one of them. Change an httpPort." . (get $ports .)) -}}
+{{- end -}}
+{{- if ne . "0" -}}{{- $_ := set $ports . "a sidecar's httpPort" -}}{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- $defaults := list -}}
+{{- range $key, $name := include "cinder-csi.storageClasses" . | fromYaml -}}
+{{- $class := index $.Values.storageClass $key -}}
+{{- if $class.isDefault -}}{{- $defaults = append $defaults $key -}}{{- end -}}
+{{- with lookup "storage.k8s.io/v1" "StorageClass" "" $name -}}
+{{- $wanted := include "cinder-csi.parameters" $class | fromYaml -}}
+{{- if ne (.parameters | default dict | toJson) ($wanted.parameters | default dict | toJson) -}}
+{{- $problems = append $problems (printf "The StorageClass %s of this cluster has other parameters than storageClass.%s.parameters, and they can't be changed: delete it before, or leave them; claims stay." $name $key) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- if and .Values.storageClass.enabled (gt (len $defaults) 1) -}}
+{{- $problems = append $problems (printf "Only one StorageClass can be the default, and isDefault is true of: storageClass.%s." (join ", storageClass." $defaults)) -}}
+{{- end -}}
+{{- with lookup "storage.k8s.io/v1" "CSIDriver" "" "cinder.csi.openstack.org" -}}
+{{- $modes := .spec.volumeLifecycleModes | default list -}}
+{{- if ne (has "Ephemeral" $modes) $.Values.legacyNames -}}
+{{- $problems = append $problems (printf "The CSIDriver cinder.csi.openstack.org of this cluster has the volumeLifecycleModes %s, which can't be changed: set legacyNames to %t, as an upgrade from the existing chart needs (docs/migrate.md), or delete that object before; volumes stay." (join ", " $modes) (has "Ephemeral" $modes)) -}}
+{{- end -}}
+{{- end -}}
+{{- if and .Values.volumeAttributesClasses (.Capabilities.KubeVersion.Version | semverCompare "<1.34-0") -}}
+{{- $problems = append $problems (printf "volumeAttributesClasses need Kubernetes 1.34 or later, and this is %s." .Capabilities.KubeVersion.Version) -}}
+{{- end -}}
+{{- toYaml $problems -}}
+{{- end -}}
