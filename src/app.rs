@@ -1,6 +1,9 @@
 //! The only wiring: settings become clients, clients become services, services are served.
 
 mod clouds;
+mod controller;
+mod kubernetes;
+mod pre_stop;
 
 use std::io;
 use std::path::PathBuf;
@@ -14,15 +17,16 @@ use tracing::{info, warn};
 
 use crate::cli::Serve;
 use crate::config::{self, Source};
+use crate::csi::grpc_health::health_server::HealthServer;
 use crate::csi::{
-    Annotations, Controller, ControllerSettings, Endpoint, Identity, NodeService, NodeSettings, Registration,
-    Services, Topology, ZoneMap,
+    Access, Endpoint, Health, Identity, Liveness, NodeService, NodeSettings, Registration, Services,
+    Topology, ZoneMap,
 };
-use crate::k8s::{Absent, Events, Kubernetes};
+use crate::k8s::startup::Startup;
 use crate::node::{self, Linux, Node, Whoami, ZoneMemory};
 use crate::pace::Deadline;
 use crate::telemetry;
-use clouds::Clouds;
+pub use pre_stop::pre_stop;
 
 /// Kubernetes kills a pod 30 s after it asked it to end:
 /// <https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-termination>.
@@ -53,6 +57,10 @@ pub struct Driver {
     services: Services,
     node: Node,
     registration: Option<Registration>,
+    liveness: Liveness,
+    /// Of a controller.
+    access: Option<Access>,
+    startup: Option<Startup>,
 }
 
 impl Driver {
@@ -70,21 +78,50 @@ impl Driver {
             ignore_volume_zone: settings.block_storage.ignore_volume_az,
             zone_map: ZoneMap::new(settings.block_storage.zone_map.clone()),
         };
-        let controller =
-            if options.controller { Some(controller(options, source, topology.clone())?) } else { None };
+        let kubernetes = kubernetes::connect(options)?;
+        let startup = kubernetes::startup(options, kubernetes.as_ref());
+        let (controller, access) = match options.controller {
+            true => {
+                let (controller, access) = controller::new(options, source, &topology, kubernetes)?;
+                (Some(controller), Some(access))
+            }
+            false => (None, None),
+        };
         let node = Node::new(Arc::new(Linux::default()), disks(options, &settings));
         let identity = Identity { topology: topology.clone() };
         let service = NodeService::new(node.clone(), node_settings(options, &settings, topology));
-        let services = Services { identity, controller, node: options.node.then_some(service) };
+        let services = Services { identity, controller, node: options.node.then_some(service), health: None };
         let registration = options.registration.clone().filter(|_| options.node);
         let registration = registration.map(|(socket, folder)| Registration::new(socket, folder));
-        Ok(Self { endpoint: options.endpoint.clone(), services, node, registration })
+        let endpoint = options.endpoint.clone();
+        let liveness = Liveness::new(endpoint.clone());
+        Ok(Self { endpoint, services, node, registration, liveness, access, startup })
+    }
+
+    /// What the HTTP endpoint is asked.
+    fn answers(&self) -> telemetry::Answers {
+        let (liveness, access) = (self.liveness.clone(), self.access.clone());
+        let health = Health::new(liveness.clone(), access.clone(), std::future::pending());
+        telemetry::Answers {
+            live: Arc::new(move || {
+                let liveness = liveness.clone();
+                let answer = async move { liveness.ask().await };
+                answer.map(|answer| answer.map(|()| String::new()).map_err(|why| why + "\n")).boxed()
+            }),
+            ready: Arc::new(move || access.as_ref().map_or_else(|| Ok(String::new()), Access::summary)),
+            grpc: telemetry::Grpc::new(HealthServer::new(health)),
+        }
     }
 
     /// Serves CSI until `stop`, then ends what is under way.
-    pub async fn run(self, stop: impl Future<Output = ()>) -> io::Result<()> {
-        let Self { endpoint, services, node, registration } = self;
-        let stop = stop.shared();
+    pub async fn run(self, stop: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
+        let Self { endpoint, mut services, node, registration, liveness, access, startup } = self;
+        let stop = stop.boxed().shared();
+        services.health = Some(Health::new(liveness, access.clone(), stop.clone()));
+        let _ = access.map(|access| tokio::spawn(access.run()));
+        if let Some(startup) = startup {
+            kubernetes::welcome(startup, registration.as_ref());
+        }
         let registered = async {
             match registration {
                 Some(registration) => crate::csi::register(registration, stop.clone()).await,
@@ -103,11 +140,15 @@ pub async fn serve(
     source: Arc<dyn Source>,
     metrics: telemetry::Metrics,
 ) -> Result<(), Failure> {
-    if let Some(address) = &options.http_endpoint {
-        let listener = telemetry::bind(address).await?;
-        tokio::spawn(telemetry::serve(listener, metrics, || true));
+    let listener = match &options.http_endpoint {
+        Some(address) => Some(telemetry::bind(address).await?),
+        None => None,
+    };
+    let driver = Driver::new(&options, source)?;
+    if let Some(listener) = listener {
+        tokio::spawn(telemetry::serve(listener, metrics, driver.answers()));
     }
-    Driver::new(&options, source)?.run(told_to_end()?).await?;
+    driver.run(told_to_end()?).await?;
     Ok(())
 }
 
@@ -143,65 +184,6 @@ async fn drain(
         );
     }
     Ok(())
-}
-
-fn controller(options: &Serve, source: Arc<dyn Source>, topology: Topology) -> Result<Controller, Failure> {
-    let request = config::Request {
-        files: options.cloud_config.clone(),
-        clouds: options.cloud_names.clone(),
-        cloud: options.cloud.clone(),
-        user_agent: options.user_agent.clone(),
-    };
-    if options.list_only_cluster {
-        warn!(
-            "--list-only-cluster: ListVolumes omits volumes without the metadata {}={:?}. The external-attacher takes what is \
-             omitted for detached and attaches it again and again: use it only where every PV was made with this --cluster",
-            crate::volume::CLUSTER,
-            options.cluster
-        );
-    }
-    let kubernetes = kubernetes(options)?;
-    let clouds = Clouds::connect(source, request)?;
-    let volumes = clouds.volumes();
-    tokio::spawn(clouds.keep_current(volumes.clone()));
-    let settings = ControllerSettings {
-        cluster: options.cluster.clone(),
-        topology,
-        list_only_cluster: options.list_only_cluster,
-        strict_parameters: options.strict_parameters,
-    };
-    let controller = Controller::new(volumes, settings);
-    look_after(&controller, kubernetes.clone(), options);
-    Ok(match kubernetes {
-        Some(kubernetes) if options.pvc_annotations => {
-            controller.with_annotations(Annotations::new(kubernetes))
-        }
-        _ => controller,
-    })
-}
-
-/// The Kubernetes API, if this process was told of one.
-fn kubernetes(options: &Serve) -> Result<Option<Kubernetes>, Failure> {
-    match Kubernetes::connect(&options.kubernetes) {
-        Ok(kubernetes) => Ok(Some(kubernetes)),
-        Err(Absent::NotConfigured(why)) => {
-            if options.pvc_annotations {
-                warn!(
-                    "--pvc-annotations is off, and volumes are placed without the annotations of their PVCs: {why}"
-                );
-            }
-            Ok(None)
-        }
-        Err(Absent::Unusable(message)) => Err(config::Error { place: None, message }.into()),
-    }
-}
-
-/// Somebody must be there to be told: who reads the metrics, or the Kubernetes API.
-fn look_after(controller: &Controller, kubernetes: Option<Kubernetes>, options: &Serve) {
-    if !options.health_interval.is_zero() && (kubernetes.is_some() || options.http_endpoint.is_some()) {
-        let events = kubernetes.map(Events::new);
-        tokio::spawn(controller.rounds(events).run(options.health_interval));
-    }
 }
 
 fn disks(options: &Serve, settings: &config::NodeSettings) -> node::Settings {

@@ -4,9 +4,12 @@
 
 mod flags;
 mod kubernetes;
+mod pre_stop;
 #[cfg(feature = "sandbox")]
 mod sandbox;
 
+pub use kubernetes::StartupTaint;
+pub use pre_stop::PreStop;
 #[cfg(feature = "sandbox")]
 pub use sandbox::{Latency, Sandbox};
 
@@ -46,6 +49,7 @@ struct CommandLine {
 
 #[derive(Debug, Subcommand)]
 enum Other {
+    PreStop(pre_stop::PreStopFlags),
     #[cfg(feature = "sandbox")]
     Sandbox(Sandbox),
 }
@@ -161,6 +165,10 @@ struct ServeFlags {
     #[arg(long, value_name = "DIR", default_value = "/registration")]
     plugin_registration_path: PathBuf,
 
+    /// Remove the taints with this key from our Node once the kubelet has registered the driver; needs NODE_NAME in the environment
+    #[arg(long, value_name = "KEY", default_value = "")]
+    startup_taint: String,
+
     #[arg(long, hide = true, value_name = "ID")]
     nodeid: Option<String>,
 
@@ -179,6 +187,7 @@ struct ServeFlags {
 #[derive(Debug)]
 pub enum Command {
     Serve(Box<Serve>),
+    PreStop(PreStop),
     #[cfg(feature = "sandbox")]
     Sandbox(Sandbox),
 }
@@ -212,6 +221,7 @@ pub struct Serve {
     pub controller: bool,
     pub node: bool,
     pub user_agent: Vec<String>,
+    /// A UUID as Nova writes it.
     pub node_id: Option<String>,
     pub device_dir: PathBuf,
     pub metadata_url: String,
@@ -219,6 +229,9 @@ pub struct Serve {
     pub registration: Option<(String, PathBuf)>,
     pub pvc_annotations: bool,
     pub kubernetes: k8s::Settings,
+    /// The Pod that this is, where the environment says so.
+    pub pod: Option<k8s::Pod>,
+    pub startup_taint: Option<StartupTaint>,
 }
 
 /// A text to print instead of running: help and version, or what is wrong with the flags.
@@ -260,8 +273,7 @@ pub fn parse(arguments: impl IntoIterator<Item = String>, source: &dyn Source) -
     let command = match line.command {
         #[cfg(feature = "sandbox")]
         Some(Other::Sandbox(sandbox)) => Command::Sandbox(sandbox),
-        #[cfg(not(feature = "sandbox"))]
-        Some(never) => match never {},
+        Some(Other::PreStop(flags)) => Command::PreStop(flags.finish(source)?),
         None => {
             warnings.extend(line.serve.deprecations());
             Command::Serve(Box::new(line.serve.finish(source)?))
@@ -284,7 +296,12 @@ impl ServeFlags {
         if cloud_names.is_empty() {
             cloud_names.push(String::new());
         }
+        let startup_taint = given(self.startup_taint)
+            .map(|key| kubernetes::startup_taint(key, self.provide_node_service, source))
+            .transpose()?;
         Ok(Serve {
+            startup_taint,
+            pod: kubernetes::pod(source),
             endpoint: Endpoint::parse(&endpoint).map_err(|why| usage(&format!("--endpoint {why}")))?,
             cloud_config: self
                 .cloud_config
@@ -306,7 +323,10 @@ impl ServeFlags {
             controller: self.provide_controller_service,
             node: self.provide_node_service,
             user_agent: self.user_agent,
-            node_id: given(self.node_id),
+            node_id: given(self.node_id)
+                .map(|id| flags::server(&id))
+                .transpose()
+                .map_err(|why| usage(&why))?,
             device_dir: self.device_dir,
             metadata_url: self.metadata_url,
             registration: given(self.kubelet_registration_path)

@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use crate::node::Origin;
 use crate::openstack::{Options, Proxy};
-use cloud_conf::{CloudConf, boolean};
+use cloud_conf::{CloudConf, Part, boolean};
 use clouds_yaml::Choice;
 use credentials::Account;
 use settings::{Key, Setting, Settings};
@@ -102,9 +102,10 @@ impl Config {
 }
 
 impl NodeSettings {
-    /// Reads `[BlockStorage]` and `[Metadata]`. A file that isn't there is no error: a node may have none.
+    /// Reads `[BlockStorage]` and `[Metadata]`, and nothing else of what the files have. A file that isn't there is no
+    /// error: a node may have none.
     pub fn load(source: &dyn Source, files: &[PathBuf]) -> Result<Self> {
-        let conf = CloudConf::read(&Reads::new(source), files, true)?;
+        let conf = CloudConf::read(&Reads::new(source), files, Part::Node)?;
         Ok(Self { block_storage: conf.block_storage, metadata: conf.metadata, warnings: conf.warnings })
     }
 }
@@ -148,7 +149,7 @@ fn attempt(source: &dyn Source, request: &Request) -> (Fingerprint, Result<Confi
 }
 
 fn load(reads: &Reads, request: &Request) -> Result<Config> {
-    let mut conf = CloudConf::read(reads, &request.files, false)?;
+    let mut conf = CloudConf::read(reads, &request.files, Part::All)?;
     let mut warnings = std::mem::take(&mut conf.warnings);
     let (known, unnamed) = (conf.clouds.keys().cloned().collect::<Vec<_>>(), [String::new()]);
     let names = if request.clouds.is_empty() { &unnamed[..] } else { &request.clouds };
@@ -267,9 +268,11 @@ impl Cloud<'_> {
             return Err(Error::nowhere(message));
         }
         let account = Account { settings, place: self.place(), section: self.section() };
+        let (auth_url, credential) = (account.auth_url()?, account.credential(reads, warnings)?);
         Ok(Options {
-            auth_url: account.auth_url()?,
-            credential: account.credential(reads, warnings)?,
+            auth_url,
+            places: account.places(&credential),
+            credential,
             region: account.region(),
             interface: account.interface()?,
             tls: account.tls(reads, warnings)?,

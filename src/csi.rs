@@ -1,9 +1,11 @@
 //! The CSI services: each RPC parses, claims, ensures and replies.
 
+mod access;
 mod affinity;
 mod capability;
 mod clouds;
 mod controller;
+mod health;
 mod identity;
 mod locks;
 mod node;
@@ -17,9 +19,11 @@ mod status;
 mod token;
 mod topology;
 
+pub use access::Access;
 pub use affinity::Annotations;
 pub use clouds::Clouds;
 pub use controller::{Controller, ControllerSettings};
+pub use health::{Health, Liveness};
 pub use identity::Identity;
 pub use node::{NodeService, NodeSettings};
 pub use registration::Registration;
@@ -34,6 +38,12 @@ pub const DRIVER: &str = "cinder.csi.openstack.org";
 #[allow(clippy::all, clippy::unwrap_used, rustdoc::all)]
 pub mod kubelet {
     tonic::include_proto!("pluginregistration");
+}
+
+/// The types of `proto/health.proto`.
+#[allow(clippy::all, clippy::unwrap_used, rustdoc::all)]
+pub mod grpc_health {
+    tonic::include_proto!("grpc.health.v1");
 }
 
 /// The types of `proto/csi.proto`.

@@ -1,4 +1,4 @@
-//! The Kubernetes API, where there is one: what a PVC is annotated with, and Events about PVCs.
+//! The Kubernetes API, where there is one: what a PVC is annotated with, Events, and this node's taints and attachments.
 //!
 //! Everything here is optional. Without the API the driver makes, attaches and mounts volumes as with it; and in a build
 //! without the feature `k8s` there is never an API.
@@ -7,20 +7,25 @@
 mod absent;
 #[cfg(feature = "k8s")]
 mod client;
+pub mod drain;
 #[cfg(feature = "k8s")]
 mod error;
 mod events;
+pub mod startup;
 
 #[cfg(not(feature = "k8s"))]
 pub use absent::Kubernetes;
 #[cfg(feature = "k8s")]
 pub use client::Kubernetes;
-pub use events::{Events, Report};
+pub use events::{Events, Object, Report, Severity};
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use thiserror::Error;
+
+use crate::pace::Backoff;
 
 /// Where the API is, and how often it may be asked: the meaning is client-go's `BuildConfigFromFlags` and its
 /// `rest.Config` (<https://github.com/kubernetes/client-go/blob/master/rest/config.go>).
@@ -54,6 +59,31 @@ pub struct Persistent {
     pub handle: String,
 }
 
+/// The Pod that this process is in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pod {
+    pub namespace: String,
+    pub name: String,
+    /// Asked for where it isn't known.
+    pub uid: Option<String>,
+}
+
+/// A Node, as far as Pods may come to it and it may go.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Node {
+    pub is_unschedulable: bool,
+    pub is_deleted: bool,
+    /// The keys, in the API's order.
+    pub taints: Vec<String>,
+}
+
+/// A driver in a CSINode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// How many volumes the scheduler may send.
+    pub limit: Option<u32>,
+}
+
 /// Why there is no API.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Absent {
@@ -77,6 +107,11 @@ pub enum Error {
 }
 
 pub type Result<T> = std::result::Result<T, Error>;
+
+/// How often somebody who waits for the API's objects to change asks for them.
+fn looks() -> Backoff {
+    Backoff::new(Duration::from_secs(1), Duration::from_secs(10))
+}
 
 impl Default for Settings {
     /// client-go's defaults.

@@ -32,7 +32,7 @@
 //! | [`volume`] | converges volumes | [`openstack`], [`pace`] |
 //! | [`openstack`] | one call to Keystone, Cinder or Nova, and what can go wrong in it | [`pace`] |
 //! | [`node`] | disks, file systems and mounts of this machine | [`pace`] |
-//! | [`k8s`] | what a PVC is annotated with, and Events about PVCs (feature `k8s`) | [`pace`] |
+//! | [`k8s`] | what a PVC is annotated with, Events, this node's taints and attachments (feature `k8s`) | [`pace`] |
 //! | [`config`] | cloud.conf, clouds.yaml and the environment, typed | option types of [`openstack`] and [`node`], [`text`] |
 //! | [`pace`] | deadlines, backoff, the wall clock, the only sleep | |
 //! | [`text`] | pairs and misspelt names, as people write them | |

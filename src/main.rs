@@ -26,6 +26,13 @@ fn main() -> ExitCode {
         Command::Serve(options) => {
             runtime.block_on(serve(*options, &invocation.log, filter.as_deref(), &invocation.warnings))
         }
+        Command::PreStop(options) => {
+            let say = |words: &str| println!("cinder-csi pre-stop: {words}");
+            match runtime.block_on(app::pre_stop(options, say)) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(failure) => failed(&failure, failure.exit_code()),
+            }
+        }
         #[cfg(feature = "sandbox")]
         Command::Sandbox(flags) => {
             let run = cinder_csi::sandbox::run(&flags, &invocation.log, filter.as_deref());

@@ -30,8 +30,8 @@ pub use id::{BackupId, GroupId, GroupSnapshotId, NotAnId, ServerId, SnapshotId, 
 pub use layer::Limits;
 pub use nova::{FailedAction, Nova, Server};
 pub use options::{
-    ApplicationCredential, Client as OidcClient, Credential, Federated, Grant, Interface, Options, Proof,
-    Proxy, Scope, Tls, TokenEndpoint, TokenType, User, UserDomain,
+    ApplicationCredential, Client as OidcClient, Credential, Federated, Grant, Interface, Options, Places,
+    Proof, Proxy, Scope, Tls, TokenEndpoint, TokenType, User, UserDomain,
 };
 
 use bytes::Bytes;

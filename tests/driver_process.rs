@@ -4,12 +4,26 @@
 #![allow(clippy::disallowed_methods, reason = "it runs the binary as a user does")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic")]
 
+#[path = "driver_process/access.rs"]
+mod access;
 #[path = "driver_process/classes.rs"]
 mod classes;
+#[cfg(feature = "k8s")]
+#[path = "driver_process/cluster.rs"]
+mod cluster;
+#[path = "driver_process/health.rs"]
+mod health;
+#[path = "driver_process/http.rs"]
+mod http;
+#[path = "driver_process/node_settings.rs"]
+mod node_settings;
 #[path = "docs_manifests/pages.rs"]
 mod pages;
 #[path = "driver_process/registration.rs"]
 mod registration;
+#[cfg(feature = "k8s")]
+#[path = "kubernetes_api/server.rs"]
+mod server;
 #[path = "driver_process/several_clouds.rs"]
 mod several_clouds;
 
@@ -34,6 +48,7 @@ use tonic::{Code, Request, Status};
 
 /// Of the simulated cloud's user.
 const PASSWORD: &str = "labsecret";
+const SERVER: &str = "0f9c0b2e-6d53-4b6a-9d5e-1c2f3a4b5c6d";
 /// A driver looks at its files every five seconds.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -64,17 +79,27 @@ impl Bed {
         fs::rename(self.path("new"), self.path("cloud.conf")).unwrap();
     }
 
-    fn command(&self, flags: &[&str]) -> Command {
+    fn bare_command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_cinder-csi"));
-        command.arg(format!("--endpoint=unix://{}", self.path("csi.sock").display())).args(flags);
         command.env_clear().stdin(Stdio::null()).stdout(Stdio::piped());
         command
     }
 
+    fn command(&self, flags: &[&str]) -> Command {
+        let mut command = self.bare_command();
+        command.arg(format!("--endpoint=unix://{}", self.path("csi.sock").display())).args(flags);
+        command
+    }
+
     async fn start(&self, flags: &[&str]) -> Driver {
+        self.start_with(flags, &[]).await
+    }
+
+    async fn start_with(&self, flags: &[&str], env: &[(&str, &str)]) -> Driver {
         let (socket, log) = (self.path("csi.sock"), self.path("log"));
         let stderr = fs::File::create(&log).unwrap();
-        let mut process = self.command(flags).arg("-v=6").stderr(stderr).spawn().unwrap();
+        let mut command = self.command(flags);
+        let mut process = command.envs(env.iter().copied()).arg("-v=6").stderr(stderr).spawn().unwrap();
         while !socket.exists() {
             assert_eq!(process.try_wait().unwrap(), None, "{}", fs::read_to_string(&log).unwrap());
             pace::sleep(Duration::from_millis(10)).await;
@@ -329,7 +354,8 @@ async fn a_role_that_is_switched_off_is_not_served() {
     ended(driver);
 
     // The node has no settings of a cloud, and needs none.
-    let driver = bed.start(&["--provide-controller-service=false", "--node-id=node-1"]).await;
+    let server = format!("--node-id={SERVER}");
+    let driver = bed.start(&["--provide-controller-service=false", &server]).await;
     driver.node().node_get_capabilities(NodeGetCapabilitiesRequest {}).await.unwrap();
     let status = driver.controller().controller_get_capabilities(request).await.unwrap_err();
     assert_eq!(status.code(), Code::Unimplemented, "{status}");

@@ -17,7 +17,7 @@ use cinder_csi::csi::proto::volume_capability::access_mode::Mode;
 use cinder_csi::csi::proto::volume_capability::{AccessMode, AccessType, BlockVolume};
 use cinder_csi::csi::proto::{CreateVolumeRequest, Volume, VolumeCapability};
 use cinder_csi::csi::{Annotations, Clouds, Controller, ControllerSettings, Topology};
-use cinder_csi::k8s::{Absent, Events, Kubernetes, Report, Settings};
+use cinder_csi::k8s::{Absent, Events, Kubernetes, Object, Report, Settings, Severity};
 use cinder_csi::sandbox::{self, Fault, Trouble};
 use http::Method;
 use serde_json::{Value, json};
@@ -265,10 +265,41 @@ fn without_a_configuration_there_is_no_api_and_a_broken_one_is_told() {
     }
 }
 
+#[tokio::test]
+async fn taints_that_have_changed_since_they_were_read_stay_and_no_other_is_lost() {
+    const NODE: &str = "/api/v1/nodes/node-1";
+    let api = Api::start().await;
+    let put = |taints: &[&str]| {
+        let taints: Vec<_> = taints.iter().map(|key| json!({"key": key, "effect": "NoSchedule"})).collect();
+        api.put(NODE, json!({"metadata": {"name": "node-1"}, "spec": {"taints": taints}}));
+    };
+    let keys = || {
+        let taints = api.object(NODE)["spec"]["taints"].as_array().unwrap().clone();
+        taints.iter().map(|taint| taint["key"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let kubernetes = connected(&api);
+    // As read: `ours` at 0 and 2.
+    for (now, is_removed, left) in [
+        (&["ours", "a", "ours"][..], true, &["a"][..]),
+        (&["ours", "a", "ours", "new"], true, &["a", "new"]),
+        (&["a", "ours", "ours"], false, &["a", "ours", "ours"]),
+        (&["ours"], false, &["ours"]),
+        (&["ours", "a", "b"], false, &["ours", "a", "b"]),
+    ] {
+        put(now);
+        assert_eq!(kubernetes.remove_taints("node-1", "ours", &[0, 2]).await, Ok(is_removed), "{now:?}");
+        assert_eq!(keys(), left, "{now:?}");
+    }
+    api.meet(Mishap::Status(409));
+    assert_eq!(kubernetes.remove_taints("node-1", "ours", &[0]).await, Ok(false));
+    assert_eq!(kubernetes.find_node("../secrets").await, Ok(None));
+}
+
 fn report(claim: &str, message: &str) -> Report {
     Report {
         namespace: "shop".to_owned(),
-        claim: claim.to_owned(),
+        object: Object::Claim(claim.to_owned()),
+        severity: Severity::Warning,
         reason: "VolumeInErrorState".to_owned(),
         message: message.to_owned(),
     }
@@ -291,10 +322,10 @@ async fn a_warning_is_an_event_on_the_pvc_once() {
     api.claim("data", Some("pv-1"), json!({}));
     let written = Events::new(connected(&api));
     for _ in 0..20 {
-        written.warn(report("data", "the volume is in error"));
+        written.tell(report("data", "the volume is in error"));
     }
-    written.warn(report("gone", "a PVC that isn't there"));
-    written.warn(report("data", "the last one"));
+    written.tell(report("gone", "a PVC that isn't there"));
+    written.tell(report("data", "the last one"));
     let seen = events(&api, |events| events.len() >= 2).await;
     assert_eq!(seen.len(), 2, "{seen:?}");
     let event = seen.iter().find(|event| event["message"] == "the volume is in error").unwrap();
@@ -319,7 +350,7 @@ async fn a_warning_that_goes_on_is_counted_and_made_anew_once_it_is_forgotten() 
     let api = Api::start().await;
     api.claim("data", Some("pv-1"), json!({}));
     let written = Events::new(connected(&api));
-    let first = || written.warn(report("data", "the volume is in error"));
+    let first = || written.tell(report("data", "the volume is in error"));
     first();
     let made = events(&api, |events| events.len() == 1).await;
     later(Duration::from_secs(601)).await;
@@ -344,7 +375,7 @@ async fn events_that_cannot_be_written_stop_nothing() {
     let written = Events::new(connected(&api));
     api.meet(Mishap::Status(403));
     for number in 0..1000 {
-        written.warn(report("data", &number.to_string()));
+        written.tell(report("data", &number.to_string()));
     }
     while api.requests().is_empty() {
         cinder_csi::pace::sleep(Duration::from_millis(10)).await;

@@ -134,6 +134,7 @@ fn a_cluster_moves_from_the_existing_chart_and_back_and_keeps_its_volumes() {
     moved(&space, "moves", "moves", "moved", "node-2");
     assert_eq!(space.shell("moved", "cat /data/file"), "old\nnew");
     ended(&space, "theirs");
+    space.detached("theirs");
     let wanted = json!({ "spec": { "resources": { "requests": { "storage": "2Gi" } } } }).to_string();
     space.kubectl(&["patch", "pvc", "theirs", "-p", &wanted]);
     space.kubectl(&["wait", "--for=condition=FileSystemResizePending", "--timeout=120s", "pvc/theirs"]);

@@ -5,7 +5,7 @@
 #[path = "bed/cluster.rs"]
 mod cluster;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use cluster::{Cluster, DRIVER, Space};
 use serde_json::{Value, json};
@@ -13,10 +13,6 @@ use serde_json::{Value, json};
 const EXT4: &str = "csi-cinder-sc-delete";
 const SNAPSHOT: &str = "snapshot.storage.k8s.io/v1";
 const STORAGE: &str = "storage.k8s.io/v1";
-
-fn other(node: &str) -> &'static str {
-    if node == "node-1" { "node-2" } else { "node-1" }
-}
 
 fn on(node: &str) -> Value {
     json!({ "nodeSelector": { "kubernetes.io/hostname": node } })
@@ -74,61 +70,6 @@ fn a_file_goes_with_its_volume_to_another_node() {
     space.end();
 }
 
-/// Where it takes long, a user waits: the cloud's attach and detach, and the kubelet's own rounds.
-#[test]
-fn a_drained_node_gives_its_volume_to_the_other() {
-    let cluster = Cluster::up();
-    let space = cluster.space("drains");
-    space.claim("data", EXT4, json!({}));
-    let template = json!({
-        "metadata": { "labels": { "app": "web" } },
-        "spec": {
-            "terminationGracePeriodSeconds": 0,
-            "containers": [{
-                "name": "main", "image": "registry.local/busybox:lab", "imagePullPolicy": "Never",
-                "command": ["sh", "-c", "date >> /data/starts; sync; sleep 1000000"],
-                "volumeMounts": [{ "name": "data", "mountPath": "/data" }],
-            }],
-            "volumes": [{ "name": "data", "persistentVolumeClaim": { "claimName": "data" } }],
-        },
-    });
-    let began = Instant::now();
-    space.apply("Deployment", "apps/v1", "web", json!({ "spec": {
-        "replicas": 1, "strategy": { "type": "Recreate" }, "selector": { "matchLabels": { "app": "web" } }, "template": template,
-    } }));
-    space.kubectl(&["rollout", "status", "deployment/web", "--timeout=120s"]);
-    println!("pod ready after {:?} (existing driver on this bed: 2.6 to 4.5 s)", began.elapsed());
-    let node = pod_of(&space)["spec"]["nodeName"].as_str().unwrap().to_owned();
-    let began = Instant::now();
-    cluster.kubectl(&["cordon", &node]);
-    cluster.kubectl(&["-n", "drains", "delete", "pod", "-l", "app=web", "--wait=false"]);
-    cluster.until("ready on the other node", Duration::from_secs(120), || {
-        let pod = pod_of(&space);
-        let ready = pod["status"]["containerStatuses"][0]["ready"] == true;
-        if ready && pod["spec"]["nodeName"] == other(&node) { Ok(()) } else { Err(pod["status"].to_string()) }
-    });
-    println!(
-        "drain to ready on the other node {:?} (existing driver on this bed: 7.1 to 8.7 s)",
-        began.elapsed()
-    );
-    cluster.kubectl(&["uncordon", &node]);
-    let pod = pod_of(&space)["metadata"]["name"].as_str().unwrap().to_owned();
-    assert_eq!(space.shell(&pod, "wc -l < /data/starts"), "2");
-    space.kubectl(&["delete", "deployment", "web"]);
-    space.gone("pod -l app=web");
-    let (pv, _) = space.volume("data");
-    let began = Instant::now();
-    space.kubectl(&["delete", "pvc", "data"]);
-    cluster.kubectl(&["wait", "--for=delete", "--timeout=120s", &format!("pv/{pv}")]);
-    println!("PVC delete to PV gone {:?} (existing driver on this bed: 7 to 15 s)", began.elapsed());
-    space.end();
-}
-
-fn pod_of(space: &Space) -> Value {
-    let pods = space.get(&["pods", "-l", "app=web"])["items"].as_array().unwrap().clone();
-    pods.iter().find(|pod| pod["metadata"]["deletionTimestamp"].is_null()).cloned().unwrap_or_default()
-}
-
 #[test]
 fn a_mounted_xfs_grows_under_its_pod() {
     let cluster = Cluster::up();
@@ -153,6 +94,7 @@ fn an_ext4_that_nobody_uses_grows_when_it_is_next_mounted() {
     space.ready("before");
     space.shell("before", "echo kept > /data/file; sync");
     ended(&space, "before");
+    space.detached("data");
     let wanted = json!({ "spec": sized("2Gi") }).to_string();
     space.kubectl(&["patch", "pvc", "data", "-p", &wanted]);
     space.kubectl(&["wait", "--for=condition=FileSystemResizePending", "--timeout=120s", "pvc/data"]);

@@ -25,7 +25,7 @@ const ARROWS: [(&str, &[&str]); 11] = [
 const WIRING: [&str; 3] = ["main", "cli", "app"];
 
 /// What `config` may name of `openstack`: what a cloud is reached with, and nothing that reaches it.
-const OPTIONS: [&str; 16] = [
+const OPTIONS: [&str; 17] = [
     "ApplicationCredential",
     "Credential",
     "Federated",
@@ -33,6 +33,7 @@ const OPTIONS: [&str; 16] = [
     "Interface",
     "OidcClient",
     "Options",
+    "Places",
     "Proof",
     "Proxy",
     "Scope",

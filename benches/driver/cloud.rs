@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use bytes::Bytes;
-use cinder_csi::openstack::{Credential, Interface, Options, Scope, Tls, User, UserDomain};
+use cinder_csi::openstack::{Credential, Interface, Options, Places, Scope, Tls, User, UserDomain};
 use cinder_csi::sandbox::{Quota, Settings, SimulatedCloud};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -81,6 +81,7 @@ impl Cloud {
             user_agent: Vec::new(),
             name: String::new(),
             ignore_volume_microversion: false,
+            places: Places::default(),
         })
     }
 

@@ -93,6 +93,7 @@ fn serve_unlimited(cloud: &Cloud, socket: &Path) -> Outcome<tokio::task::JoinHan
         identity: Identity { topology: Topology::default() },
         controller: Some(Controller::new(Clouds::new([(String::new(), volumes)].into()), settings)),
         node: None,
+        health: None,
     };
     let listener = Endpoint::Unix(socket.to_owned());
     let task = tokio::spawn(async move {

@@ -51,8 +51,8 @@ impl Clouds {
     }
 
     /// Goes on with new credentials when their file has changed; what can't be used is told and the old ones stay.
-    /// What `users` know of the clouds is then forgotten.
-    pub async fn keep_current(mut self, users: csi::Clouds) {
+    /// What `users` know of the clouds is then forgotten, and `access` asks whether they are let in.
+    pub async fn keep_current(mut self, users: csi::Clouds, access: csi::Access) {
         loop {
             pace::sleep(LOOK_EVERY).await;
             match self.watch.poll(self.source.as_ref()) {
@@ -60,8 +60,12 @@ impl Clouds {
                 Some(Ok(config)) => {
                     self.replace(&config);
                     users.forget();
+                    access.look_again();
                 }
-                Some(Err(error)) => error!(%error, "the changed settings can't be used: the old ones stay"),
+                Some(Err(error)) => {
+                    error!(%error, "the changed settings can't be used: the old ones stay");
+                    access.refused_settings(&error.to_string());
+                }
             }
         }
     }

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use uuid::Uuid;
+
 /// Flags of klog that change nothing here: Kubernetes components take them, and so do people's manifests.
 /// <https://github.com/kubernetes/klog/blob/main/klog.go> (`InitFlags`), and those of component-base.
 const KLOG: [(&str, Takes); 17] = [
@@ -69,6 +71,16 @@ pub fn normalize(arguments: impl IntoIterator<Item = String>, long: impl Fn(&str
 pub fn duration(text: &str) -> Result<Duration, String> {
     crate::config::duration::parse(text)
         .ok_or_else(|| "is not a duration such as 5m, 90s or 1m30s".to_owned())
+}
+
+/// Nova's name for a server, which the controller is told for every attachment: whatever the spelling, the one that Nova has.
+pub fn server(text: &str) -> Result<String, String> {
+    match Uuid::parse_str(text) {
+        Ok(id) if !id.is_nil() && !id.is_max() => Ok(id.to_string()),
+        _ => Err(format!(
+            "--node-id {text:?} is not the UUID of a server of Nova (openstack server list); without the flag the node asks for its own"
+        )),
+    }
 }
 
 /// As pflag's StringSlice: separated by commas, quoted as in CSV.
@@ -141,6 +153,7 @@ fn is_single_dash(argument: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::server as server_of;
     use super::*;
 
     #[test]
@@ -177,6 +190,17 @@ mod tests {
         }
         for text in ["", "a", "=b", "a=b,c,d=e"] {
             assert!(map(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_server_is_named_as_nova_names_it() {
+        let server = "0f9c0b2e-6d53-4b6a-9d5e-1c2f3a4b5c6d";
+        for text in [server, &server.to_uppercase(), &server.replace('-', "")] {
+            assert_eq!(server_of(text), Ok(server.to_owned()));
+        }
+        for text in ["node-1", "", "00000000-0000-0000-0000-000000000000", &server[1..]] {
+            assert!(server_of(text).unwrap_err().contains("is not the UUID of a server"), "{text}");
         }
     }
 

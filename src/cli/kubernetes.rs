@@ -4,8 +4,16 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::{Exit, usage};
 use crate::config::Source;
-use crate::k8s::Settings;
+use crate::k8s::{Pod, Settings};
+
+/// `--startup-taint`, and the Node that it is to be removed from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StartupTaint {
+    pub key: String,
+    pub node: String,
+}
 
 #[derive(Debug, Args)]
 pub struct Flags {
@@ -39,4 +47,37 @@ impl Flags {
             burst: self.kube_api_burst,
         }
     }
+}
+
+/// The Pod that this is, as manifests tell it:
+/// <https://kubernetes.io/docs/concepts/workloads/pods/downward-api/>.
+pub fn pod(source: &dyn Source) -> Option<Pod> {
+    let var = |name| source.var(name).filter(|value| !value.is_empty());
+    Some(Pod { namespace: var("POD_NAMESPACE")?, name: var("POD_NAME")?, uid: var("POD_UID") })
+}
+
+/// The Node that `what` is about.
+pub fn node_name(what: &str, source: &dyn Source) -> Result<String, Exit> {
+    source.var("NODE_NAME").filter(|name| !name.is_empty()).ok_or_else(|| {
+        usage(&format!(
+            "{what} needs the environment variable NODE_NAME: give the container the field spec.nodeName of its Pod"
+        ))
+    })
+}
+
+pub fn startup_taint(key: String, is_node: bool, source: &dyn Source) -> Result<StartupTaint, Exit> {
+    if cfg!(not(feature = "k8s")) {
+        return Err(usage(
+            "--startup-taint: this build of the driver has no Kubernetes client (feature k8s)",
+        ));
+    }
+    if !is_node {
+        return Err(usage("--startup-taint is for a node, and --provide-node-service is false"));
+    }
+    if key.contains(['=', ':']) {
+        return Err(usage(&format!(
+            "--startup-taint {key:?} is to be the taint's key alone, without value and effect"
+        )));
+    }
+    Ok(StartupTaint { key, node: node_name("--startup-taint", source)? })
 }

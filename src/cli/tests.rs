@@ -8,8 +8,7 @@ fn serve(arguments: &[&str]) -> Serve {
         ["--endpoint=unix:///csi/csi.sock"].iter().chain(arguments).map(|text| (*text).to_owned());
     match parse(arguments, &Fixed::default()).unwrap().command {
         Command::Serve(serve) => *serve,
-        #[cfg(feature = "sandbox")]
-        Command::Sandbox(sandbox) => panic!("{sandbox:?}"),
+        other => panic!("{other:?}"),
     }
 }
 
@@ -99,7 +98,8 @@ fn the_endpoint_may_come_from_the_environment() {
 
 #[test]
 fn bad_flags_exit_64_with_a_sentence() {
-    let table: [(&[&str], &str); 9] = [
+    let table: [(&[&str], &str); 10] = [
+        (&["--node-id=node-1"], "--node-id \"node-1\" is not the UUID of a server"),
         (&["--with-topology=maybe"], "neither true nor false"),
         (&["--with-topology", "false"], "--with-topology takes its value after '='"),
         (&["--clouster=k"], "'--cluster'"),
@@ -190,6 +190,71 @@ fn the_kubernetes_api_is_found_as_client_go_finds_it() {
         let parsed = parse(arguments.map(str::to_owned), &source).unwrap();
         let Command::Serve(serve) = parsed.command else { panic!() };
         assert_eq!(serve.kubernetes.kubeconfig, Some(expected.into()));
+    }
+}
+
+#[test]
+fn the_pod_is_known_where_its_manifest_tells() {
+    let parsed = |source: &Fixed| match parse(["--endpoint=unix:///s".to_owned()], source).unwrap().command {
+        Command::Serve(serve) => serve.pod,
+        other => panic!("{other:?}"),
+    };
+    let named = Fixed::default().with_var("POD_NAME", "csi-0");
+    assert_eq!(parsed(&named), None);
+    let placed = named.with_var("POD_NAMESPACE", "kube-system").with_var("POD_UID", "");
+    let pod = k8s::Pod { namespace: "kube-system".to_owned(), name: "csi-0".to_owned(), uid: None };
+    assert_eq!(parsed(&placed), Some(pod.clone()));
+    let uid = Some("u-1".to_owned());
+    assert_eq!(parsed(&placed.with_var("POD_UID", "u-1")), Some(k8s::Pod { uid, ..pod }));
+}
+
+#[test]
+#[cfg(feature = "k8s")]
+fn what_is_about_a_node_is_told_its_name() {
+    let at = Fixed::default().with_var("NODE_NAME", "node-1");
+    let run = |arguments: &[&str], source| parse(arguments.iter().map(|text| text.to_string()), source);
+    let Command::Serve(serve) =
+        run(&["--endpoint=unix:///s", "-startup-taint=example.com/key"], &at).unwrap().command
+    else {
+        panic!()
+    };
+    let taint = StartupTaint { key: "example.com/key".to_owned(), node: "node-1".to_owned() };
+    assert_eq!(serve.startup_taint, Some(taint));
+    let Command::PreStop(waits) =
+        run(&["pre-stop", "--timeout=90s", "--master=http://api"], &at).unwrap().command
+    else {
+        panic!()
+    };
+    assert_eq!((waits.node.as_str(), waits.timeout), ("node-1", std::time::Duration::from_secs(90)));
+    assert_eq!(waits.kubernetes.master.as_deref(), Some("http://api"));
+    let nowhere = Fixed::default();
+    for (arguments, source, expected) in [
+        (
+            &["--endpoint=unix:///s", "--startup-taint=k"][..],
+            &nowhere,
+            "needs the environment variable NODE_NAME",
+        ),
+        (&["pre-stop"], &nowhere, "pre-stop needs the environment variable NODE_NAME"),
+        (&["--endpoint=unix:///s", "--startup-taint=k=v:NoSchedule"], &at, "the taint's key alone"),
+        (
+            &["--endpoint=unix:///s", "--startup-taint=k", "--provide-node-service=false"],
+            &at,
+            "--provide-node-service is false",
+        ),
+        (&["pre-stop", "--timeout=soon"], &at, "is not a duration"),
+        (&["pre-stop", "--cluster=x"], &at, "--cluster"),
+    ] {
+        let exit = run(arguments, source).unwrap_err();
+        assert!(exit.code == 64 && exit.text.contains(expected), "{arguments:?}: {}", exit.text);
+    }
+}
+
+#[test]
+#[cfg(not(feature = "k8s"))]
+fn without_a_kubernetes_client_what_needs_one_is_refused() {
+    for arguments in [&["--endpoint=unix:///s", "--startup-taint=k"][..], &["pre-stop"]] {
+        let exit = run(arguments).unwrap_err();
+        assert!(exit.code == 64 && exit.text.contains("no Kubernetes client"), "{}", exit.text);
     }
 }
 

@@ -28,6 +28,15 @@ pub struct CloudConf {
     pub warnings: Vec<Warning>,
 }
 
+/// What is read of the files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Everything, and every file must be there.
+    All,
+    /// What a node needs: of `[Global]`, which has the credentials, not a word. A file may be missing.
+    Node,
+}
+
 /// The sections that are ours; others belong to the cloud controller manager.
 const GLOBAL: &str = "Global";
 const BLOCK_STORAGE: &str = "BlockStorage";
@@ -54,22 +63,25 @@ const METADATA_KEYS: [&str; 2] = ["search-order", "request-timeout"];
 pub const ATTACH_LIMIT: u16 = 256;
 
 impl CloudConf {
-    /// Reads `files`; those that aren't there are skipped where `optional`.
-    pub fn read(reads: &Reads, files: &[PathBuf], optional: bool) -> Result<Self> {
+    pub fn read(reads: &Reads, files: &[PathBuf], part: Part) -> Result<Self> {
         let mut conf = Self::default();
         for file in files {
             match reads.read(file) {
-                Ok(text) => conf.merge(file, &text)?,
-                Err(error) if optional && error.kind() == std::io::ErrorKind::NotFound => {}
+                Ok(text) => conf.merge(file, &text, part)?,
+                Err(error) if part == Part::Node && error.kind() == std::io::ErrorKind::NotFound => {}
                 Err(error) => return Err(Error::unreadable(file, &error)),
             }
         }
         Ok(conf)
     }
 
-    fn merge(&mut self, file: &Path, text: &[u8]) -> Result<()> {
+    fn merge(&mut self, file: &Path, text: &[u8], part: Part) -> Result<()> {
         let at = |line| Place::Line { file: file.to_owned(), line };
-        let items = gcfg::parse(text).map_err(|error| Error::at(&at(error.line), error.message))?;
+        let items = match part {
+            Part::All => gcfg::parse(text),
+            Part::Node => gcfg::parse_only(text, |name| is(name, BLOCK_STORAGE) || is(name, METADATA)),
+        };
+        let items = items.map_err(|error| Error::at(&at(error.line), error.message))?;
         let mut section = (String::new(), None);
         for item in items {
             match item {

@@ -12,7 +12,7 @@ use url::Url;
 use super::error::{Error, Place, Result, Warning};
 use super::settings::{Key, Setting, Settings};
 use super::source::Reads;
-use crate::openstack::{ApplicationCredential, Credential, Interface, Scope, Tls, User, UserDomain};
+use crate::openstack::{ApplicationCredential, Credential, Interface, Places, Scope, Tls, User, UserDomain};
 
 /// One cloud's settings and a place to name where one is missing.
 pub struct Account<'a> {
@@ -97,6 +97,36 @@ impl Account<'_> {
             (None, None) => None,
         };
         Ok(Tls { ca, identity, insecure: self.insecure(warnings) })
+    }
+
+    /// What an error of the cloud is best mended by.
+    pub fn places(&self, credential: &Credential) -> Places {
+        let proofs: &[Key] = match credential {
+            Credential::Password { scope: Scope::Trust(_), .. } => &[Key::TrusteePassword, Key::Password],
+            Credential::Password { .. } => &[Key::Password],
+            Credential::ApplicationCredential { .. } => &[Key::ApplicationCredentialSecret],
+            Credential::Token { .. } => &[Key::Token],
+            Credential::Federated { .. } => {
+                &[Key::AccessTokenFile, Key::AccessToken, Key::ClientSecret, Key::Password, Key::ClientId]
+            }
+        };
+        let proof = proofs.iter().find(|key| self.settings.has(**key)).or(proofs.first());
+        Places {
+            auth_url: self.found(Key::AuthUrl),
+            proof: proof.map(|key| self.found(*key)).unwrap_or_default(),
+            region: self.found(Key::Region),
+            interface: self.found(Key::EndpointType),
+            ca: self.found(Key::CaFile),
+        }
+    }
+
+    /// Where a setting is, or would be.
+    fn found(&self, key: Key) -> String {
+        match self.settings.get(key) {
+            Some(Setting { place: place @ (Place::Variable(_) | Place::Flag(_)), .. }) => place.to_string(),
+            Some(Setting { name, place, .. }) => format!("\"{name}\" in {place}"),
+            None => format!("\"{}\", which isn't set in {} ({})", key.name(), self.section, self.place),
+        }
     }
 
     /// The existing driver compares with "true" and takes every other text as "verify".

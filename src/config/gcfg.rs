@@ -52,6 +52,21 @@ pub fn parse(text: &[u8]) -> Result<Vec<Item>> {
     Ok(items)
 }
 
+/// The `wanted` sections alone. What is in the others isn't looked at, whatever it is.
+pub fn parse_only(text: &[u8], wanted: impl Fn(&str) -> bool) -> Result<Vec<Item>> {
+    let text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text);
+    let text = String::from_utf8_lossy(text);
+    let mut scanner = Scanner { rest: text.chars().peekable(), line: 1 };
+    let mut items = Vec::new();
+    while let Some(item) = scanner.item(!items.is_empty())? {
+        if matches!(&item, Item::Section { name, .. } if !wanted(name)) {
+            scanner.skip_section();
+        }
+        items.push(item);
+    }
+    Ok(items)
+}
+
 struct Scanner<'a> {
     rest: Peekable<Chars<'a>>,
     line: u64,
@@ -223,6 +238,15 @@ impl Scanner<'_> {
 
     fn skip_comment(&mut self) {
         while self.rest.next_if(|next| *next != '\n').is_some() {}
+    }
+
+    /// Up to the next line that begins with a bracket.
+    fn skip_section(&mut self) {
+        while self.rest.peek().is_some_and(|first| *first != '[') {
+            self.skip_comment();
+            self.next();
+            self.skip_blanks();
+        }
     }
 
     fn next(&mut self) -> Option<char> {

@@ -53,10 +53,17 @@ fn a_misspelt_key_is_told_with_the_error_that_it_leads_to() {
 
 #[test]
 fn syntax_and_type_errors_name_file_and_line() {
-    let table = [
-        ("[Global", ":1: expected ']'"),
+    let of_the_cloud = [
         ("[Global]\nauth_url = x", ":2: a key is written with '-', not '_'"),
         ("[Global]\npassword = \"canary-s3cr3t", ":2: a quoted value has no closing quote"),
+    ];
+    for (text, expected) in of_the_cloud {
+        let error = Config::load(&conf(text), &request()).unwrap_err().to_string();
+        assert!(error.contains(expected) && error.starts_with(FILE), "{text}\n{error}");
+        assert!(!error.contains(CANARY), "{error}");
+    }
+    let table = [
+        ("[Global", ":1: expected ']'"),
         ("[BlockStorage]\nrescan-on-resize = maybe", ":2: \"rescan-on-resize\" is neither"),
         (
             "[BlockStorage]\nnode-volume-attach-limit = many",
@@ -167,8 +174,29 @@ fn block_storage_and_metadata_are_typed() {
 fn a_node_needs_no_file_and_no_credentials() {
     let node = NodeSettings::load(&Fixed::default(), &[FILE.into()]).unwrap();
     assert_eq!((node.block_storage, node.metadata), (BlockStorage::default(), Metadata::default()));
-    assert!(NodeSettings::load(&conf("[Global]\nauth-url=nonsense"), &[FILE.into()]).is_ok());
     assert!(Config::load(&Fixed::default(), &request()).unwrap_err().to_string().starts_with(FILE));
+}
+
+#[test]
+fn a_node_does_not_look_at_what_other_sections_hold() {
+    let wanted = "[BlockStorage]\nrescan-on-resize\n[Metadata]\nrequest-timeout = 1s\n";
+    for other in [
+        "[Global]\nauth-url = nonsense\nuse-clouds = perhaps\npassword",
+        "[Global]\npassword = \"never closed\n!?= \\x\n\u{0}",
+        "[global \"east\"]\n= = =\n] [\n  ; [Metadata]\n",
+        "[LoadBalancer]\n{not: gcfg}",
+    ] {
+        for text in [format!("{other}\n{wanted}"), format!("{wanted}{other}")] {
+            let node =
+                NodeSettings::load(&conf(&text), &[FILE.into()]).unwrap_or_else(|error| panic!("{error}"));
+            assert!(node.block_storage.rescan_on_resize && node.warnings.is_empty(), "{text}");
+            assert_eq!(node.metadata.request_timeout, Duration::from_secs(1), "{text}");
+        }
+    }
+    let latin = [b"[Global]\npassword = \xe4\n".as_slice(), wanted.as_bytes()].concat();
+    let source = Fixed::default().with_file(FILE, latin);
+    assert!(NodeSettings::load(&source, &[FILE.into()]).unwrap().block_storage.rescan_on_resize);
+    assert!(Config::load(&source, &request()).is_err());
 }
 
 #[test]

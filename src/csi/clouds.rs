@@ -146,7 +146,7 @@ impl Clouds {
     }
 }
 
-fn shown(name: &str) -> String {
+pub(super) fn shown(name: &str) -> String {
     match name {
         "" => "the unnamed cloud".to_owned(),
         name => format!("cloud {name:?}"),

@@ -5,6 +5,7 @@
 
 use std::path::PathBuf;
 
+use tokio::sync::watch;
 use tonic::{Request, Response, Status};
 use tracing::{error, info};
 
@@ -21,12 +22,22 @@ const VERSION: &str = "1.0.0";
 pub struct Registration {
     endpoint: String,
     folder: PathBuf,
+    is_done: watch::Sender<bool>,
 }
 
 impl Registration {
     /// `endpoint`: the CSI socket as the kubelet sees it; `folder`: its `plugins_registry` as this process sees it.
     pub fn new(endpoint: String, folder: PathBuf) -> Self {
-        Self { endpoint, folder }
+        Self { endpoint, folder, is_done: watch::Sender::new(false) }
+    }
+
+    /// Ends when the kubelet has registered the driver.
+    pub fn done(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut is_done = self.is_done.subscribe();
+        async move {
+            // An error means that the process ends, and with it whoever waits.
+            let _ = is_done.wait_for(|is_done| *is_done).await;
+        }
     }
 
     /// The kubelet dials it by its path, and grpc-go makes of that path the request's `:authority`, with `%2F` for each slash
@@ -60,7 +71,10 @@ impl registration_server::Registration for Registration {
     ) -> Result<Response<RegistrationStatusResponse>, Status> {
         let status = request.into_inner();
         match status.plugin_registered {
-            true => info!(endpoint = self.endpoint, "the kubelet has registered the driver"),
+            true => {
+                info!(endpoint = self.endpoint, "the kubelet has registered the driver");
+                self.is_done.send_replace(true);
+            }
             false => error!(
                 endpoint = self.endpoint,
                 error = status.error,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::clouds::Clouds;
 use super::request::parameters::{CLAIM, CLAIM_NAMESPACE};
-use crate::k8s::{Events, Report};
+use crate::k8s::{Events, Object, Report, Severity};
 use crate::pace::{self, Backoff, Deadline};
 use crate::volume::{Patient, Reason, Result, Volumes};
 
@@ -72,8 +72,13 @@ impl Rounds {
             if let (Some(events), Some(namespace), Some(claim)) =
                 (&self.events, named(CLAIM_NAMESPACE), named(CLAIM))
             {
-                let message = format!("volume {}: {}", volume.id, ailment.message);
-                events.warn(Report { namespace, claim, reason: ailment.reason.to_string(), message });
+                events.tell(Report {
+                    namespace,
+                    object: Object::Claim(claim),
+                    severity: Severity::Warning,
+                    reason: ailment.reason.to_string(),
+                    message: format!("volume {}: {}", volume.id, ailment.message),
+                });
             }
         }
     }

@@ -3,7 +3,7 @@
 mod rpc;
 mod socket;
 
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::future::Future;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -18,12 +18,13 @@ use tracing::{info, warn};
 
 pub use rpc::about;
 
+use super::grpc_health::health_server::HealthServer;
 use super::kubelet::registration_server::RegistrationServer;
 use super::proto::controller_server::ControllerServer;
 use super::proto::group_controller_server::GroupControllerServer;
 use super::proto::identity_server::IdentityServer;
 use super::proto::node_server::NodeServer;
-use super::{Controller, Identity, NodeService, Registration};
+use super::{Controller, Health, Identity, NodeService, Registration};
 
 /// Where the orchestrator finds the driver.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +40,7 @@ pub struct Services {
     pub identity: Identity,
     pub controller: Option<Controller>,
     pub node: Option<NodeService>,
+    pub health: Option<Health>,
 }
 
 impl Endpoint {
@@ -54,6 +56,15 @@ impl Endpoint {
                 Ok(Self::Tcp(rest.to_owned()))
             }
             _ => Err(wrong),
+        }
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Endpoint::Unix(path) => write!(f, "{}", path.display()),
+            Endpoint::Tcp(address) => f.write_str(address),
         }
     }
 }
@@ -97,6 +108,7 @@ where
         .add_optional_service(services.controller.clone().map(GroupControllerServer::new))
         .add_optional_service(services.controller.map(ControllerServer::new))
         .add_optional_service(services.node.map(NodeServer::new))
+        .add_optional_service(services.health.map(HealthServer::new))
         .serve_with_incoming_shutdown(connections, stop)
         .await
         .map_err(io::Error::other)

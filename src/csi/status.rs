@@ -112,6 +112,11 @@ pub fn unusable(zone: &str) -> Status {
     ))
 }
 
+/// A name that the health of nothing goes by.
+pub fn no_service(service: &str) -> Status {
+    Status::not_found(format!("service {service:?} isn't known: ask for \"liveness\" or \"readiness\""))
+}
+
 pub fn panicked(method: &str) -> Status {
     Status::internal(format!(
         "a bug in the driver ended {method}; the log has its place. The call may be repeated"

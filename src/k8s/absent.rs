@@ -1,6 +1,6 @@
 //! A build without the feature `k8s`: there is never an API.
 
-use super::{Absent, Claim, Persistent, Result, Settings};
+use super::{Absent, Claim, Listed, Node, Persistent, Result, Settings};
 
 /// Nobody has one.
 #[derive(Clone, Debug)]
@@ -18,6 +18,22 @@ impl Kubernetes {
     }
 
     pub async fn find_persistent(&self, _: &str) -> Result<Option<Persistent>> {
+        match *self {}
+    }
+
+    pub async fn find_node(&self, _: &str) -> Result<Option<Node>> {
+        match *self {}
+    }
+
+    pub async fn find_listed(&self, _: &str, _: &str) -> Result<Option<Listed>> {
+        match *self {}
+    }
+
+    pub async fn remove_taints(&self, _: &str, _: &str, _: &[usize]) -> Result<bool> {
+        match *self {}
+    }
+
+    pub async fn list_attached(&self, _: &str, _: &str) -> Result<Vec<String>> {
         match *self {}
     }
 }

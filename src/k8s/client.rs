@@ -1,4 +1,6 @@
-//! The API through crate `kube`: GET of claims and volumes, and Events.
+//! The API through crate `kube`: GET of claims and volumes, Events, and what a node is concerned with.
+
+mod nodes;
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,6 +11,8 @@ use k8s_openapi::api::core::v1::{Event, PersistentVolume, PersistentVolumeClaim}
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::error::{chain, explained};
@@ -20,6 +24,17 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The in-tree plugin's name, and so the `driver` of its volumes.
 const IN_TREE: &str = "kubernetes.io/cinder";
+
+/// Any object.
+#[derive(Deserialize)]
+struct Identified {
+    metadata: Identity,
+}
+
+#[derive(Deserialize)]
+struct Identity {
+    uid: String,
+}
 
 /// Cheap to clone.
 #[derive(Clone)]
@@ -66,6 +81,17 @@ impl Kubernetes {
         }))
     }
 
+    /// The uid of a Pod.
+    pub(super) async fn find_pod(&self, namespace: &str, name: &str) -> Result<Option<String>> {
+        if !is_name(namespace) || !is_name(name) {
+            return Ok(None);
+        }
+        let path = format!("/api/v1/namespaces/{namespace}/pods/{name}");
+        let doing = format!("get Pod {namespace}/{name}");
+        let found: Option<Identified> = self.read(&path, &doing, "get on pods").await?;
+        Ok(found.map(|pod| pod.metadata.uid))
+    }
+
     pub(super) async fn create_event(&self, namespace: &str, event: &Event) -> Result<()> {
         let api: Api<Event> = Api::namespaced(self.client.clone(), namespace);
         let params = PostParams::default();
@@ -83,6 +109,18 @@ impl Kubernetes {
             result => result.map(|_| true),
         });
         self.ask("count an Event", "patch on events", work).await
+    }
+
+    /// `None`: it isn't there.
+    async fn read<T: DeserializeOwned>(&self, path: &str, doing: &str, rule: &str) -> Result<Option<T>> {
+        let work = async {
+            let request = http::Request::get(path).body(Vec::new()).map_err(kube::Error::HttpError)?;
+            match self.client.request(request).await {
+                Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
+                result => result.map(Some),
+            }
+        };
+        self.ask(doing, rule, work).await
     }
 
     async fn ask<T>(

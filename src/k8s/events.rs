@@ -1,4 +1,4 @@
-//! Events on PVCs: what `kubectl describe pvc` shows.
+//! Events on PVCs and on our own Pod: what `kubectl describe` shows.
 //!
 //! Reporting never waits and never fails: what the API doesn't take is dropped. An Event that repeats is counted, not
 //! made again, as <https://github.com/kubernetes/client-go/blob/master/tools/record/events_cache.go> has it.
@@ -18,11 +18,27 @@ use super::Kubernetes;
 #[cfg(feature = "k8s")]
 const WAITING: usize = 256;
 
-/// A warning about a PVC.
+/// What an Event is about.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Object {
+    /// A PVC's name.
+    Claim(String),
+    /// A Pod's name, and its uid where it's known.
+    Pod(String, Option<String>),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Severity {
+    Normal,
+    Warning,
+}
+
+/// An Event to be.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Report {
     pub namespace: String,
-    pub claim: String,
+    pub object: Object,
+    pub severity: Severity,
     /// CamelCase, and always the same for the same trouble.
     pub reason: String,
     /// For people. A message that changes with each look makes a new Event each time: keep numbers out of it.
@@ -49,12 +65,19 @@ impl Events {
         match kubernetes {}
     }
 
-    /// Queues the warning. The same one again within ten minutes changes nothing.
-    pub fn warn(&self, report: Report) {
+    /// Queues the report. The same one again within ten minutes changes nothing.
+    pub fn tell(&self, report: Report) {
         if let Err(error) = self.queue.try_send(report) {
             dropped("the queue is full");
             tracing::debug!(%error, "an Event is dropped");
         }
+    }
+}
+
+impl Object {
+    pub fn name(&self) -> &str {
+        let (Object::Claim(name) | Object::Pod(name, _)) = self;
+        name
     }
 }
 

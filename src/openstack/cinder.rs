@@ -82,6 +82,11 @@ impl Cinder {
         &self.client
     }
 
+    /// Gets a token of Keystone, unless one is held, and looks for Cinder and Nova in its catalog.
+    pub async fn log_in(&self) -> Result<()> {
+        self.client.log_in().await
+    }
+
     /// GET /volumes/ID
     pub async fn get_volume(&self, id: VolumeId) -> Result<Volume> {
         let request = get("show the volume", &["volumes", &id.to_string()]);

@@ -3,14 +3,16 @@
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use http::Method;
 use tower::ServiceExt;
 use url::Url;
 
+use super::Service;
 use super::answer::Answer;
 use super::layer::{Limit, Limits};
 use super::request::Request;
-use super::stack::{Stack, stack};
-use super::{Http, Options, Result};
+use super::stack::{Stacks, stacks};
+use super::{Error, Http, Kind, Options, Result};
 
 /// Cheap to clone: the clones share all.
 #[derive(Clone)]
@@ -20,7 +22,7 @@ pub(super) struct Client {
 }
 
 struct Current {
-    stack: Stack,
+    stacks: Stacks,
     auth_url: Url,
 }
 
@@ -37,8 +39,22 @@ impl Client {
     }
 
     pub async fn call(&self, request: Request) -> Result<Answer> {
-        let stack = self.current.read().unwrap_or_else(PoisonError::into_inner).stack.clone();
+        let stack = self.current.read().unwrap_or_else(PoisonError::into_inner).stacks.calls.clone();
         stack.oneshot(request).await
+    }
+
+    /// Gets a token, unless one is held, and looks whether the catalog has what is needed.
+    pub async fn log_in(&self) -> Result<()> {
+        let (stack, auth_url) = {
+            let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
+            (current.stacks.login.clone(), current.auth_url.clone())
+        };
+        let request = Request::new(Service::Keystone, "give a token", Method::GET, &[]);
+        stack.oneshot(request).await.map(drop).map_err(|error| match error.kind {
+            // The deadline's own error knows no address.
+            Kind::Deadline => Error { message: format!("{auth_url}: {}", error.message), ..error },
+            _ => error,
+        })
     }
 }
 
@@ -47,7 +63,7 @@ impl Current {
         // What stands before the host, user:password@, is none of Keystone's credentials, and would be shown in errors.
         let _ = (options.auth_url.set_username(""), options.auth_url.set_password(None));
         let auth_url = options.auth_url.clone();
-        Self { stack: stack(http, options, limit), auth_url }
+        Self { stacks: stacks(http, options, limit), auth_url }
     }
 }
 

@@ -128,23 +128,37 @@ impl Keystone {
     fn explained(&self, mut error: Error) -> Error {
         // A token that nobody received does nothing.
         error.effect = Effect::None;
-        let next = match error.status.map(|status| status.as_u16()) {
-            Some(400 | 401 | 403) => identity::next_step(&self.options.credential),
-            Some(404) if self.is_federated() => identity::next_step(&self.options.credential),
-            Some(404) => "auth-url may not be Keystone's, or the trust or project doesn't exist".into(),
-            // Its answer came, and is what's wrong.
-            None if error.kind == Kind::Malformed => return error,
-            None if self.is_federated() => {
-                format!("is that where Keystone ({}) or the identity provider is?", self.options.auth_url)
-            }
-            None => "is auth-url right, and Keystone up?".to_owned(),
-            Some(_) => return error,
-        };
+        let Some(next) = self.next_step(&error) else { return error };
+        let words = error.message.trim_end_matches('.');
+        error.message = format!("{words}; {next}");
         if error.status.is_some() {
             error.kind = Kind::Unauthenticated;
         }
-        error.message = format!("{}; {next}", error.message.trim_end_matches('.'));
         error
+    }
+
+    fn next_step(&self, error: &Error) -> Option<String> {
+        let Options { places, credential, auth_url, .. } = &*self.options;
+        let look =
+            || format!("{}: see {} (Keystone is {auth_url})", identity::next_step(credential), places.proof);
+        match error.status.map(|status| status.as_u16()) {
+            Some(400 | 401 | 403) => Some(look()),
+            Some(404) if self.is_federated() => Some(look()),
+            Some(404) => {
+                let at = &places.auth_url;
+                Some(format!(
+                    "{at} ({auth_url}) may not be Keystone's, or the trust or project doesn't exist"
+                ))
+            }
+            Some(_) => None,
+            // Its answer came, and is what's wrong.
+            None if error.kind == Kind::Malformed => None,
+            None if error.message.contains("peer certificate") => Some(format!("see {}", places.ca)),
+            None if self.is_federated() => {
+                Some(format!("is that where Keystone ({auth_url}) or the identity provider is?"))
+            }
+            None => Some(format!("is {} right, and Keystone up?", places.auth_url)),
+        }
     }
 }
 
@@ -185,6 +199,12 @@ impl Session {
             left if left <= margin => Age::Aging,
             _ => Age::Fresh,
         }
+    }
+
+    /// Whether both services are where the settings say.
+    pub fn is_complete(&self) -> Result<()> {
+        let missing = [&self.cinder, &self.nova].into_iter().find_map(|found| found.as_ref().err());
+        missing.map_or(Ok(()), |error| Err(error.clone()))
     }
 
     /// The address of a call.

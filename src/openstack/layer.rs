@@ -17,7 +17,12 @@ use super::request::Request;
 
 pub use limit::Limits;
 pub(super) use {
-    auth::auth, deadline::deadline, limit::Limit, metrics::metrics, microversion::microversion, retry::retry,
+    auth::{auth, login},
+    deadline::deadline,
+    limit::Limit,
+    metrics::metrics,
+    microversion::microversion,
+    retry::retry,
     trace::trace,
 };
 

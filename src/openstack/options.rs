@@ -18,6 +18,30 @@ pub struct Options {
     pub name: String,
     /// Send no microversion to Cinder (`ignore-volume-microversion`).
     pub ignore_volume_microversion: bool,
+    pub places: Places,
+}
+
+/// Where a person finds the settings that an error is about: `"region" in /etc/config/cloud.conf:5`.
+#[derive(Clone, Debug)]
+pub struct Places {
+    pub auth_url: String,
+    /// The password, or what else proves who we are.
+    pub proof: String,
+    pub region: String,
+    pub interface: String,
+    pub ca: String,
+}
+
+impl Default for Places {
+    fn default() -> Self {
+        Self {
+            auth_url: "auth-url".to_owned(),
+            proof: "the cloud's configuration".to_owned(),
+            region: "region".to_owned(),
+            interface: "os-endpoint-type".to_owned(),
+            ca: "ca-file".to_owned(),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

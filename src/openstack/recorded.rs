@@ -10,7 +10,7 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 use tower::service_fn;
 
-use super::options::{Credential, Interface, Options, Scope, Tls, User, UserDomain};
+use super::options::{Credential, Interface, Options, Places, Scope, Tls, User, UserDomain};
 use super::{Cloud, Http};
 use crate::pace;
 
@@ -202,5 +202,6 @@ pub fn options() -> Options {
         user_agent: vec!["kubernetes".into()],
         name: String::new(),
         ignore_volume_microversion: false,
+        places: Places::default(),
     }
 }

@@ -10,13 +10,20 @@ use tower::util::BoxCloneSyncService;
 use super::answer::Answer;
 use super::exchange::exchange;
 use super::keystone::Keystone;
-use super::layer::{Limit, auth, deadline, metrics, microversion, retry, trace};
+use super::layer::{Limit, auth, deadline, login, metrics, microversion, retry, trace};
 use super::request::Request;
 use super::{Error, Http, Options};
 
 pub(super) type Stack = BoxCloneSyncService<Request, Answer, Error>;
 
-pub(super) fn stack(http: Http, options: Options, limit: Limit) -> Stack {
+/// What a cloud is asked through.
+pub(super) struct Stacks {
+    pub calls: Stack,
+    /// For a request that goes no further than to Keystone, and there only where no token is held.
+    pub login: Stack,
+}
+
+pub(super) fn stacks(http: Http, options: Options, limit: Limit) -> Stacks {
     // Keystone's own calls, too, are seen in the log and in the ledger.
     let exchange = trace(exchange(http, agent(&options.user_agent)));
     let ignored = options.ignore_volume_microversion;
@@ -37,7 +44,13 @@ pub(super) fn stack(http: Http, options: Options, limit: Limit) -> Stack {
         // Innermost: what a 401 sends again is the call as it was, no slot and no pause between.
         .layer(layer_fn(|inner| auth(keystone.clone(), inner)))
         .service(exchange);
-    Stack::new(calls)
+    // The same layers for the same reasons, less those that are about the services.
+    let login = ServiceBuilder::new()
+        .layer(layer_fn(|inner| metrics(cloud.clone(), inner)))
+        .layer(layer_fn(deadline))
+        .layer(layer_fn(|inner| retry(cloud.clone(), inner)))
+        .service(login(keystone));
+    Stacks { calls: Stack::new(calls), login: Stack::new(login) }
 }
 
 fn agent(words: &[String]) -> HeaderValue {

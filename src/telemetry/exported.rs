@@ -9,7 +9,7 @@ enum Kind {
     Histogram,
 }
 
-const ALL: [(&str, Kind, &str); 7] = [
+const ALL: [(&str, Kind, &str); 8] = [
     ("cinder_csi_rpc_duration_seconds", Kind::Histogram, "How long RPCs took, by method and gRPC code."),
     (
         "openstack_api_request_duration_seconds",
@@ -17,6 +17,7 @@ const ALL: [(&str, Kind, &str); 7] = [
         "How long calls to OpenStack took, with their retries and waits.",
     ),
     ("openstack_api_retries_total", Kind::Counter, "Calls to OpenStack that were tried again."),
+    ("cinder_csi_cloud_usable", Kind::Gauge, "Whether the last login to the cloud succeeded."),
     (
         "cinder_csi_unhealthy_volumes",
         Kind::Gauge,

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use cinder_csi::openstack::{
-    Cinder, Cloud, Credential, Interface, Nova, Options, Scope, ServerId, Tls, User, UserDomain,
+    Cinder, Cloud, Credential, Interface, Nova, Options, Places, Scope, ServerId, Tls, User, UserDomain,
 };
 use cinder_csi::pace::{self, Deadline};
 use cinder_csi::sandbox::{Call, Settings, SimulatedCloud};
@@ -35,6 +35,7 @@ pub fn options(user: &str, project: &str) -> Options {
         user_agent: Vec::new(),
         name: String::new(),
         ignore_volume_microversion: false,
+        places: Places::default(),
     }
 }
 

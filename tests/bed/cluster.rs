@@ -239,6 +239,17 @@ impl Space<'_> {
         (pv, volume)
     }
 
+    /// No node has the claim's volume any more.
+    pub fn detached(&self, claim: &str) {
+        let (pv, _) = self.volume(claim);
+        self.cluster.until(&format!("{claim} is detached"), Duration::from_secs(120), || {
+            let attachments = self.cluster.items(&["volumeattachments"]);
+            let left =
+                attachments.iter().find(|a| a["spec"]["source"]["persistentVolumeName"] == pv.as_str());
+            left.map_or(Ok(()), |a| Err(a["status"].to_string()))
+        });
+    }
+
     /// The messages of the events about an object.
     pub fn events(&self, kind: &str, name: &str) -> Vec<String> {
         let about = format!("--field-selector=involvedObject.kind={kind},involvedObject.name={name}");

@@ -121,5 +121,6 @@ fn services(
         identity: Identity { topology: topology.clone() },
         controller: Some(Controller::new(clouds, settings)),
         node: Some(NodeService::new(node, NodeSettings { whoami, topology, attach_limit: 26 })),
+        health: None,
     }
 }

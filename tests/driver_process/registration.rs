@@ -23,7 +23,7 @@ fn sockets(registry: &Path) -> Vec<String> {
 }
 
 /// Its client is grpc-go's, which makes an authority of the socket's path.
-async fn kubelet(registry: &Path) -> RegistrationClient<Channel> {
+pub async fn kubelet(registry: &Path) -> RegistrationClient<Channel> {
     let end = tokio::time::Instant::now() + Duration::from_secs(10);
     while sockets(registry).is_empty() {
         assert!(tokio::time::Instant::now() < end, "no socket in the registry");

@@ -2,6 +2,8 @@
 //!
 //! What it checks is what the real one checks: <https://github.com/kubernetes/kubernetes/blob/master/pkg/apis/core/validation/events.go>.
 
+#![allow(dead_code, reason = "each test crate uses its part of the API")]
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -30,6 +32,8 @@ struct State {
     claims: BTreeMap<String, Value>,
     persistent: BTreeMap<String, Value>,
     events: BTreeMap<String, Value>,
+    /// Objects of other kinds, by their paths.
+    objects: BTreeMap<String, Value>,
     requests: Vec<String>,
     mishap: Mishap,
 }
@@ -97,6 +101,19 @@ impl Api {
         self.state.lock().unwrap().persistent.insert(name.to_owned(), volume);
     }
 
+    /// An object at its path, such as `/api/v1/nodes/node-1`.
+    pub fn put(&self, path: &str, object: Value) {
+        self.state.lock().unwrap().objects.insert(path.to_owned(), object);
+    }
+
+    pub fn object(&self, path: &str) -> Value {
+        self.state.lock().unwrap().objects[path].clone()
+    }
+
+    pub fn remove(&self, path: &str) {
+        self.state.lock().unwrap().objects.remove(path);
+    }
+
     pub fn remove_claim(&self, name: &str) {
         self.state.lock().unwrap().claims.remove(name);
     }
@@ -150,10 +167,10 @@ impl Api {
             (&Method::GET, ["api", "v1", "persistentvolumes", name]) => {
                 found(state.persistent.get(*name), "persistentvolumes", name)
             }
-            (&Method::POST, ["api", "v1", "namespaces", "shop", "events"]) => {
-                create(&mut state.events, serde_json::from_slice(body).unwrap())
+            (&Method::POST, ["api", "v1", "namespaces", namespace, "events"]) => {
+                create(&mut state.events, namespace, serde_json::from_slice(body).unwrap())
             }
-            (&Method::PATCH, ["api", "v1", "namespaces", "shop", "events", name]) => {
+            (&Method::PATCH, ["api", "v1", "namespaces", _, "events", name]) => {
                 assert_eq!(head.headers["content-type"], "application/merge-patch+json");
                 let Some(event) = state.events.get_mut(*name) else {
                     return failure(404, "events not found");
@@ -164,6 +181,17 @@ impl Api {
                 }
                 (200, event.clone())
             }
+            (&Method::GET, [.., kind, _]) if state.objects.contains_key(head.uri.path()) => {
+                found(state.objects.get(head.uri.path()), kind, "")
+            }
+            (&Method::PATCH, ["api", "v1", "nodes", _]) => {
+                assert_eq!(head.headers["content-type"], "application/json-patch+json");
+                match state.objects.get_mut(head.uri.path()) {
+                    Some(object) => json_patch(object, &serde_json::from_slice(body).unwrap()),
+                    None => failure(404, "nodes not found"),
+                }
+            }
+            (&Method::GET, [.., "volumeattachments"]) => list(&state.objects, &head.uri),
             _ => failure(404, "the server could not find the requested resource"),
         }
     }
@@ -176,18 +204,62 @@ fn found(object: Option<&Value>, kind: &str, name: &str) -> (u16, Value) {
     }
 }
 
-fn create(events: &mut BTreeMap<String, Value>, event: Value) -> (u16, Value) {
+/// `test` and `remove`, all or nothing: <https://www.rfc-editor.org/rfc/rfc6902>.
+fn json_patch(object: &mut Value, patch: &Value) -> (u16, Value) {
+    let mut patched = object.clone();
+    for step in patch.as_array().unwrap() {
+        let path = step["path"].as_str().unwrap();
+        let done = match step["op"].as_str().unwrap() {
+            "test" => patched.pointer(path) == Some(&step["value"]),
+            "remove" => remove(&mut patched, path),
+            other => panic!("{other}"),
+        };
+        if !done {
+            return failure(422, "the server rejected our request due to an error in our request");
+        }
+    }
+    *object = patched;
+    (200, object.clone())
+}
+
+fn remove(object: &mut Value, path: &str) -> bool {
+    let (list, place) = path.rsplit_once('/').unwrap();
+    let place: usize = place.parse().unwrap();
+    match object.pointer_mut(list).and_then(Value::as_array_mut) {
+        Some(list) if place < list.len() => {
+            list.remove(place);
+            true
+        }
+        _ => false,
+    }
+}
+
+/// Two in a page, whatever the client asks for: a server may give fewer.
+fn list(objects: &BTreeMap<String, Value>, uri: &http::Uri) -> (u16, Value) {
+    let query = uri.query().unwrap_or_default();
+    let after = query.split('&').find_map(|pair| pair.strip_prefix("continue=")).unwrap_or_default();
+    let below = format!("{}/", uri.path());
+    let rest: Vec<_> = objects.iter().filter(|(path, _)| path.starts_with(&below)).collect();
+    let rest: Vec<_> = rest.into_iter().filter(|(path, _)| path[below.len()..] > *after).collect();
+    let page: Vec<_> = rest.iter().take(2).collect();
+    let next = if rest.len() > 2 { &page[1].0[below.len()..] } else { "" };
+    let items: Vec<_> = page.iter().map(|(_, object)| (*object).clone()).collect();
+    (200, json!({"kind": "List", "apiVersion": "v1", "metadata": {"continue": next}, "items": items}))
+}
+
+fn create(events: &mut BTreeMap<String, Value>, namespace: &str, event: Value) -> (u16, Value) {
     let object = &event["involvedObject"];
     let kind = (event["kind"].as_str(), event["apiVersion"].as_str());
     if !matches!(kind, (Some("Event"), Some("v1"))) {
         return failure(400, "the object is no Event of v1");
     }
-    if object["namespace"] != event["metadata"]["namespace"] || object["namespace"] != "shop" {
+    if object["namespace"] != event["metadata"]["namespace"] || object["namespace"] != namespace {
         return failure(422, "involvedObject.namespace: does not match event.namespace");
     }
     let is_time =
         |key: &str| event[key].as_str().is_some_and(|time| time.ends_with('Z') && time.contains('T'));
-    if event["type"] != "Warning" || !is_time("firstTimestamp") || !is_time("lastTimestamp") {
+    let is_known = event["type"] == "Warning" || event["type"] == "Normal";
+    if !is_known || !is_time("firstTimestamp") || !is_time("lastTimestamp") {
         return failure(422, "the Event has no type or no times");
     }
     let name = event["metadata"]["name"].as_str().unwrap().to_owned();

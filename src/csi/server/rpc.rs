@@ -115,7 +115,9 @@ fn finish(method: &str, response: &http::Response<Body>, took: Duration, record:
     metrics::histogram!("cinder_csi_rpc_duration_seconds", &labels).record(seconds);
     let Some(status) = Status::from_header_map(response.headers()).filter(|_| code != Code::Ok) else {
         match method {
-            "Probe" | "NodeGetVolumeStats" | "GetPluginInfo" => tracing::debug!(seconds, "OK"),
+            "Probe" | "Check" | "Watch" | "NodeGetVolumeStats" | "GetPluginInfo" => {
+                tracing::debug!(seconds, "OK")
+            }
             _ => info!(seconds, cloud = %record, "OK"),
         }
         return;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Report;
+use super::{Object, Report};
 use crate::pace::Bucket;
 
 /// How long the same warning is not told again.
@@ -14,18 +14,18 @@ const QUIET: Duration = Duration::from_secs(600);
 /// An API server forgets an Event after an hour.
 const FORGOTTEN: Duration = Duration::from_secs(3600);
 
-/// New Events about one PVC, as client-go's `EventSourceObjectSpamFilter`: 25, and one more in five minutes.
+/// New Events about one object, as client-go's `EventSourceObjectSpamFilter`: 25, and one more in five minutes.
 const BURST_OF_ONE: u32 = 25;
 const RATE_OF_ONE: f64 = 1.0 / 300.0;
 
-/// Events of this process about all PVCs: a cloud that breaks under ten thousand volumes must not take the API with it.
+/// Events of this process about all of them: a cloud that breaks under ten thousand volumes must not take the API with it.
 const BURST: u32 = 50;
 const RATE: f64 = 1.0;
 
 #[derive(Debug)]
 pub struct Book {
     written: HashMap<Report, Written>,
-    of_claims: HashMap<(String, String), (Bucket, Instant)>,
+    of_objects: HashMap<(String, Object), (Bucket, Instant)>,
     all: Bucket,
     swept: Instant,
 }
@@ -52,7 +52,7 @@ impl Book {
     pub fn new() -> Self {
         Self {
             written: HashMap::new(),
-            of_claims: HashMap::new(),
+            of_objects: HashMap::new(),
             all: Bucket::new(RATE, BURST),
             swept: Instant::now(),
         }
@@ -69,8 +69,8 @@ impl Book {
             None => Step::Create,
         };
         let of_one = self
-            .of_claims
-            .entry((report.namespace.clone(), report.claim.clone()))
+            .of_objects
+            .entry((report.namespace.clone(), report.object.clone()))
             .or_insert_with(|| (Bucket::new(RATE_OF_ONE, BURST_OF_ONE), Instant::now()));
         of_one.1 = Instant::now();
         match of_one.0.try_take() && self.all.try_take() {
@@ -87,7 +87,7 @@ impl Book {
     fn sweep(&mut self) {
         if self.swept.elapsed() >= QUIET {
             self.written.retain(|_, written| written.at.elapsed() < FORGOTTEN);
-            self.of_claims.retain(|_, (_, at)| at.elapsed() < FORGOTTEN);
+            self.of_objects.retain(|_, (_, at)| at.elapsed() < FORGOTTEN);
             self.swept = Instant::now();
         }
     }
@@ -95,13 +95,15 @@ impl Book {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Severity;
     use super::*;
     use crate::pace;
 
     fn report(claim: &str, message: &str) -> Report {
         Report {
             namespace: "shop".into(),
-            claim: claim.into(),
+            object: Object::Claim(claim.into()),
+            severity: Severity::Warning,
             reason: "VolumeError".into(),
             message: message.into(),
         }

@@ -5,7 +5,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::Report;
+use super::{Object, Report};
 use crate::pace;
 
 const COMPONENT: &str = "cinder.csi.openstack.org";
@@ -15,19 +15,19 @@ pub fn event(report: &Report, uid: &str) -> Event {
     let now = now();
     Event {
         metadata: ObjectMeta {
-            name: Some(name(&report.claim, now)),
+            name: Some(name(report.object.name(), now)),
             namespace: Some(report.namespace.clone()),
             ..ObjectMeta::default()
         },
         involved_object: ObjectReference {
             api_version: Some("v1".into()),
-            kind: Some("PersistentVolumeClaim".into()),
+            kind: Some(kind(&report.object).into()),
             namespace: Some(report.namespace.clone()),
-            name: Some(report.claim.clone()),
+            name: Some(report.object.name().to_owned()),
             uid: Some(uid.to_owned()),
             ..ObjectReference::default()
         },
-        type_: Some("Warning".into()),
+        type_: Some(format!("{:?}", report.severity)),
         reason: Some(cut(&report.reason, 128)),
         message: Some(cut(&report.message, 1024)),
         count: Some(1),
@@ -39,15 +39,22 @@ pub fn event(report: &Report, uid: &str) -> Event {
     }
 }
 
+fn kind(object: &Object) -> &'static str {
+    match object {
+        Object::Claim(_) => "PersistentVolumeClaim",
+        Object::Pod(..) => "Pod",
+    }
+}
+
 /// Once more.
 pub fn counted(count: i32) -> Value {
     json!({ "count": count, "lastTimestamp": Time(now()) })
 }
 
 /// The object's name and the time, as client-go names them: at most 253 characters.
-fn name(claim: &str, now: Timestamp) -> String {
-    let claim = cut(claim, 220);
-    format!("{}.{:x}", claim.trim_end_matches(['.', '-']), now.as_nanosecond())
+fn name(object: &str, now: Timestamp) -> String {
+    let object = cut(object, 220);
+    format!("{}.{:x}", object.trim_end_matches(['.', '-']), now.as_nanosecond())
 }
 
 fn now() -> Timestamp {

@@ -4,7 +4,7 @@ use tokio::sync::mpsc;
 
 use super::super::{Error, Kubernetes, Result};
 use super::book::{Book, Step};
-use super::{Report, dropped, shape};
+use super::{Object, Report, dropped, shape};
 
 pub async fn write(kubernetes: Kubernetes, mut reports: mpsc::Receiver<Report>) {
     let (mut book, mut denied) = (Book::new(), false);
@@ -20,7 +20,7 @@ pub async fn write(kubernetes: Kubernetes, mut reports: mpsc::Receiver<Report>) 
                 dropped("the API didn't take it");
                 // A missing rule is told once: it stays until somebody mends it.
                 match matches!(error, Error::Denied(_)) && !denied {
-                    true => tracing::warn!(%error, "Events on PVCs can't be written"),
+                    true => tracing::warn!(%error, "Events can't be written"),
                     false => tracing::debug!(%error, "an Event is dropped"),
                 }
                 denied |= matches!(error, Error::Denied(_));
@@ -45,10 +45,19 @@ async fn carry_out(kubernetes: &Kubernetes, report: &Report, step: Step) -> Resu
 }
 
 async fn create(kubernetes: &Kubernetes, report: &Report) -> Result<Option<(String, i32)>> {
-    let Some(claim) = kubernetes.find_claim(&report.namespace, &report.claim).await? else {
-        return Ok(None);
-    };
-    let event = shape::event(report, &claim.uid);
+    let Some(uid) = uid(kubernetes, report).await? else { return Ok(None) };
+    let event = shape::event(report, &uid);
     kubernetes.create_event(&report.namespace, &event).await?;
     Ok(Some((event.metadata.name.unwrap_or_default(), 1)))
+}
+
+/// `None`: the object is gone, and nobody would see the Event.
+async fn uid(kubernetes: &Kubernetes, report: &Report) -> Result<Option<String>> {
+    match &report.object {
+        Object::Claim(name) => {
+            Ok(kubernetes.find_claim(&report.namespace, name).await?.map(|claim| claim.uid))
+        }
+        Object::Pod(_, Some(uid)) => Ok(Some(uid.clone())),
+        Object::Pod(name, None) => kubernetes.find_pod(&report.namespace, name).await,
+    }
 }

@@ -46,7 +46,7 @@ impl Catalog {
                 });
             }
         }
-        Err(unsupported(service, self.lacking(service, region, options.interface)))
+        Err(unsupported(service, self.lacking(service, region, options)))
     }
 
     /// One region for all services: the first of compute's, as volumes serve its servers.
@@ -56,7 +56,8 @@ impl Catalog {
         endpoints.find(|listed| listed.is(interface, None)).and_then(Listed::region)
     }
 
-    fn lacking(&self, service: Service, region: Option<&str>, interface: Interface) -> String {
+    fn lacking(&self, service: Service, region: Option<&str>, options: &Options) -> String {
+        let Options { interface, places, .. } = options;
         let types = types(service);
         let endpoints = self.0.iter().filter(|entry| types.contains(&entry.kind.as_str()));
         let mut offered: Vec<String> = endpoints
@@ -68,11 +69,14 @@ impl Catalog {
         offered.dedup();
         let offered = if offered.is_empty() { "none at all".to_owned() } else { offered.join(", ") };
         format!(
-            "Keystone's catalog has no {} endpoint ({}) in region {}; it has {offered}: check region and \
-             os-endpoint-type, and that the project has a role",
-            word(interface),
+            "Keystone's catalog ({}) has no {} endpoint ({}) in region {}; it has {offered}: check {} and {}, and that the \
+             project has a role",
+            options.auth_url,
+            word(*interface),
             types.join(", "),
             region.unwrap_or("(none given)"),
+            places.region,
+            places.interface,
         )
     }
 }

@@ -47,7 +47,7 @@ pub(super) fn next_step(credential: &Credential) -> String {
                 Scope::Unscoped => "default project",
                 Scope::ProjectId(_) | Scope::ProjectName { .. } => "project",
             };
-            format!("check the password, the domain and the {scope} of {name} in the cloud's configuration")
+            format!("check the password, the domain and the {scope} of {name}")
         }
         Credential::ApplicationCredential { .. } => {
             "check the id (or name and user) and the secret of the application credential, and whether it has expired"

@@ -2,6 +2,7 @@
 
 use tower::{ServiceExt, service_fn};
 
+use super::super::answer::Answer;
 use super::super::exchange::Addressed;
 use super::super::keystone::{Keystone, Session};
 use super::super::request::Request;
@@ -23,6 +24,17 @@ pub(in crate::openstack) fn auth<S: Exchanges>(keystone: Keystone, inner: S) -> 
             }
             let session = keystone.session().await?;
             inner.oneshot(addressed(&session, &request)?).await.map_err(explained)
+        }
+    })
+}
+
+/// A token, and a catalog with both services: what every call needs first.
+pub(in crate::openstack) fn login(keystone: Keystone) -> impl Calls {
+    service_fn(move |request: Request| {
+        let keystone = keystone.clone();
+        async move {
+            keystone.session().await?.is_complete()?;
+            Answer::read(&request, http::Response::default())
         }
     })
 }
@@ -250,6 +262,30 @@ mod tests {
         pace::sleep(Duration::from_secs(11)).await;
         show(&cloud).await.unwrap_err();
         assert_eq!(recorded.count(TOKENS), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_login_is_one_token_for_all_and_is_tried_again_like_any_call() {
+        let recorded = Recorded::default();
+        recorded.on(TOKENS, [Reply::new(503, ""), lasting("one", 3600)]);
+        recorded.on(VOLUME, [volume("available")]);
+        let cloud = recorded.cloud();
+        cloud.cinder.log_in().await.unwrap();
+        assert_eq!(recorded.count(TOKENS), 2);
+        cloud.cinder.log_in().await.unwrap();
+        show(&cloud).await.unwrap();
+        assert_eq!((recorded.count(TOKENS), recorded.count(VOLUME)), (2, 1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_login_at_a_silent_keystone_ends_in_time_and_names_its_address() {
+        let recorded = Recorded::default();
+        recorded.on(TOKENS, [lasting("late", 3600).after(Duration::from_secs(100))]);
+        let cloud = recorded.cloud();
+        let login = pace::within(Deadline::after(Duration::from_secs(5)), cloud.cinder.log_in());
+        let error = login.await.unwrap_err();
+        assert_eq!(error.kind, Kind::Deadline);
+        assert!(error.message.starts_with("http://cloud/v3: no answer"), "{error}");
     }
 
     #[tokio::test(start_paused = true)]
