@@ -58,7 +58,19 @@ fn values_that_cannot_work_together_are_refused_with_a_sentence() {
             ],
             "the nodes' drivers serve no metrics",
         ),
-        (&["csi.attacher.httpPort=8080"], "have the port 8080"),
+        (
+            &["csi.attacher.httpPort=8080"],
+            "csi.attacher.httpPort is 8080, which csi.plugin.httpEndpoint.port is, too",
+        ),
+        (&["csi.resizer.extraArgs={--leader-election=false}"], "set controller.leaderElection to false"),
+        (
+            &["csi.plugin.extraArgs={--http-endpoint=:9000}"],
+            "csi.plugin.extraArgs has --http-endpoint, where the probes wouldn't ask",
+        ),
+        (
+            &["csi.plugin.nodePlugin.extraArgs={--http-endpoint=:9000}"],
+            "csi.plugin.nodePlugin.extraArgs has --http-endpoint",
+        ),
         (
             &["csi.livenessprobe.enabled=true", "csi.plugin.httpEndpoint.port=9808"],
             "which the sidecar livenessprobe takes",

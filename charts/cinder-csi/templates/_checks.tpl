@@ -56,6 +56,12 @@
 {{- $problems = append $problems "csi.plugin.podMonitor.enabled and monitoring.serviceMonitor.enabled are both true: everything would be counted twice. Choose one." -}}
 {{- end -}}
 
+{{- range $place, $args := dict "" $plugin.extraArgs "controllerPlugin." $plugin.controllerPlugin.extraArgs "nodePlugin." $plugin.nodePlugin.extraArgs -}}
+{{- if regexMatch "--?http-endpoint\\b" (include "cinder-csi.extraArgs" (dict "root" $ "args" $args)) -}}
+{{- $problems = append $problems (printf "csi.plugin.%sextraArgs has --http-endpoint, where the probes wouldn't ask: set csi.plugin.httpEndpoint.port or node.httpPort." $place) -}}
+{{- end -}}
+{{- end -}}
+
 {{- $ports := dict -}}
 {{- with include "cinder-csi.controllerPort" . | int -}}{{- $_ := set $ports (toString .) "csi.plugin.httpEndpoint.port" -}}{{- end -}}
 {{- if .Values.csi.livenessprobe.enabled -}}
@@ -65,11 +71,16 @@
 {{- $_ := set $ports "9808" "the sidecar livenessprobe" -}}
 {{- end -}}
 {{- range include "cinder-csi.sidecars" . | fromYamlArray -}}
-{{- with (index $.Values.csi .).httpPort | default 0 | int | toString -}}
+{{- $sidecar := . -}}
+{{- with include "cinder-csi.sidecarPort" (dict "root" $ "name" .) -}}
 {{- if hasKey $ports . -}}
-{{- $problems = append $problems (printf "Two containers of the controller's Pod have the port %s: %s is one of them. Change an httpPort." . (get $ports .)) -}}
+{{- $problems = append $problems (printf "csi.%s.httpPort is %s, which %s is, too: choose another." $sidecar . (get $ports .)) -}}
 {{- end -}}
-{{- if ne . "0" -}}{{- $_ := set $ports . "a sidecar's httpPort" -}}{{- end -}}
+{{- $_ := set $ports . (printf "csi.%s.httpPort" $sidecar) -}}
+{{- end -}}
+{{- $flags := include "cinder-csi.extraArgs" (dict "root" $ "args" (index $.Values.csi .).extraArgs) -}}
+{{- if regexMatch "--?leader-election=(f|F|0)" $flags -}}
+{{- $problems = append $problems (printf "csi.%s.extraArgs switches leader election off, which the probes and the rights don't know: set controller.leaderElection to false." .) -}}
 {{- end -}}
 {{- end -}}
 

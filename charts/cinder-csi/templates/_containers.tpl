@@ -10,6 +10,7 @@ terminationMessagePolicy: FallbackToLogsOnError
 {{- define "cinder-csi.sidecar" -}}
 {{- $values := index .root.Values.csi .name -}}
 {{- $elects := and .leads .root.Values.controller.leaderElection -}}
+{{- $port := include "cinder-csi.sidecarPort" . -}}
 - name: {{ .container }}
   {{- include "cinder-csi.image" (dict "root" .root "image" $values.image) | nindent 2 }}
   args:
@@ -26,7 +27,7 @@ terminationMessagePolicy: FallbackToLogsOnError
     {{- if $elects }}
     - --leader-election
     {{- end }}
-    {{- with $values.httpPort }}
+    {{- with $port }}
     - --http-endpoint=:{{ . }}
     {{- end }}
     {{- end }}
@@ -37,7 +38,7 @@ terminationMessagePolicy: FallbackToLogsOnError
   env:
     {{- toYaml . | nindent 4 }}
   {{- end }}
-  {{- with $values.httpPort }}
+  {{- with $port }}
   ports:
     - {name: {{ $.name }}, containerPort: {{ . }}}
   {{- if $elects }}

@@ -45,6 +45,15 @@
 {{- end -}}
 {{- end -}}
 
+{{/* The port of a sidecar: root, name. None where the user's own flags say where it serves. */}}
+{{- define "cinder-csi.sidecarPort" -}}
+{{- $values := index .root.Values.csi .name -}}
+{{- $flags := include "cinder-csi.extraArgs" (dict "root" .root "args" $values.extraArgs) -}}
+{{- if not (regexMatch "--?(http-endpoint|metrics-address)\\b" $flags) -}}
+{{- with $values.httpPort -}}{{ . }}{{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{/* The sidecars of the controller, as a list. */}}
 {{- define "cinder-csi.sidecars" -}}
 {{- list "attacher" "provisioner" "resizer" | toYaml }}
