@@ -25,8 +25,10 @@ fn alone() -> MutexGuard<'static, ()> {
 
 /// The driver in every replica, as by the kernel's OOM killer.
 fn kill_controllers(cluster: &Cluster) {
-    let pids = cluster.processes("--provide-node-service=false");
-    assert!(!pids.is_empty(), "no controller runs");
+    let pids = cluster.until("a controller runs", Duration::from_secs(120), || {
+        let pids = cluster.processes("--provide-node-service=false");
+        if pids.is_empty() { Err("none does".to_owned()) } else { Ok(pids) }
+    });
     for pid in pids {
         kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap();
     }
@@ -163,7 +165,7 @@ fn a_pod_of_a_node_that_lost_its_power_runs_elsewhere_within_a_minute() {
     cluster.script(&["restore", number]);
     cluster.kubectl(&["wait", "--for=condition=Ready", "--timeout=120s", &format!("node/{node}")]);
     space.end();
-    cluster.kubectl(&["-n", SYSTEM, "rollout", "status", "daemonset", "--timeout=120s"]);
+    cluster.kubectl(&["-n", SYSTEM, "rollout", "status", "daemonset/cinder-csi-node", "--timeout=120s"]);
 }
 
 fn running(space: &Space) -> Option<Value> {
