@@ -9,12 +9,15 @@ mod cluster;
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use cluster::{Cluster, DRIVER, SYSTEM, Space};
+use cluster::{Cluster, SYSTEM, Space};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
 
 const CLASS: &str = "csi-cinder-sc-delete";
+/// The leases that say which replica's sidecar works.
+const PROVISIONER: &str = "cinder-csi-openstack-org";
+const ATTACHER: &str = "external-attacher-leader-cinder-csi-openstack-org";
 const MANY: usize = 20;
 
 /// There is one controller to kill, and there are two nodes.
@@ -35,9 +38,8 @@ fn kill_controllers(cluster: &Cluster) {
 }
 
 /// The pod whose sidecar leads goes without a word: the other takes over once its lease is over.
-fn move_leader(cluster: &Cluster, sidecar: &str) {
-    let name = format!("external-{sidecar}-leader-{}", DRIVER.replace('.', "-"));
-    let lease = cluster.get(&["lease", "-n", SYSTEM, &name]);
+fn move_leader(cluster: &Cluster, lease: &str) {
+    let lease = cluster.get(&["lease", "-n", SYSTEM, lease]);
     let holder = lease["spec"]["holderIdentity"].as_str().unwrap();
     let pods = cluster.items(&["pods", "-n", SYSTEM]);
     let pod =
@@ -85,7 +87,7 @@ fn twenty_claims_are_bound_and_twenty_pods_run_whoever_is_killed_meanwhile() {
         }
     });
     kill_controllers(&cluster);
-    move_leader(&cluster, "provisioner");
+    move_leader(&cluster, PROVISIONER);
     all(&space, "pvc", "Bound");
     for name in names() {
         space.pod(&name, &name, json!({}));
@@ -97,7 +99,7 @@ fn twenty_claims_are_bound_and_twenty_pods_run_whoever_is_killed_meanwhile() {
         }
     });
     kill_controllers(&cluster);
-    move_leader(&cluster, "attacher");
+    move_leader(&cluster, ATTACHER);
     all(&space, "pods", "Running");
     assert_eq!(volumes_of(&space), MANY, "each claim has one volume in the cloud");
     kill_controllers(&cluster);
