@@ -95,7 +95,7 @@ fn plan(node: &str, why: &str, attached: &[String]) -> Step {
     let more = if attached.len() > NAMED { " and more" } else { "" };
     let names = attached.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
     Step::Wait(format!(
-        "Node {node} is being drained ({why}): waiting until {} volumes are detached: {names}{more}",
+        "Node {node} is being drained ({why}): waiting until these are detached ({}): {names}{more}",
         attached.len()
     ))
 }
@@ -135,8 +135,8 @@ mod tests {
         let names: Vec<_> = (0..12).map(|number| format!("pv-{number}")).collect();
         assert!(matches!(plan("n", "why", &[]), Step::End(words) if words.contains("no volume")));
         let Step::Wait(words) = plan("n", "why", &names[..1]) else { panic!() };
-        assert!(words.ends_with("1 volumes are detached: pv-0"), "{words}");
+        assert!(words.ends_with("these are detached (1): pv-0"), "{words}");
         let Step::Wait(words) = plan("n", "why", &names) else { panic!() };
-        assert!(words.contains("12 volumes") && words.ends_with("pv-9 and more"), "{words}");
+        assert!(words.contains("(12)") && words.ends_with("pv-9 and more"), "{words}");
     }
 }

@@ -250,8 +250,8 @@ async fn a_drained_node_waits_for_its_own_volumes_of_this_driver() {
         api.remove(&format!("{ATTACHMENTS}/e"));
         let told = printed(&ended(hook).await);
         for words in [
-            "2 volumes are detached: pv-of-d, pv-of-e\n",
-            "1 volumes are detached: pv-of-e\n",
+            "these are detached (2): pv-of-d, pv-of-e\n",
+            "these are detached (1): pv-of-e\n",
             "no volume is attached",
         ] {
             assert!(told.contains(words), "no {words:?} in {told}");
