@@ -29,7 +29,11 @@ fn a_type_that_no_backend_has_is_told_with_the_schedulers_reason() {
     }));
     let space = cluster.space("nowhere");
     space.claim("data", "nowhere", json!({}));
-    let told = space.told("PersistentVolumeClaim", "data", &["ResourceExhausted", "Could not find any available weighted backend"]);
+    let told = space.told(
+        "PersistentVolumeClaim",
+        "data",
+        &["ResourceExhausted", "Could not find any available weighted backend"],
+    );
     println!("{told}");
     space.end();
 }

@@ -170,6 +170,66 @@ fn a_pod_of_a_node_that_lost_its_power_runs_elsewhere_within_a_minute() {
     cluster.kubectl(&["-n", SYSTEM, "rollout", "status", "daemonset/cinder-csi-node", "--timeout=120s"]);
 }
 
+/// New nodes are made with the taint, so that no pod waits on them for a driver that isn't there.
+#[test]
+fn a_node_is_freed_once_its_driver_is_registered() {
+    let _alone = alone();
+    let cluster = Cluster::up();
+    cluster.kubectl(&["taint", "node", "node-1", "cinder.csi.openstack.org/agent-not-ready=:NoSchedule"]);
+    cluster.kubectl(&["taint", "node", "node-1", "example.com/other=kept:PreferNoSchedule"]);
+    let old = driver_of(&cluster, "node-1").unwrap();
+    cluster.kubectl(&["-n", SYSTEM, "delete", "pod", &old]);
+    cluster.until("the taint is gone", Duration::from_secs(90), || {
+        let taints = cluster.get(&["node", "node-1"])["spec"]["taints"].clone();
+        if taints.as_array().is_some_and(|left| left.len() == 1) { Ok(()) } else { Err(taints.to_string()) }
+    });
+    let taints = cluster.get(&["node", "node-1"])["spec"]["taints"].clone();
+    assert_eq!(taints[0]["key"], "example.com/other");
+    cluster.kubectl(&["taint", "node", "node-1", "example.com/other-"]);
+    cluster.kubectl(&["-n", SYSTEM, "rollout", "status", "daemonset/cinder-csi-node", "--timeout=120s"]);
+}
+
+/// Without its driver a node can unmount nothing.
+#[test]
+fn the_driver_of_a_drained_node_stays_until_the_last_volume_is_detached() {
+    let _alone = alone();
+    let cluster = Cluster::up();
+    let space = cluster.space("pre-stop");
+    space.claim("data", CLASS, json!({}));
+    space.pod("user", "data", json!({ "nodeSelector": { "kubernetes.io/hostname": "node-1" } }));
+    space.ready("user");
+    cluster.kubectl(&["cordon", "node-1"]);
+    let driver = driver_of(&cluster, "node-1").unwrap();
+    cluster.kubectl(&["-n", SYSTEM, "delete", "pod", &driver, "--wait=false"]);
+    let attached = || !cluster.items(&["volumeattachments"]).is_empty();
+    let there = || {
+        cluster.items(&["pods", "-n", SYSTEM]).iter().any(|pod| pod["metadata"]["name"] == driver.as_str())
+    };
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_secs(10) {
+        assert!(there(), "it ended while a volume is attached");
+    }
+    space.kubectl(&["delete", "pod", "user", "--wait=false"]);
+    cluster.until("the driver ends", Duration::from_secs(120), || {
+        let before = attached();
+        match (there(), before) {
+            (false, true) => panic!("it ended while a volume was attached"),
+            (false, false) => Ok(()),
+            (true, _) => Err("it is still there".to_owned()),
+        }
+    });
+    cluster.kubectl(&["uncordon", "node-1"]);
+    space.end();
+    cluster.kubectl(&["-n", SYSTEM, "rollout", "status", "daemonset/cinder-csi-node", "--timeout=120s"]);
+}
+
+/// The name of the driver's pod on a node.
+fn driver_of(cluster: &Cluster, node: &str) -> Option<String> {
+    let on = format!("--field-selector=spec.nodeName={node}");
+    let pods = cluster.items(&["pods", "-n", SYSTEM, &on, "-l", "app.kubernetes.io/component=node"]);
+    pods.first().map(|pod| pod["metadata"]["name"].as_str().unwrap().to_owned())
+}
+
 fn running(space: &Space) -> Option<Value> {
     let pods = space.get(&["pods", "-l", "app=web"])["items"].as_array().unwrap().clone();
     pods.into_iter().find(|pod| {

@@ -7,7 +7,7 @@ mod cluster;
 
 use std::time::Duration;
 
-use cluster::{Cluster, DRIVER, Space};
+use cluster::{Cluster, DRIVER, SYSTEM, Space};
 use serde_json::{Value, json};
 
 const EXT4: &str = "csi-cinder-sc-delete";
@@ -193,6 +193,14 @@ fn attributes_change_the_type_of_a_volume_in_use() {
     space.is("pvc/data", ".status.currentVolumeAttributesClassName", "fast");
     space.shell("user", "echo kept > /data/file; sync; cat /data/file");
     space.end();
+}
+
+/// What the chart's notes tell to do next.
+#[test]
+fn helm_test_passes() {
+    let cluster = Cluster::up();
+    let told = cluster.helm(&["test", "cinder-csi", "-n", SYSTEM, "--timeout=2m"]);
+    assert!(told.contains("Phase:          Succeeded"), "{told}");
 }
 
 /// fsGroup: the volume is the group's, at once and whatever wrote to it.

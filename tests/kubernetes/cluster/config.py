@@ -60,6 +60,7 @@ evictionHard: {memory.available: 100Mi, nodefs.available: 2%%, imagefs.available
 imageGCHighThresholdPercent: 100
 imageGCLowThresholdPercent: 99
 maxPods: 200
+syncFrequency: 10s
 nodeStatusUpdateFrequency: 5s
 volumeStatsAggPeriod: 10s
 serializeImagePulls: false
