@@ -19,8 +19,8 @@ use crate::cli::Serve;
 use crate::config::{self, Source};
 use crate::csi::grpc_health::health_server::HealthServer;
 use crate::csi::{
-    Access, Endpoint, Health, Identity, Liveness, NodeService, NodeSettings, Registration, Services,
-    Topology, ZoneMap,
+    Access, Endpoint, Health, Identity, Liveness, NodeService, NodeSettings, Readiness, Registration,
+    Services, Topology, ZoneMap,
 };
 use crate::k8s::startup::Startup;
 use crate::node::{self, Linux, Node, Whoami, ZoneMemory};
@@ -100,24 +100,29 @@ impl Driver {
 
     /// What the HTTP endpoint is asked.
     fn answers(&self) -> telemetry::Answers {
-        let (liveness, access) = (self.liveness.clone(), self.access.clone());
-        let health = Health::new(liveness.clone(), access.clone(), std::future::pending());
+        let (liveness, readiness) = (self.liveness.clone(), self.readiness());
+        let health = Health::new(liveness.clone(), readiness.clone(), std::future::pending());
         telemetry::Answers {
             live: Arc::new(move || {
                 let liveness = liveness.clone();
                 let answer = async move { liveness.ask().await };
                 answer.map(|answer| answer.map(|()| String::new()).map_err(|why| why + "\n")).boxed()
             }),
-            ready: Arc::new(move || access.as_ref().map_or_else(|| Ok(String::new()), Access::summary)),
+            ready: Arc::new(move || readiness.summary()),
             grpc: telemetry::Grpc::new(HealthServer::new(health)),
         }
     }
 
+    fn readiness(&self) -> Readiness {
+        Readiness { access: self.access.clone(), registration: self.registration.clone() }
+    }
+
     /// Serves CSI until `stop`, then ends what is under way.
     pub async fn run(self, stop: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
+        let readiness = self.readiness();
         let Self { endpoint, mut services, node, registration, liveness, access, startup } = self;
         let stop = stop.boxed().shared();
-        services.health = Some(Health::new(liveness, access.clone(), stop.clone()));
+        services.health = Some(Health::new(liveness, readiness, stop.clone()));
         let _ = access.map(|access| tokio::spawn(access.run()));
         if let Some(startup) = startup {
             kubernetes::welcome(startup, registration.as_ref());

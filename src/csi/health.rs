@@ -13,10 +13,10 @@ use futures_util::stream::{self, BoxStream};
 use futures_util::{FutureExt, StreamExt};
 use tonic::{Request, Response, Status};
 
-use super::access::Access;
 use super::grpc_health::health_check_response::ServingStatus;
 use super::grpc_health::health_server;
 use super::grpc_health::{HealthCheckRequest, HealthCheckResponse};
+use super::readiness::Readiness;
 use super::status;
 use crate::pace;
 pub use liveness::Liveness;
@@ -31,8 +31,7 @@ type Stop = Shared<BoxFuture<'static, ()>>;
 #[derive(Clone)]
 pub struct Health {
     liveness: Liveness,
-    /// A driver without clouds is ready at once.
-    access: Option<Access>,
+    readiness: Readiness,
     stop: Stop,
 }
 
@@ -46,17 +45,17 @@ impl Health {
     /// A server waits for its calls before it ends, so watches end with `stop`.
     pub fn new(
         liveness: Liveness,
-        access: Option<Access>,
+        readiness: Readiness,
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> Self {
-        Self { liveness, access, stop: stop.boxed().shared() }
+        Self { liveness, readiness, stop: stop.boxed().shared() }
     }
 
     async fn status(&self, question: Option<Question>) -> ServingStatus {
         let answer = match question {
             None => return ServingStatus::ServiceUnknown,
             Some(Question::Liveness) => self.liveness.ask().await.is_ok(),
-            Some(Question::Readiness) => self.access.as_ref().is_none_or(|access| access.summary().is_ok()),
+            Some(Question::Readiness) => self.readiness.summary().is_ok(),
         };
         if answer { ServingStatus::Serving } else { ServingStatus::NotServing }
     }

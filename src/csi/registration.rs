@@ -22,22 +22,28 @@ const VERSION: &str = "1.0.0";
 pub struct Registration {
     endpoint: String,
     folder: PathBuf,
-    is_done: watch::Sender<bool>,
+    state: watch::Sender<Result<(), String>>,
 }
 
 impl Registration {
     /// `endpoint`: the CSI socket as the kubelet sees it; `folder`: its `plugins_registry` as this process sees it.
     pub fn new(endpoint: String, folder: PathBuf) -> Self {
-        Self { endpoint, folder, is_done: watch::Sender::new(false) }
+        let state = Err("the kubelet hasn't registered the driver yet".to_owned());
+        Self { endpoint, folder, state: watch::Sender::new(state) }
     }
 
     /// Ends when the kubelet has registered the driver.
     pub fn done(&self) -> impl Future<Output = ()> + Send + use<> {
-        let mut is_done = self.is_done.subscribe();
+        let mut state = self.state.subscribe();
         async move {
             // An error means that the process ends, and with it whoever waits.
-            let _ = is_done.wait_for(|is_done| *is_done).await;
+            let _ = state.wait_for(Result::is_ok).await;
         }
+    }
+
+    /// What the kubelet said last.
+    pub fn state(&self) -> Result<(), String> {
+        self.state.borrow().clone()
     }
 
     /// The kubelet dials it by its path, and grpc-go makes of that path the request's `:authority`, with `%2F` for each slash
@@ -70,17 +76,18 @@ impl registration_server::Registration for Registration {
         request: Request<RegistrationStatus>,
     ) -> Result<Response<RegistrationStatusResponse>, Status> {
         let status = request.into_inner();
-        match status.plugin_registered {
-            true => {
-                info!(endpoint = self.endpoint, "the kubelet has registered the driver");
-                self.is_done.send_replace(true);
-            }
-            false => error!(
-                endpoint = self.endpoint,
-                error = status.error,
-                "the kubelet didn't register the driver: is the CSI socket at that path of the node, and does NodeGetInfo answer?"
-            ),
+        let state = match status.plugin_registered {
+            true => Ok(()),
+            false => Err(format!(
+                "the kubelet didn't register the driver: {}; is the CSI socket at {} of the node, and does NodeGetInfo answer?",
+                status.error, self.endpoint
+            )),
+        };
+        match &state {
+            Ok(()) => info!(endpoint = self.endpoint, "the kubelet has registered the driver"),
+            Err(why) => error!("{why}"),
         }
+        let _ = self.state.send_replace(state);
         Ok(Response::new(RegistrationStatusResponse {}))
     }
 }

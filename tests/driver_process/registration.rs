@@ -8,9 +8,11 @@ use std::time::Duration;
 use cinder_csi::csi::kubelet::registration_client::RegistrationClient;
 use cinder_csi::csi::kubelet::{InfoRequest, RegistrationStatus};
 use cinder_csi::pace;
+use http::StatusCode;
 use tonic::transport::{Channel, Endpoint};
 
 use super::Bed;
+use super::http::ANY_PORT;
 
 const ON_THE_NODE: &str = "/var/lib/kubelet/plugins/cinder.csi.openstack.org/csi.sock";
 const SOCKET: &str = "cinder.csi.openstack.org-reg@localhost.sock";
@@ -42,7 +44,9 @@ async fn the_kubelet_is_told_of_the_driver_as_long_as_it_runs() {
     fs::create_dir(&registry).unwrap();
     let at = format!("--kubelet-registration-path={ON_THE_NODE}");
     let folder = format!("--plugin-registration-path={}", registry.display());
-    let driver = bed.start(&["--provide-controller-service=false", &at, &folder]).await;
+    let driver = bed.start(&["--provide-controller-service=false", &at, &folder, ANY_PORT]).await;
+    let told = driver.gets("/readyz", StatusCode::SERVICE_UNAVAILABLE, "the kubelet").await;
+    assert!(told.contains("hasn't registered the driver yet"), "{told}");
     let mut kubelet = kubelet(&registry).await;
     assert_eq!(sockets(&registry), [SOCKET]);
     assert_eq!(fs::metadata(registry.join(SOCKET)).unwrap().permissions().mode() & 0o777, 0o600);
@@ -55,9 +59,11 @@ async fn the_kubelet_is_told_of_the_driver_as_long_as_it_runs() {
     let failed = RegistrationStatus { plugin_registered: false, error: "no such driver".to_owned() };
     kubelet.notify_registration_status(failed).await.unwrap();
     driver.logged("no such driver").await;
+    driver.gets("/readyz", StatusCode::SERVICE_UNAVAILABLE, "no such driver").await;
     let done = RegistrationStatus { plugin_registered: true, error: String::new() };
     kubelet.notify_registration_status(done).await.unwrap();
     driver.logged("the kubelet has registered the driver").await;
+    assert_eq!(driver.get("/readyz").await.0, StatusCode::OK);
     drop(kubelet);
     assert!(driver.end().0.success());
     assert_eq!(sockets(&registry), Vec::<String>::new(), "the kubelet forgets the driver");
