@@ -55,13 +55,22 @@ fn restart(cluster: &Cluster) {
 
 const CONTROLLER: &str = "app.kubernetes.io/component=controller";
 
-/// An event about any of the controller's Pods.
-fn told_of_a_controller(cluster: &Cluster, parts: &[&str]) -> String {
-    until(&format!("an event of a controller says {parts:?}"), Duration::from_secs(90), || {
-        let events = cluster.items(&["events", "-n", SYSTEM, "--field-selector=involvedObject.kind=Pod"]);
-        let messages: Vec<&str> = events.iter().filter_map(|event| event["message"].as_str()).collect();
-        let found = messages.iter().find(|message| parts.iter().all(|part| message.contains(part)));
-        found.map(|message| (*message).to_owned()).ok_or_else(|| messages.join("\n"))
+/// An event about any of the controller's Pods that are there now: those of earlier ones are kept for an hour.
+fn told_of_a_controller(cluster: &Cluster, reason: &str, parts: &[&str]) -> String {
+    until(&format!("{reason} of a controller says {parts:?}"), Duration::from_secs(90), || {
+        let pods = cluster.items(&["pods", "-n", SYSTEM, "-l", CONTROLLER]);
+        let uids: Vec<&Value> = pods.iter().map(|pod| &pod["metadata"]["uid"]).collect();
+        let mut events = cluster.items(&["events", "-n", SYSTEM, "--field-selector=involvedObject.kind=Pod"]);
+        events.retain(|event| uids.contains(&&event["involvedObject"]["uid"]));
+        let said = |event: &Value| {
+            let message = event["message"].as_str()?;
+            (event["reason"] == reason && parts.iter().all(|part| message.contains(part)))
+                .then(|| message.to_owned())
+        };
+        events.iter().find_map(said).ok_or_else(|| {
+            let seen = events.iter().map(|event| format!("{}: {}", event["reason"], event["message"]));
+            seen.collect::<Vec<_>>().join("\n")
+        })
     })
 }
 
@@ -77,7 +86,7 @@ fn wrong_credentials_are_told_by_file_and_key_and_right_ones_are_taken_up_withou
         configure(&cluster, &with(&right, key, value));
         restart(&cluster);
         let parts = ["/etc/config/cloud.conf", key];
-        println!("{}", told_of_a_controller(&cluster, &parts));
+        println!("{}", told_of_a_controller(&cluster, "CloudNotUsable", &parts));
         let claim = format!("data-{key}");
         namespace.claim(&claim, CLASS, json!({}));
         println!("{}", namespace.wait_for_event("PersistentVolumeClaim", &claim, &parts));
@@ -107,6 +116,7 @@ fn with(cloud_conf: &str, key: &str, value: &str) -> String {
     all.join("\n")
 }
 
+/// The message is the kubelet's: the driver isn't started without its Secret.
 #[test]
 fn a_secret_that_is_missing_is_told_by_its_name() {
     let _alone = alone();
@@ -114,7 +124,7 @@ fn a_secret_that_is_missing_is_told_by_its_name() {
     let right = cluster.get(&["secret", "-n", SYSTEM, SECRET]);
     cluster.kubectl(&["-n", SYSTEM, "delete", "secret", SECRET]);
     restart(&cluster);
-    let told = told_of_a_controller(&cluster, &["secret", SECRET, "not found"]);
+    let told = told_of_a_controller(&cluster, "FailedMount", &["secret", SECRET, "not found"]);
     println!("{told}");
     let mut again = right;
     for key in ["resourceVersion", "uid", "creationTimestamp"] {
