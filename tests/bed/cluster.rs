@@ -30,15 +30,15 @@ pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
+/// A path that the environment names.
+fn set(name: &str) -> PathBuf {
+    std::env::var(name).unwrap_or_else(|_| panic!("{name} isn't set: tests/run kubernetes does it")).into()
+}
+
 impl Cluster {
     pub fn up() -> Self {
-        let set = |name: &str| {
-            std::env::var(name)
-                .unwrap_or_else(|_| panic!("{name} isn't set: tests/run kubernetes does it"))
-                .into()
-        };
-        let place: PathBuf = set("CINDER_CSI_CLUSTER");
-        let tools: PathBuf = set("CINDER_CSI_CLUSTER_TOOLS");
+        let place = set("CINDER_CSI_CLUSTER");
+        let tools = set("CINDER_CSI_CLUSTER_TOOLS");
         Self {
             kubeconfig: place.join("pki/admin.kubeconfig"),
             programs: tools.join("bin"),
@@ -102,8 +102,7 @@ impl Cluster {
 
     /// The cloud's own client, as the driver's project.
     pub fn openstack(&self, words: &[&str]) -> String {
-        let venv = root().join("target/openstack/venv");
-        let mut command = Command::new(venv.join("bin/openstack"));
+        let mut command = Command::new(set("CINDER_CSI_LAB_VENV").join("bin/openstack"));
         command
             .args(["--os-cloud", "lab"])
             .args(words)
