@@ -134,9 +134,12 @@ fn every_value_has_a_comment_and_a_place_in_the_schema() {
     let silent: Vec<_> = documents::values().into_iter().filter(|value| value.comment.is_empty()).collect();
     assert!(silent.is_empty(), "{silent:?}");
     let known: Vec<_> = documents::values().into_iter().map(|value| value.path).collect();
-    let missing: Vec<_> = documents::schema_paths()
-        .into_iter()
-        .filter(|path| !known.iter().any(|value| path == value || value.starts_with(&format!("{path}."))))
+    let in_schema = documents::schema_paths();
+    let unknown: Vec<_> = known.iter().filter(|path| !in_schema.contains(path)).collect();
+    assert!(unknown.is_empty(), "in values.yaml, but not in the schema: {unknown:?}");
+    let missing: Vec<_> = in_schema
+        .iter()
+        .filter(|path| !known.iter().any(|value| *path == value || value.starts_with(&format!("{path}."))))
         .collect();
     assert!(missing.is_empty(), "in the schema, but not in values.yaml: {missing:?}");
 }

@@ -8,7 +8,7 @@ mod cluster;
 
 use std::time::{Duration, Instant};
 
-use cluster::{Cluster, Space};
+use cluster::{CLASS, Cluster, Namespace, until};
 use serde_json::{Value, json};
 
 const ROUNDS: usize = 3;
@@ -17,11 +17,15 @@ const ROUNDS: usize = 3;
 fn a_drained_node_gives_its_volume_to_the_other() {
     let cluster = Cluster::up();
     for round in 0..ROUNDS {
-        let space = cluster.space(&format!("drains-{round}"));
-        let times =
-            Times { bound: bound(&space), ready: ready(&space), moved: moved(&space), gone: gone(&space) };
+        let namespace = cluster.namespace(&format!("drains-{round}"));
+        let times = Times {
+            bound: bound(&namespace),
+            ready: ready(&namespace),
+            moved: moved(&namespace),
+            gone: gone(&namespace),
+        };
         println!("{times}");
-        space.end();
+        namespace.end();
     }
 }
 
@@ -43,68 +47,50 @@ impl std::fmt::Display for Times {
     }
 }
 
-fn bound(space: &Space) -> Duration {
+fn bound(namespace: &Namespace) -> Duration {
     let began = Instant::now();
-    space.claim("data", "csi-cinder-sc-delete", json!({}));
-    space.is("pvc/data", ".status.phase", "Bound");
+    namespace.claim("data", CLASS, json!({}));
+    namespace.wait_for("pvc/data", ".status.phase", "Bound");
     began.elapsed()
 }
 
-fn ready(space: &Space) -> Duration {
-    let container = json!({
-        "name": "main", "image": "registry.local/busybox:lab", "imagePullPolicy": "Never",
-        "command": ["sh", "-c", "date >> /data/starts; sync; sleep 1000000"],
-        "volumeMounts": [{ "name": "data", "mountPath": "/data" }],
-    });
+fn ready(namespace: &Namespace) -> Duration {
     let began = Instant::now();
-    space.apply(
-        "Deployment",
-        "apps/v1",
-        "web",
-        json!({ "spec": {
-        "replicas": 1, "strategy": { "type": "Recreate" }, "selector": { "matchLabels": { "app": "web" } },
-        "template": { "metadata": { "labels": { "app": "web" } }, "spec": {
-            "terminationGracePeriodSeconds": 0, "containers": [container],
-            "volumes": [{ "name": "data", "persistentVolumeClaim": { "claimName": "data" } }],
-        } },
-    } }),
-    );
-    space.kubectl(&["rollout", "status", "deployment/web", "--timeout=120s"]);
+    let at_once = json!({ "terminationGracePeriodSeconds": 0 });
+    namespace.deploy_web("date >> /data/starts; sync; sleep 1000000", at_once);
     began.elapsed()
 }
 
-fn moved(space: &Space) -> Duration {
-    let node = pod(space)["spec"]["nodeName"].as_str().unwrap().to_owned();
+fn moved(namespace: &Namespace) -> Duration {
+    let node = pod(namespace)["spec"]["nodeName"].as_str().unwrap().to_owned();
     let began = Instant::now();
-    space.cluster.kubectl(&["cordon", &node]);
-    space.kubectl(&["delete", "pod", "-l", "app=web", "--wait=false"]);
-    let moved = space.cluster.until("ready on the other node", Duration::from_secs(120), || {
-        let pod = pod(space);
-        let ready = pod["status"]["containerStatuses"][0]["ready"] == true;
-        if ready && pod["spec"]["nodeName"] != node.as_str() {
+    namespace.cluster.kubectl(&["cordon", &node]);
+    namespace.kubectl(&["delete", "pod", "-l", "app=web", "--wait=false"]);
+    let moved = until("ready on the other node", Duration::from_secs(120), || {
+        let pod = pod(namespace);
+        if cluster::is_ready(&pod) && pod["spec"]["nodeName"] != node.as_str() {
             Ok(pod)
         } else {
             Err(pod["status"].to_string())
         }
     });
     let time = began.elapsed();
-    space.cluster.kubectl(&["uncordon", &node]);
-    let starts = space.shell(moved["metadata"]["name"].as_str().unwrap(), "wc -l < /data/starts");
+    namespace.cluster.kubectl(&["uncordon", &node]);
+    let starts = namespace.shell(moved["metadata"]["name"].as_str().unwrap(), "wc -l < /data/starts");
     assert_eq!(starts, "2", "the file of the first node is here");
     time
 }
 
-fn gone(space: &Space) -> Duration {
-    let (pv, _) = space.volume("data");
-    space.kubectl(&["delete", "deployment", "web"]);
-    space.kubectl(&["wait", "--for=delete", "--timeout=120s", "pod", "-l", "app=web"]);
+fn gone(namespace: &Namespace) -> Duration {
+    let (pv, _) = namespace.volume("data");
+    namespace.kubectl(&["delete", "deployment", "web"]);
+    namespace.kubectl(&["wait", "--for=delete", "--timeout=120s", "pod", "-l", "app=web"]);
     let began = Instant::now();
-    space.kubectl(&["delete", "pvc", "data"]);
-    space.cluster.kubectl(&["wait", "--for=delete", "--timeout=120s", &format!("pv/{pv}")]);
+    namespace.kubectl(&["delete", "pvc", "data"]);
+    namespace.cluster.kubectl(&["wait", "--for=delete", "--timeout=120s", &format!("pv/{pv}")]);
     began.elapsed()
 }
 
-fn pod(space: &Space) -> Value {
-    let pods = space.get(&["pods", "-l", "app=web"])["items"].as_array().unwrap().clone();
-    pods.into_iter().find(|pod| pod["metadata"]["deletionTimestamp"].is_null()).unwrap_or_default()
+fn pod(namespace: &Namespace) -> Value {
+    namespace.web_pods().into_iter().next().unwrap_or_default()
 }

@@ -5,19 +5,13 @@
 #[path = "bed/cluster.rs"]
 mod cluster;
 
-use std::sync::{Mutex, MutexGuard};
+use std::time::Duration;
 
-use cluster::{Cluster, DRIVER, SYSTEM};
+use cluster::{CLASS, Cluster, DRIVER, SYSTEM, alone, until};
 use serde_json::{Value, json};
 
-const CLASS: &str = "csi-cinder-sc-delete";
+/// All tests have the one: each is alone.
 const SECRET: &str = "cloud-config";
-
-/// All tests have the one Secret.
-fn alone() -> MutexGuard<'static, ()> {
-    static ONE: Mutex<()> = Mutex::new(());
-    ONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
-}
 
 #[test]
 fn a_type_that_no_backend_has_is_told_with_the_schedulers_reason() {
@@ -27,26 +21,26 @@ fn a_type_that_no_backend_has_is_told_with_the_schedulers_reason() {
         "apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": { "name": "nowhere" },
         "provisioner": DRIVER, "parameters": { "type": "lab-nowhere" },
     }));
-    let space = cluster.space("nowhere");
-    space.claim("data", "nowhere", json!({}));
-    let told = space.told(
+    let namespace = cluster.namespace("nowhere");
+    namespace.claim("data", "nowhere", json!({}));
+    let told = namespace.wait_for_event(
         "PersistentVolumeClaim",
         "data",
         &["ResourceExhausted", "Could not find any available weighted backend"],
     );
     println!("{told}");
-    space.end();
+    namespace.end();
 }
 
 #[test]
 fn more_than_the_quota_has_left_is_told() {
     let _alone = alone();
     let cluster = Cluster::up();
-    let space = cluster.space("quota");
-    space.claim("data", CLASS, json!({ "resources": { "requests": { "storage": "30000Gi" } } }));
-    let told = space.told("PersistentVolumeClaim", "data", &["quota", "30000"]);
+    let namespace = cluster.namespace("quota");
+    namespace.claim("data", CLASS, json!({ "resources": { "requests": { "storage": "30000Gi" } } }));
+    let told = namespace.wait_for_event("PersistentVolumeClaim", "data", &["quota", "30000"]);
     println!("{told}");
-    space.end();
+    namespace.end();
 }
 
 /// The cloud.conf that the controllers get, and new Pods of them: a mounted Secret changes within a minute or two only.
@@ -61,18 +55,23 @@ fn restart(cluster: &Cluster) {
 
 const CONTROLLER: &str = "app.kubernetes.io/component=controller";
 
-/// An event about any of the controller's Pods.
-fn told_of_a_controller(cluster: &Cluster, parts: &[&str]) -> String {
-    cluster.until(
-        &format!("an event of a controller says {parts:?}"),
-        std::time::Duration::from_secs(90),
-        || {
-            let events = cluster.items(&["events", "-n", SYSTEM, "--field-selector=involvedObject.kind=Pod"]);
-            let messages: Vec<&str> = events.iter().filter_map(|event| event["message"].as_str()).collect();
-            let found = messages.iter().find(|message| parts.iter().all(|part| message.contains(part)));
-            found.map(|message| (*message).to_owned()).ok_or_else(|| messages.join("\n"))
-        },
-    )
+/// An event about any of the controller's Pods that are there now: those of earlier ones are kept for an hour.
+fn told_of_a_controller(cluster: &Cluster, reason: &str, parts: &[&str]) -> String {
+    until(&format!("{reason} of a controller says {parts:?}"), Duration::from_secs(90), || {
+        let pods = cluster.items(&["pods", "-n", SYSTEM, "-l", CONTROLLER]);
+        let uids: Vec<&Value> = pods.iter().map(|pod| &pod["metadata"]["uid"]).collect();
+        let mut events = cluster.items(&["events", "-n", SYSTEM, "--field-selector=involvedObject.kind=Pod"]);
+        events.retain(|event| uids.contains(&&event["involvedObject"]["uid"]));
+        let said = |event: &Value| {
+            let message = event["message"].as_str()?;
+            (event["reason"] == reason && parts.iter().all(|part| message.contains(part)))
+                .then(|| message.to_owned())
+        };
+        events.iter().find_map(said).ok_or_else(|| {
+            let seen = events.iter().map(|event| format!("{}: {}", event["reason"], event["message"]));
+            seen.collect::<Vec<_>>().join("\n")
+        })
+    })
 }
 
 #[test]
@@ -80,22 +79,22 @@ fn wrong_credentials_are_told_by_file_and_key_and_right_ones_are_taken_up_withou
     let _alone = alone();
     let cluster = Cluster::up();
     let right = std::fs::read_to_string(cluster.lab.join("cloud.conf")).unwrap();
-    let space = cluster.space("credentials");
+    let namespace = cluster.namespace("credentials");
     let wrong =
         [("password", "not-this-one"), ("auth-url", "http://127.0.0.1:9/v3"), ("region", "elsewhere")];
     for (key, value) in wrong {
         configure(&cluster, &with(&right, key, value));
         restart(&cluster);
         let parts = ["/etc/config/cloud.conf", key];
-        println!("{}", told_of_a_controller(&cluster, &parts));
+        println!("{}", told_of_a_controller(&cluster, "CloudNotUsable", &parts));
         let claim = format!("data-{key}");
-        space.claim(&claim, CLASS, json!({}));
-        println!("{}", space.told("PersistentVolumeClaim", &claim, &parts));
+        namespace.claim(&claim, CLASS, json!({}));
+        println!("{}", namespace.wait_for_event("PersistentVolumeClaim", &claim, &parts));
     }
     configure(&cluster, &right);
     for (key, _) in wrong {
         let bound = format!("pvc/data-{key}");
-        space.kubectl(&["wait", "--for=jsonpath={.status.phase}=Bound", "--timeout=240s", &bound]);
+        namespace.kubectl(&["wait", "--for=jsonpath={.status.phase}=Bound", "--timeout=240s", &bound]);
     }
     let pods = cluster.items(&["pods", "-n", SYSTEM, "-l", CONTROLLER]);
     let restarts: Vec<&Value> = pods
@@ -104,7 +103,7 @@ fn wrong_credentials_are_told_by_file_and_key_and_right_ones_are_taken_up_withou
         .map(|c| &c["restartCount"])
         .collect();
     assert!(restarts.iter().all(|count| **count == 0), "{restarts:?}");
-    space.end();
+    namespace.end();
 }
 
 fn with(cloud_conf: &str, key: &str, value: &str) -> String {
@@ -117,6 +116,7 @@ fn with(cloud_conf: &str, key: &str, value: &str) -> String {
     all.join("\n")
 }
 
+/// The message is the kubelet's: the driver isn't started without its Secret.
 #[test]
 fn a_secret_that_is_missing_is_told_by_its_name() {
     let _alone = alone();
@@ -124,7 +124,7 @@ fn a_secret_that_is_missing_is_told_by_its_name() {
     let right = cluster.get(&["secret", "-n", SYSTEM, SECRET]);
     cluster.kubectl(&["-n", SYSTEM, "delete", "secret", SECRET]);
     restart(&cluster);
-    let told = told_of_a_controller(&cluster, &["secret", SECRET, "not found"]);
+    let told = told_of_a_controller(&cluster, "FailedMount", &["secret", SECRET, "not found"]);
     println!("{told}");
     let mut again = right;
     for key in ["resourceVersion", "uid", "creationTimestamp"] {

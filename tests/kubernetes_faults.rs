@@ -1,34 +1,26 @@
 //! Controllers are killed and nodes lose their power, on a real Kubernetes over a real OpenStack: `tests/run kubernetes`
-//! starts them.
+//! starts them. Each is alone: there is one controller to kill, and there are two nodes.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by them")]
 
 #[path = "bed/cluster.rs"]
 mod cluster;
 
-use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use cluster::{Cluster, SYSTEM, Space};
+use cluster::{CLASS, Cluster, Namespace, SYSTEM, alone, on_node, until};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
 
-const CLASS: &str = "csi-cinder-sc-delete";
 /// The leases that say which replica's sidecar works.
 const PROVISIONER: &str = "cinder-csi-openstack-org";
 const ATTACHER: &str = "external-attacher-leader-cinder-csi-openstack-org";
 const MANY: usize = 20;
 
-/// There is one controller to kill, and there are two nodes.
-fn alone() -> MutexGuard<'static, ()> {
-    static ONE: Mutex<()> = Mutex::new(());
-    ONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
-}
-
 /// The driver in every replica, as by the kernel's OOM killer.
 fn kill_controllers(cluster: &Cluster) {
-    let pids = cluster.until("a controller runs", Duration::from_secs(120), || {
+    let pids = until("a controller runs", Duration::from_secs(120), || {
         let pids = cluster.processes("--provide-node-service=false");
         if pids.is_empty() { Err("none does".to_owned()) } else { Ok(pids) }
     });
@@ -52,19 +44,13 @@ fn names() -> Vec<String> {
     (0..MANY).map(|n| format!("many-{n}")).collect()
 }
 
-fn count(space: &Space, kind: &str, path: &str, value: &str) -> usize {
-    let found = space.get(&[kind]);
-    found["items"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .filter(|item| item.pointer(path).is_some_and(|v| v == value))
-        .count()
+fn count(namespace: &Namespace, kind: &str, path: &str, value: &str) -> usize {
+    namespace.items(&[kind]).iter().filter(|item| item.pointer(path).is_some_and(|v| v == value)).count()
 }
 
-fn all(space: &Space, kind: &str, value: &str) {
-    space.cluster.until(&format!("{MANY} {kind} are {value}"), Duration::from_secs(300), || {
-        match count(space, kind, "/status/phase", value) {
+fn all(namespace: &Namespace, kind: &str, value: &str) {
+    until(&format!("{MANY} {kind} are {value}"), Duration::from_secs(300), || {
+        match count(namespace, kind, "/status/phase", value) {
             MANY => Ok(()),
             some => Err(format!("{some} are")),
         }
@@ -75,35 +61,35 @@ fn all(space: &Space, kind: &str, value: &str) {
 fn twenty_claims_are_bound_and_twenty_pods_run_whoever_is_killed_meanwhile() {
     let _alone = alone();
     let cluster = Cluster::up();
-    let space = cluster.space("killed");
+    let namespace = cluster.namespace("killed");
     for name in names() {
-        space.claim(&name, CLASS, json!({}));
+        namespace.claim(&name, CLASS, json!({}));
     }
     kill_controllers(&cluster);
-    cluster.until("the first are bound", Duration::from_secs(120), || {
-        match count(&space, "pvc", "/status/phase", "Bound") {
+    until("the first are bound", Duration::from_secs(120), || {
+        match count(&namespace, "pvc", "/status/phase", "Bound") {
             0 => Err("none is".to_owned()),
             _ => Ok(()),
         }
     });
     kill_controllers(&cluster);
     move_leader(&cluster, PROVISIONER);
-    all(&space, "pvc", "Bound");
+    all(&namespace, "pvc", "Bound");
     for name in names() {
-        space.pod(&name, &name, json!({}));
+        namespace.pod(&name, &name, json!({}));
     }
-    cluster.until("the first run", Duration::from_secs(120), || {
-        match count(&space, "pods", "/status/phase", "Running") {
+    until("the first run", Duration::from_secs(120), || {
+        match count(&namespace, "pods", "/status/phase", "Running") {
             0 => Err("none does".to_owned()),
             _ => Ok(()),
         }
     });
     kill_controllers(&cluster);
     move_leader(&cluster, ATTACHER);
-    all(&space, "pods", "Running");
-    assert_eq!(volumes_of(&space), MANY, "each claim has one volume in the cloud");
+    all(&namespace, "pods", "Running");
+    assert_eq!(volumes_of(&namespace), MANY, "each claim has one volume in the cloud");
     kill_controllers(&cluster);
-    space.end();
+    namespace.end();
     cluster.kubectl(&[
         "-n",
         SYSTEM,
@@ -115,16 +101,12 @@ fn twenty_claims_are_bound_and_twenty_pods_run_whoever_is_killed_meanwhile() {
     ]);
 }
 
-/// Volumes of the cloud that were made for claims of the space, by the name that the provisioner gave them.
-fn volumes_of(space: &Space) -> usize {
-    let claims = space.get(&["pvc"]);
-    let uids: Vec<String> = claims["items"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|c| c["metadata"]["uid"].as_str().unwrap().to_owned())
-        .collect();
-    let lines = space.cluster.inventory();
+/// Volumes of the cloud that were made for claims of the namespace, by the name that the provisioner gave them.
+fn volumes_of(namespace: &Namespace) -> usize {
+    let claims = namespace.items(&["pvc"]);
+    let uids: Vec<String> =
+        claims.iter().map(|c| c["metadata"]["uid"].as_str().unwrap().to_owned()).collect();
+    let lines = namespace.cluster.inventory();
     lines
         .iter()
         .filter(|line| line.starts_with("volume ") && uids.iter().any(|uid| line.contains(uid)))
@@ -136,37 +118,26 @@ fn volumes_of(space: &Space) -> usize {
 fn a_pod_of_a_node_that_lost_its_power_runs_elsewhere_within_a_minute() {
     let _alone = alone();
     let cluster = Cluster::up();
-    let space = cluster.space("outage");
-    space.claim("data", CLASS, json!({}));
-    let container = json!({
-        "name": "main", "image": "registry.local/busybox:lab", "imagePullPolicy": "Never",
-        "command": ["sh", "-c", "cat /data/file || { echo kept > /data/file; sync; }; sleep 1000000"],
-        "volumeMounts": [{ "name": "data", "mountPath": "/data" }],
-    });
-    space.apply("Deployment", "apps/v1", "web", json!({ "spec": {
-        "replicas": 1, "strategy": { "type": "Recreate" }, "selector": { "matchLabels": { "app": "web" } },
-        "template": { "metadata": { "labels": { "app": "web" } }, "spec": {
-            "containers": [container], "volumes": [{ "name": "data", "persistentVolumeClaim": { "claimName": "data" } }],
-        } },
-    } }));
-    space.kubectl(&["rollout", "status", "deployment/web", "--timeout=120s"]);
-    let node = running(&space).unwrap()["spec"]["nodeName"].as_str().unwrap().to_owned();
+    let namespace = cluster.namespace("outage");
+    namespace.claim("data", CLASS, json!({}));
+    namespace.deploy_web("cat /data/file || { echo kept > /data/file; sync; }; sleep 1000000", json!({}));
+    let node = running(&namespace).unwrap()["spec"]["nodeName"].as_str().unwrap().to_owned();
     let number = node.strip_prefix("node-").unwrap();
     cluster.script(&["cut", number]);
     cluster.kubectl(&["wait", "--for=condition=Ready=Unknown", "--timeout=180s", &format!("node/{node}")]);
     let tainted = Instant::now();
     cluster.kubectl(&["taint", "node", &node, "node.kubernetes.io/out-of-service=nodeshutdown:NoExecute"]);
-    let pod = cluster.until("the pod runs elsewhere", Duration::from_secs(60), || {
-        let pod = running(&space).ok_or("no pod runs")?;
+    let pod = until("the pod runs elsewhere", Duration::from_secs(60), || {
+        let pod = running(&namespace).ok_or("no pod runs")?;
         if pod["spec"]["nodeName"] == node.as_str() { Err("it is still there".to_owned()) } else { Ok(pod) }
     });
     println!("out-of-service taint to running elsewhere {:?}", tainted.elapsed());
     let pod = pod["metadata"]["name"].as_str().unwrap();
-    assert_eq!(space.kubectl(&["logs", pod]).trim(), "kept");
+    assert_eq!(namespace.kubectl(&["logs", pod]).trim(), "kept");
     cluster.kubectl(&["taint", "node", &node, "node.kubernetes.io/out-of-service-"]);
     cluster.script(&["restore", number]);
     cluster.kubectl(&["wait", "--for=condition=Ready", "--timeout=120s", &format!("node/{node}")]);
-    space.end();
+    namespace.end();
     cluster.kubectl(&["-n", SYSTEM, "rollout", "status", "daemonset/cinder-csi-node", "--timeout=120s"]);
 }
 
@@ -179,7 +150,7 @@ fn a_node_is_freed_once_its_driver_is_registered() {
     cluster.kubectl(&["taint", "node", "node-1", "example.com/other=kept:PreferNoSchedule"]);
     let old = driver_of(&cluster, "node-1").unwrap();
     cluster.kubectl(&["-n", SYSTEM, "delete", "pod", &old]);
-    cluster.until("the taint is gone", Duration::from_secs(90), || {
+    until("the taint is gone", Duration::from_secs(90), || {
         let taints = cluster.get(&["node", "node-1"])["spec"]["taints"].clone();
         if taints.as_array().is_some_and(|left| left.len() == 1) { Ok(()) } else { Err(taints.to_string()) }
     });
@@ -194,10 +165,10 @@ fn a_node_is_freed_once_its_driver_is_registered() {
 fn the_driver_of_a_drained_node_stays_until_the_last_volume_is_detached() {
     let _alone = alone();
     let cluster = Cluster::up();
-    let space = cluster.space("pre-stop");
-    space.claim("data", CLASS, json!({}));
-    space.pod("user", "data", json!({ "nodeSelector": { "kubernetes.io/hostname": "node-1" } }));
-    space.ready("user");
+    let namespace = cluster.namespace("pre-stop");
+    namespace.claim("data", CLASS, json!({}));
+    namespace.pod("user", "data", on_node("node-1"));
+    namespace.ready("user");
     cluster.kubectl(&["cordon", "node-1"]);
     let driver = driver_of(&cluster, "node-1").unwrap();
     cluster.kubectl(&["-n", SYSTEM, "delete", "pod", &driver, "--wait=false"]);
@@ -209,8 +180,8 @@ fn the_driver_of_a_drained_node_stays_until_the_last_volume_is_detached() {
     while began.elapsed() < Duration::from_secs(10) {
         assert!(there(), "it ended while a volume is attached");
     }
-    space.kubectl(&["delete", "pod", "user", "--wait=false"]);
-    cluster.until("the driver ends", Duration::from_secs(120), || {
+    namespace.kubectl(&["delete", "pod", "user", "--wait=false"]);
+    until("the driver ends", Duration::from_secs(120), || {
         let before = attached();
         match (there(), before) {
             (false, true) => panic!("it ended while a volume was attached"),
@@ -219,7 +190,7 @@ fn the_driver_of_a_drained_node_stays_until_the_last_volume_is_detached() {
         }
     });
     cluster.kubectl(&["uncordon", "node-1"]);
-    space.end();
+    namespace.end();
     cluster.kubectl(&["-n", SYSTEM, "rollout", "status", "daemonset/cinder-csi-node", "--timeout=120s"]);
 }
 
@@ -230,10 +201,6 @@ fn driver_of(cluster: &Cluster, node: &str) -> Option<String> {
     pods.first().map(|pod| pod["metadata"]["name"].as_str().unwrap().to_owned())
 }
 
-fn running(space: &Space) -> Option<Value> {
-    let pods = space.get(&["pods", "-l", "app=web"])["items"].as_array().unwrap().clone();
-    pods.into_iter().find(|pod| {
-        pod["metadata"]["deletionTimestamp"].is_null()
-            && pod["status"]["containerStatuses"][0]["ready"] == true
-    })
+fn running(namespace: &Namespace) -> Option<Value> {
+    namespace.web_pods().into_iter().find(cluster::is_ready)
 }

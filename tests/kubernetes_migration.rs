@@ -6,11 +6,10 @@
 #[path = "bed/cluster.rs"]
 mod cluster;
 
-use cluster::{Cluster, DRIVER, SYSTEM, Space, root};
+use cluster::{CLASS, Cluster, DRIVER, Namespace, SYSTEM, on_node, root};
 use serde_json::{Value, json};
 
 const RELEASE: &str = "cinder-csi";
-const CLASS: &str = "csi-cinder-sc-delete";
 
 /// `helm VERB`, with what both charts need to know of the lab.
 fn helm(cluster: &Cluster, verb: &[&str], chart: &str, more: &[&str]) {
@@ -44,25 +43,20 @@ fn immutable(cluster: &Cluster) -> Value {
     ])
 }
 
-fn write(space: &Space, pod: &str, text: &str) {
-    space.shell(pod, &format!("echo {text} >> /data/file; sync"));
+fn write(namespace: &Namespace, pod: &str, text: &str) {
+    namespace.shell(pod, &format!("echo {text} >> /data/file; sync"));
 }
 
-fn ended(space: &Space, pod: &str) {
-    space.kubectl(&["delete", "pod", pod, "--wait=false"]);
-    space.gone(&format!("pod/{pod}"));
-}
-
-fn moved(space: &Space, claim: &str, from: &str, to: &str, node: &str) {
-    ended(space, from);
-    space.pod(to, claim, json!({ "nodeSelector": { "kubernetes.io/hostname": node } }));
-    space.ready(to);
+fn moved(namespace: &Namespace, claim: &str, from: &str, to: &str, node: &str) {
+    namespace.delete_pod(from);
+    namespace.pod(to, claim, on_node(node));
+    namespace.ready(to);
 }
 
 /// A PersistentVolume and its claim as the existing driver and its provisioner leave them: a volume made in Cinder by
 /// someone else, with the metadata, the annotations and the attributes that they have.
-fn of_the_existing_driver(space: &Space, name: &str) -> String {
-    let cluster = space.cluster;
+fn of_the_existing_driver(namespace: &Namespace, name: &str) -> String {
+    let cluster = namespace.cluster;
     let volume = cluster.openstack(&[
         "volume",
         "create",
@@ -80,7 +74,6 @@ fn of_the_existing_driver(space: &Space, name: &str) -> String {
         "cinder.csi.openstack.org/cluster=kubernetes",
         name,
     ]);
-    let space_name = space.get(&["serviceaccount", "default"])["metadata"]["namespace"].clone();
     cluster.apply(&json!({
         "apiVersion": "v1", "kind": "PersistentVolume",
         "metadata": {
@@ -90,7 +83,7 @@ fn of_the_existing_driver(space: &Space, name: &str) -> String {
         "spec": {
             "accessModes": ["ReadWriteOnce"], "capacity": { "storage": "1Gi" }, "storageClassName": CLASS,
             "persistentVolumeReclaimPolicy": "Delete", "volumeMode": "Filesystem",
-            "claimRef": { "apiVersion": "v1", "kind": "PersistentVolumeClaim", "name": name, "namespace": space_name },
+            "claimRef": { "apiVersion": "v1", "kind": "PersistentVolumeClaim", "name": name, "namespace": namespace.name },
             "csi": {
                 "driver": DRIVER, "fsType": "ext4", "volumeHandle": volume,
                 "volumeAttributes": { "storage.kubernetes.io/csiProvisionerIdentity": format!("1700000000000-8081-{DRIVER}") },
@@ -100,7 +93,7 @@ fn of_the_existing_driver(space: &Space, name: &str) -> String {
             ] }] } },
         },
     }));
-    space.claim(name, CLASS, json!({ "volumeName": name }));
+    namespace.claim(name, CLASS, json!({ "volumeName": name }));
     volume
 }
 
@@ -114,49 +107,47 @@ fn a_cluster_moves_from_the_existing_chart_and_back_and_keeps_its_volumes() {
         ["--set", "csi.livenessprobe.enabled=false,csi.nodeDriverRegistrar.enabled=false"];
     helm(&cluster, &["install"], "tests/chart/old", &without_sidecars_of_no_image);
     let before = immutable(&cluster);
-    let space = cluster.space("migrates");
+    let namespace = cluster.namespace("migrates");
     for claim in ["stays", "moves"] {
-        space.claim(claim, CLASS, json!({}));
-        space.pod(claim, claim, json!({ "nodeSelector": { "kubernetes.io/hostname": "node-1" } }));
-        space.ready(claim);
-        write(&space, claim, "old");
+        namespace.claim(claim, CLASS, json!({}));
+        namespace.pod(claim, claim, on_node("node-1"));
+        namespace.ready(claim);
+        write(&namespace, claim, "old");
     }
-    let theirs = of_the_existing_driver(&space, "theirs");
-    space.pod("theirs", "theirs", json!({}));
-    space.ready("theirs");
-    write(&space, "theirs", "old");
+    let theirs = of_the_existing_driver(&namespace, "theirs");
+    namespace.pod("theirs", "theirs", json!({}));
+    namespace.ready("theirs");
+    write(&namespace, "theirs", "old");
 
     helm(&cluster, &["upgrade"], "charts/cinder-csi", &["--reuse-values", "--set", "legacyNames=true"]);
     assert_eq!(immutable(&cluster), before);
     for pod in ["stays", "moves", "theirs"] {
-        write(&space, pod, "new");
+        write(&namespace, pod, "new");
     }
-    moved(&space, "moves", "moves", "moved", "node-2");
-    assert_eq!(space.shell("moved", "cat /data/file"), "old\nnew");
-    ended(&space, "theirs");
-    space.detached("theirs");
-    let wanted = json!({ "spec": { "resources": { "requests": { "storage": "2Gi" } } } }).to_string();
-    space.kubectl(&["patch", "pvc", "theirs", "-p", &wanted]);
-    space.kubectl(&["wait", "--for=condition=FileSystemResizePending", "--timeout=120s", "pvc/theirs"]);
-    space.pod("theirs", "theirs", json!({}));
-    space.ready("theirs");
-    space.is("pvc/theirs", ".status.capacity.storage", "2Gi");
-    assert_eq!(space.shell("theirs", "cat /data/file"), "old\nnew");
-    space.claim("made-by-ours", CLASS, json!({}));
-    space.volume("made-by-ours");
+    moved(&namespace, "moves", "moves", "moved", "node-2");
+    assert_eq!(namespace.shell("moved", "cat /data/file"), "old\nnew");
+    namespace.delete_pod("theirs");
+    namespace.detached("theirs");
+    namespace.resize_unmounted("theirs", "2Gi");
+    namespace.pod("theirs", "theirs", json!({}));
+    namespace.ready("theirs");
+    namespace.wait_for("pvc/theirs", ".status.capacity.storage", "2Gi");
+    assert_eq!(namespace.shell("theirs", "cat /data/file"), "old\nnew");
+    namespace.claim("made-by-ours", CLASS, json!({}));
+    namespace.volume("made-by-ours");
 
     cluster.helm(&["rollback", RELEASE, "1", "-n", SYSTEM, "--wait", "--timeout=3m"]);
     assert_eq!(immutable(&cluster), before);
-    moved(&space, "moves", "moved", "moved-back", "node-1");
-    assert_eq!(space.shell("moved-back", "cat /data/file"), "old\nnew");
-    space.pod("made-by-ours", "made-by-ours", json!({}));
-    space.ready("made-by-ours");
-    write(&space, "stays", "again");
-    let restarts = space.get(&["pod", "stays"])["status"]["containerStatuses"][0]["restartCount"].clone();
+    moved(&namespace, "moves", "moved", "moved-back", "node-1");
+    assert_eq!(namespace.shell("moved-back", "cat /data/file"), "old\nnew");
+    namespace.pod("made-by-ours", "made-by-ours", json!({}));
+    namespace.ready("made-by-ours");
+    write(&namespace, "stays", "again");
+    let restarts = namespace.get(&["pod", "stays"])["status"]["containerStatuses"][0]["restartCount"].clone();
     assert_eq!(restarts, 0, "a pod that nobody moved was left alone");
 
     helm(&cluster, &["upgrade"], "charts/cinder-csi", &["--reuse-values", "--set", "legacyNames=true"]);
-    space.end();
+    namespace.end();
     assert!(!cluster.inventory().iter().any(|line| line.contains(&theirs)), "their volume is deleted");
     cluster.helm(&["uninstall", RELEASE, "-n", SYSTEM, "--wait"]);
 }

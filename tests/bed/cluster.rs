@@ -7,6 +7,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -14,7 +15,9 @@ use serde_json::{Value, json};
 pub const DRIVER: &str = "cinder.csi.openstack.org";
 /// Where the driver is installed.
 pub const SYSTEM: &str = "kube-system";
-const BUSYBOX: &str = "registry.local/busybox:lab";
+/// The class of the chart's values.yaml.
+pub const CLASS: &str = "csi-cinder-sc-delete";
+pub const BUSYBOX: &str = "registry.local/busybox:lab";
 
 pub struct Cluster {
     place: PathBuf,
@@ -27,15 +30,15 @@ pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
+/// A path that the environment names.
+fn set(name: &str) -> PathBuf {
+    std::env::var(name).unwrap_or_else(|_| panic!("{name} isn't set: tests/run kubernetes does it")).into()
+}
+
 impl Cluster {
     pub fn up() -> Self {
-        let set = |name: &str| {
-            std::env::var(name)
-                .unwrap_or_else(|_| panic!("{name} isn't set: tests/run kubernetes does it"))
-                .into()
-        };
-        let place: PathBuf = set("CINDER_CSI_CLUSTER");
-        let tools: PathBuf = set("CINDER_CSI_CLUSTER_TOOLS");
+        let place = set("CINDER_CSI_CLUSTER");
+        let tools = set("CINDER_CSI_CLUSTER_TOOLS");
         Self {
             kubeconfig: place.join("pki/admin.kubeconfig"),
             programs: tools.join("bin"),
@@ -69,11 +72,11 @@ impl Cluster {
     }
 
     pub fn apply(&self, object: &Value) {
-        self.hand(&["apply", "-f", "-"], &object.to_string());
+        self.kubectl_with_input(&["apply", "-f", "-"], &object.to_string());
     }
 
     /// kubectl with something on its standard input.
-    pub fn hand(&self, words: &[&str], input: &str) -> String {
+    pub fn kubectl_with_input(&self, words: &[&str], input: &str) -> String {
         let mut command = self.command("kubectl", words);
         let mut child =
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -90,18 +93,6 @@ impl Cluster {
         self.get(words)["items"].as_array().unwrap().clone()
     }
 
-    /// Asks until the answer is there. What takes longer fails the test, with what was seen last.
-    pub fn until<T>(&self, what: &str, patience: Duration, mut look: impl FnMut() -> Result<T, String>) -> T {
-        let end = Instant::now() + patience;
-        loop {
-            match look() {
-                Ok(found) => return found,
-                Err(seen) if Instant::now() > end => panic!("{what}: not within {patience:?}: {seen}"),
-                Err(_) => std::thread::sleep(Duration::from_millis(100)),
-            }
-        }
-    }
-
     /// `tests/openstack/inventory`: a line for each volume, snapshot, backup, attachment and loop device.
     pub fn inventory(&self) -> Vec<String> {
         let mut command = Command::new(root().join("tests/openstack/inventory"));
@@ -111,8 +102,7 @@ impl Cluster {
 
     /// The cloud's own client, as the driver's project.
     pub fn openstack(&self, words: &[&str]) -> String {
-        let venv = root().join("target/openstack/venv");
-        let mut command = Command::new(venv.join("bin/openstack"));
+        let mut command = Command::new(set("CINDER_CSI_LAB_VENV").join("bin/openstack"));
         command
             .args(["--os-cloud", "lab"])
             .args(words)
@@ -144,10 +134,42 @@ impl Cluster {
     }
 
     /// A namespace for one test.
-    pub fn space(&self, name: &str) -> Space<'_> {
+    pub fn namespace(&self, name: &str) -> Namespace<'_> {
         self.kubectl(&["create", "namespace", name]);
-        Space { cluster: self, name: name.to_owned() }
+        Namespace { cluster: self, name: name.to_owned() }
     }
+}
+
+/// Asks until the answer is there. What takes longer fails the test, with what was seen last.
+pub fn until<T>(what: &str, patience: Duration, mut look: impl FnMut() -> Result<T, String>) -> T {
+    let end = Instant::now() + patience;
+    loop {
+        match look() {
+            Ok(found) => return found,
+            Err(seen) if Instant::now() > end => panic!("{what}: not within {patience:?}: {seen}"),
+            Err(_) => std::thread::sleep(Duration::from_millis(100)),
+        }
+    }
+}
+
+/// For tests of one file that must not run side by side.
+pub fn alone() -> MutexGuard<'static, ()> {
+    static ONE: Mutex<()> = Mutex::new(());
+    ONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+/// What puts a pod on a node.
+pub fn on_node(node: &str) -> Value {
+    json!({ "nodeSelector": { "kubernetes.io/hostname": node } })
+}
+
+/// What a claim asks for.
+pub fn sized(size: &str) -> Value {
+    json!({ "resources": { "requests": { "storage": size } } })
+}
+
+pub fn is_ready(pod: &Value) -> bool {
+    pod["status"]["containerStatuses"][0]["ready"] == true
 }
 
 fn printed(output: Output, words: &[&str]) -> String {
@@ -162,18 +184,22 @@ fn refused(output: Output, words: &[&str]) -> String {
 }
 
 /// What one test has in the cluster.
-pub struct Space<'a> {
+pub struct Namespace<'a> {
     pub cluster: &'a Cluster,
-    name: String,
+    pub name: String,
 }
 
-impl Space<'_> {
+impl Namespace<'_> {
     pub fn kubectl(&self, words: &[&str]) -> String {
         self.cluster.kubectl(&[&["-n", &self.name], words].concat())
     }
 
     pub fn get(&self, words: &[&str]) -> Value {
         self.cluster.get(&[&["-n", &self.name], words].concat())
+    }
+
+    pub fn items(&self, words: &[&str]) -> Vec<Value> {
+        self.cluster.items(&[&["-n", &self.name], words].concat())
     }
 
     pub fn apply(&self, kind: &str, version: &str, name: &str, mut body: Value) {
@@ -212,15 +238,63 @@ impl Space<'_> {
         self.apply("Pod", "v1", name, json!({ "spec": spec }));
     }
 
+    /// A Deployment of one pod, with the claim `data` at /data, that runs.
+    pub fn deploy_web(&self, script: &str, more: Value) {
+        let mut pod = json!({
+            "containers": [{
+                "name": "main", "image": BUSYBOX, "imagePullPolicy": "Never", "command": ["sh", "-c", script],
+                "volumeMounts": [{ "name": "data", "mountPath": "/data" }],
+            }],
+            "volumes": [{ "name": "data", "persistentVolumeClaim": { "claimName": "data" } }],
+        });
+        merge(&mut pod, more);
+        let labels = json!({ "app": "web" });
+        let spec = json!({
+            "replicas": 1, "strategy": { "type": "Recreate" }, "selector": { "matchLabels": labels },
+            "template": { "metadata": { "labels": labels }, "spec": pod },
+        });
+        self.apply("Deployment", "apps/v1", "web", json!({ "spec": spec }));
+        self.kubectl(&["rollout", "status", "deployment/web", "--timeout=120s"]);
+    }
+
+    /// The pods of `deploy_web` that nobody has deleted.
+    pub fn web_pods(&self) -> Vec<Value> {
+        let mut pods = self.items(&["pods", "-l", "app=web"]);
+        pods.retain(|pod| pod["metadata"]["deletionTimestamp"].is_null());
+        pods
+    }
+
+    pub fn delete_pod(&self, pod: &str) {
+        self.kubectl(&["delete", "pod", pod, "--wait=false"]);
+        self.wait_deleted(&format!("pod/{pod}"));
+    }
+
+    pub fn resize(&self, claim: &str, size: &str) {
+        let wanted = json!({ "spec": sized(size) }).to_string();
+        self.kubectl(&["patch", "pvc", claim, "-p", &wanted]);
+    }
+
+    /// The disk has grown, and the file system waits for its next mount.
+    pub fn resize_unmounted(&self, claim: &str, size: &str) {
+        self.resize(claim, size);
+        let claim = format!("pvc/{claim}");
+        self.kubectl(&["wait", "--for=condition=FileSystemResizePending", "--timeout=120s", &claim]);
+    }
+
+    /// The size of the file system at a pod's /data.
+    pub fn mebibytes(&self, pod: &str) -> u32 {
+        self.shell(pod, "df -m /data | tail -1 | awk '{ print $2 }'").parse().unwrap()
+    }
+
     pub fn ready(&self, pod: &str) {
         self.kubectl(&["wait", "--for=condition=Ready", "--timeout=120s", &format!("pod/{pod}")]);
     }
 
-    pub fn gone(&self, object: &str) {
+    pub fn wait_deleted(&self, object: &str) {
         self.kubectl(&["wait", "--for=delete", "--timeout=120s", object]);
     }
 
-    pub fn is(&self, object: &str, path: &str, value: &str) {
+    pub fn wait_for(&self, object: &str, path: &str, value: &str) {
         let condition = format!("--for=jsonpath={{{path}}}={value}");
         self.kubectl(&["wait", &condition, "--timeout=120s", object]);
     }
@@ -232,7 +306,7 @@ impl Space<'_> {
 
     /// The PersistentVolume of a bound claim, and its Cinder volume.
     pub fn volume(&self, claim: &str) -> (String, String) {
-        self.is(&format!("pvc/{claim}"), ".status.phase", "Bound");
+        self.wait_for(&format!("pvc/{claim}"), ".status.phase", "Bound");
         let pv = self.get(&["pvc", claim])["spec"]["volumeName"].as_str().unwrap().to_owned();
         let volume =
             self.cluster.get(&["pv", &pv])["spec"]["csi"]["volumeHandle"].as_str().unwrap().to_owned();
@@ -242,7 +316,7 @@ impl Space<'_> {
     /// No node has the claim's volume any more.
     pub fn detached(&self, claim: &str) {
         let (pv, _) = self.volume(claim);
-        self.cluster.until(&format!("{claim} is detached"), Duration::from_secs(120), || {
+        until(&format!("{claim} is detached"), Duration::from_secs(120), || {
             let attachments = self.cluster.items(&["volumeattachments"]);
             let left =
                 attachments.iter().find(|a| a["spec"]["source"]["persistentVolumeName"] == pv.as_str());
@@ -253,18 +327,13 @@ impl Space<'_> {
     /// The messages of the events about an object.
     pub fn events(&self, kind: &str, name: &str) -> Vec<String> {
         let about = format!("--field-selector=involvedObject.kind={kind},involvedObject.name={name}");
-        let found = self.get(&["events", &about]);
-        found["items"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|event| event["message"].as_str().unwrap().to_owned())
-            .collect()
+        let found = self.items(&["events", &about]);
+        found.iter().map(|event| event["message"].as_str().unwrap().to_owned()).collect()
     }
 
     /// An event about the object that says all of these.
-    pub fn told(&self, kind: &str, name: &str, parts: &[&str]) -> String {
-        self.cluster.until(&format!("an event about {name} says {parts:?}"), Duration::from_secs(60), || {
+    pub fn wait_for_event(&self, kind: &str, name: &str, parts: &[&str]) -> String {
+        until(&format!("an event about {name} says {parts:?}"), Duration::from_secs(60), || {
             let events = self.events(kind, name);
             let found = events.iter().find(|message| parts.iter().all(|part| message.contains(part)));
             found.cloned().ok_or_else(|| events.join("\n"))

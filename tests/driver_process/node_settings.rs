@@ -44,10 +44,8 @@ async fn a_node_works_with_a_cloud_conf_of_garbage_and_calls_no_cloud() {
         ];
         let driver = bed.start(&[&flags[..], &["--metadata-url=http://127.0.0.1:9"]].concat()).await;
         let info = driver.node().node_get_info(NodeGetInfoRequest {}).await.unwrap().into_inner();
-        assert_eq!(
-            (info.node_id.as_str(), info.max_volumes_per_node.min(7)),
-            (SERVER, info.max_volumes_per_node)
-        );
+        assert_eq!(info.node_id, SERVER);
+        assert!((1..=7).contains(&info.max_volumes_per_node), "{}", info.max_volumes_per_node);
         let status = driver.node().node_stage_volume(NodeStageVolumeRequest::default()).await.unwrap_err();
         assert_eq!(status.code(), Code::InvalidArgument, "{status}");
         let log = driver.log();

@@ -20,7 +20,7 @@ FILES = {
    "ipam": {"type": "host-local", "ranges": [[{"subnet": "%(net)s.%(n)d.0/24"}]], "routes": [{"dst": "0.0.0.0/0"}]}},
   {"type": "portmap", "capabilities": {"portMappings": true}}]}
 """,
-    # Without CAP_SYS_RESOURCE nothing may lower an OOM score, and runc gives up where it is asked to.
+    # On some machines root lacks CAP_SYS_RESOURCE: then nothing may lower an OOM score, and runc gives up where it is asked to.
     'containerd.toml': """version = 2
 root = "%(home)s/containerd"
 state = "/run/containerd"

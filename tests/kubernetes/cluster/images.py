@@ -28,7 +28,7 @@ def make(place):
 
 
 def all_of(place):
-    return sorted(glob.glob(os.path.join(place.images, '*.tar')) + glob.glob(os.path.join(place.dir, 'images', '*.tar')))
+    return sorted(glob.glob(os.path.join(place.images, '*.tar')))
 
 
 def sidecar(place, name):

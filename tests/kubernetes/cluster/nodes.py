@@ -6,7 +6,7 @@ import sys
 import time
 
 from cluster import config, images, pki
-from cluster.place import ZONE
+from cluster.place import NODES, ZONE, must
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -39,15 +39,16 @@ def began(cluster, n):
     pid = cluster.processes.pid('node%d' % n)
     cluster.wait('node%d' % n, lambda: os.readlink('/proc/%d/ns/net' % pid) != os.readlink('/proc/self/ns/net'))
     wire = '%s-n%d' % (place.bridge, n)
-    ip('link', 'add', wire, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', str(pid))
-    ip('link', 'set', wire, 'master', place.bridge, 'up')
-    ip('route', 'replace', '%s.%d.0/24' % (place.net, n), 'via', place.node_address(n), 'dev', place.bridge)
+    must('ip', 'link', 'add', wire, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', str(pid))
+    must('ip', 'link', 'set', wire, 'master', place.bridge, 'up')
+    must('ip', 'route', 'replace', '%s.%d.0/24' % (place.net, n), 'via', place.node_address(n), 'dev', place.bridge)
 
 
 def environment(place, n):
     return {
-        'NODE': str(n), 'NODE_NAME': place.node_name(n), 'NODE_HOME': place.node(n), 'NODE_ADDRESS': place.node_address(n),
-        'NODE_NETWORK': place.net, 'NODE_GATEWAY': place.address, 'NODE_CGROUP': '%s/node%d' % (place.cgroup, n),
+        'NODE': str(n), 'NODE_ALL': ' '.join(map(str, NODES)), 'NODE_NAME': place.node_name(n),
+        'NODE_HOME': place.node(n), 'NODE_ADDRESS': place.node_address(n), 'NODE_NETWORK': place.net,
+        'NODE_GATEWAY': place.address, 'NODE_CGROUP': '%s/node%d' % (place.cgroup, n),
         'NODE_DISKS': os.path.join(place.cloud, 'state', 'dev', place.server(n)), 'NODE_LOGS': place.logs,
         'NODE_PKI': place.pki, 'PATH': '%s:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' % place.bin}
 
@@ -80,6 +81,3 @@ def containerd(place, n, *words):
     return subprocess.run(['ctr', '-a', os.path.join(place.node(n), 'run', 'containerd.sock'), '-n', 'k8s.io', *words],
                           capture_output=True, text=True)
 
-
-def ip(*words):
-    subprocess.run(['ip', *words], check=True)

@@ -2,9 +2,8 @@
 import base64
 import os
 import secrets
-import subprocess
 
-from cluster.place import API_PORT, SERVICES
+from cluster.place import API_PORT, SERVICES, must
 
 DAYS = '30'
 
@@ -67,8 +66,8 @@ class Pki:
             f.write(KUBECONFIG % (self.server_url, self._text('ca.crt'), name, self._text(name + '.crt'),
                                   self._text(name + '.key'), name))
 
-    def run(self, *command, text=None):
-        subprocess.run(command, cwd=self.dir, input=text, check=True, capture_output=True, umask=0o077)
+    def run(self, *command):
+        must(*command, cwd=self.dir, umask=0o077)
 
     def _signed(self, name, subject, authority, extensions):
         self.key(name)

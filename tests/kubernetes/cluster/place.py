@@ -50,8 +50,8 @@ class Place:
             self.choose_ports()
             with open(self._settled(), 'w') as f:
                 json.dump({'number': self.number, 'ports': self.ports}, f, indent=1)
-        subprocess.run(['ip', 'addr', 'replace', self.address + '/24', 'dev', self.bridge], check=True)
-        subprocess.run(['ip', 'link', 'set', self.bridge, 'up'], check=True)
+        must('ip', 'addr', 'replace', self.address + '/24', 'dev', self.bridge)
+        must('ip', 'link', 'set', self.bridge, 'up')
 
     def choose_ports(self):
         for name in PORTS:
@@ -119,6 +119,13 @@ def claim_number():
         if add_bridge('ccsi%d' % number):
             return number
     raise SystemExit('cluster: the bridges ccsi0 to ccsi49 are all taken: ip link show type bridge')
+
+
+def must(*command, **more):
+    """What fails ends this with the command's own words."""
+    done = subprocess.run(command, capture_output=True, text=True, **more)
+    if done.returncode:
+        raise SystemExit('cluster: %s: %s' % (' '.join(command), done.stderr.strip() or 'ended with %d' % done.returncode))
 
 
 def add_bridge(name):

@@ -56,8 +56,8 @@ class Cluster:
         """For the shell and the tests."""
         p = self.place
         with open(os.path.join(p.dir, 'env'), 'w') as f:
-            f.write('export KUBECONFIG=%s CINDER_CSI_CLUSTER=%s CINDER_CSI_CLUSTER_TOOLS=%s CINDER_CSI_LAB=%s\nPATH=%s:$PATH\n'
-                    % (p.kubeconfig, p.dir, p.tools, p.cloud, p.bin))
+            f.write('export KUBECONFIG=%s CINDER_CSI_CLUSTER=%s CINDER_CSI_CLUSTER_TOOLS=%s CINDER_CSI_LAB=%s CINDER_CSI_LAB_VENV=%s\n'
+                    'PATH=%s:$PATH\n' % (p.kubeconfig, p.dir, p.tools, p.cloud, os.environ['CINDER_CSI_LAB_VENV'], p.bin))
 
     def kubectl(self, *words):
         return self._kubectl(*words).returncode == 0
