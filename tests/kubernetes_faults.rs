@@ -48,6 +48,18 @@ fn count(namespace: &Namespace, kind: &str, path: &str, value: &str) -> usize {
     namespace.items(&[kind]).iter().filter(|item| item.pointer(path).is_some_and(|v| v == value)).count()
 }
 
+/// Waits for the first: the others are under way then, which the cloud's slowness sees to.
+fn some(namespace: &Namespace, kind: &str, value: &str) {
+    let first =
+        until(&format!("the first of {kind} are {value}"), Duration::from_secs(120), || {
+            match count(namespace, kind, "/status/phase", value) {
+                0 => Err("none is".to_owned()),
+                some => Ok(some),
+            }
+        });
+    assert!(first < MANY, "all of {kind} are {value} already: nothing is left to disturb");
+}
+
 fn all(namespace: &Namespace, kind: &str, value: &str) {
     until(&format!("{MANY} {kind} are {value}"), Duration::from_secs(300), || {
         match count(namespace, kind, "/status/phase", value) {
@@ -62,30 +74,24 @@ fn twenty_claims_are_bound_and_twenty_pods_run_whoever_is_killed_meanwhile() {
     let _alone = alone();
     let cluster = Cluster::up();
     let namespace = cluster.namespace("killed");
+    let slow = cluster.slow("cinder.create", 4);
     for name in names() {
         namespace.claim(&name, CLASS, json!({}));
     }
     kill_controllers(&cluster);
-    until("the first are bound", Duration::from_secs(120), || {
-        match count(&namespace, "pvc", "/status/phase", "Bound") {
-            0 => Err("none is".to_owned()),
-            _ => Ok(()),
-        }
-    });
+    some(&namespace, "pvc", "Bound");
     kill_controllers(&cluster);
     move_leader(&cluster, PROVISIONER);
+    drop(slow);
     all(&namespace, "pvc", "Bound");
+    let slow = cluster.slow("nova.attach", 4);
     for name in names() {
         namespace.pod(&name, &name, json!({}));
     }
-    until("the first run", Duration::from_secs(120), || {
-        match count(&namespace, "pods", "/status/phase", "Running") {
-            0 => Err("none does".to_owned()),
-            _ => Ok(()),
-        }
-    });
+    some(&namespace, "pods", "Running");
     kill_controllers(&cluster);
     move_leader(&cluster, ATTACHER);
+    drop(slow);
     all(&namespace, "pods", "Running");
     assert_eq!(volumes_of(&namespace), MANY, "each claim has one volume in the cloud");
     kill_controllers(&cluster);

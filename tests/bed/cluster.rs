@@ -93,6 +93,13 @@ impl Cluster {
         self.get(words)["items"].as_array().unwrap().clone()
     }
 
+    /// The cloud takes its time, as `tests/openstack/README.md` has it, until what this returns is dropped.
+    pub fn slow(&self, point: &str, seconds: u32) -> Slow {
+        let file = self.lab.join("state/inject").join(point);
+        std::fs::write(&file, format!("delay {seconds}\n")).unwrap();
+        Slow { file }
+    }
+
     /// `tests/openstack/inventory`: a line for each volume, snapshot, backup, attachment and loop device.
     pub fn inventory(&self) -> Vec<String> {
         let mut command = Command::new(root().join("tests/openstack/inventory"));
@@ -181,6 +188,16 @@ fn printed(output: Output, words: &[&str]) -> String {
 fn refused(output: Output, words: &[&str]) -> String {
     assert!(!output.status.success(), "{words:?} was not refused");
     String::from_utf8(output.stderr).unwrap()
+}
+
+pub struct Slow {
+    file: PathBuf,
+}
+
+impl Drop for Slow {
+    fn drop(&mut self) {
+        std::fs::remove_file(&self.file).unwrap();
+    }
 }
 
 /// What one test has in the cluster.
