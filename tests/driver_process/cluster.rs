@@ -185,7 +185,8 @@ async fn a_cloud_that_cannot_be_used_is_an_event_on_the_drivers_own_pod() {
         bed.write_conf("[Global\n");
         until("no second warning", || api.events().len() == 2).await;
         // And what can be read, but names a certificate that is none.
-        std::fs::write(bed.path("ca.pem"), "no certificate").unwrap();
+        std::fs::write(bed.path("ca.pem"), "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n")
+            .unwrap();
         bed.write_conf(&(conf(address, PASSWORD) + &format!("ca-file = {}\n", bed.path("ca.pem").display())));
         until("no third warning", || api.events().len() == 3).await;
         let told = |event: &Value| {
