@@ -32,13 +32,16 @@ pub use pre_stop::pre_stop;
 /// <https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-termination>.
 const DRAIN: Duration = Duration::from_secs(25);
 
-/// Why the process can't serve.
+/// Why the process can't do its work.
 #[derive(Debug, Error)]
 pub enum Failure {
     #[error("{0}")]
     Settings(#[from] config::Error),
     #[error("{0}")]
     Io(#[from] io::Error),
+    /// Volumes are still attached, or nobody knows.
+    #[error("pre-stop: {0}")]
+    PreStop(String),
 }
 
 impl Failure {
@@ -46,7 +49,7 @@ impl Failure {
     pub fn exit_code(&self) -> u8 {
         match self {
             Failure::Settings(_) => config::Error::EXIT,
-            Failure::Io(_) => 1,
+            Failure::Io(_) | Failure::PreStop(_) => 1,
         }
     }
 }

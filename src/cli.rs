@@ -118,7 +118,7 @@ struct ServeFlags {
     #[arg(long, value_name = "KEY=VALUE", value_parser = flags::map, action = ArgAction::Append)]
     additional_topology: Vec<BTreeMap<String, String>>,
 
-    /// Where to serve /metrics, /healthz and /readyz, such as :8080; nowhere if empty
+    /// Where to serve /metrics, /healthz, /readyz and gRPC health, such as :8080; nowhere if empty
     #[arg(long, value_name = "ADDRESS", default_value = "")]
     http_endpoint: String,
 
@@ -157,7 +157,7 @@ struct ServeFlags {
     #[arg(long, value_name = "URL", default_value = "http://169.254.169.254")]
     metadata_url: String,
 
-    /// Register with the kubelet, which finds the CSI socket at this path of the node; nobody registers the driver if empty
+    /// Register with the kubelet, which finds the CSI socket at this path of the node; if empty, the driver doesn't register itself
     #[arg(long, value_name = "PATH", default_value = "")]
     kubelet_registration_path: String,
 

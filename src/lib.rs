@@ -36,7 +36,7 @@
 //! | [`config`] | cloud.conf, clouds.yaml and the environment, typed | option types of [`openstack`] and [`node`], [`text`] |
 //! | [`pace`] | deadlines, backoff, the wall clock, the only sleep | |
 //! | [`text`] | pairs and misspelt names, as people write them | |
-//! | [`telemetry`] | the log, the metrics, the HTTP endpoint for both and for health | |
+//! | [`telemetry`] | the log, the metrics, and the HTTP endpoint for metrics and health | |
 //! | `sandbox` | the whole driver on a simulated cloud (feature `sandbox`) | the seams, and [`app`] |
 //!
 //! `tests/layering.rs` fails on another arrow; `.clippy.toml` says which functions live in one file only, and why.

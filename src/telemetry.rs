@@ -1,4 +1,4 @@
-//! The log, the metrics, and the HTTP endpoint for both kinds of health.
+//! The log, the metrics, and the HTTP endpoint for metrics and health.
 
 mod endpoint;
 mod exported;

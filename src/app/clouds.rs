@@ -23,6 +23,8 @@ pub struct Clouds {
     source: Arc<dyn Source>,
     watch: config::Watch,
     clouds: BTreeMap<String, Cloud>,
+    /// Where certificates are named.
+    place: Option<config::Place>,
 }
 
 impl Clouds {
@@ -42,7 +44,7 @@ impl Clouds {
                 .map_err(|error| unusable(name, place.clone(), &error))?;
             clouds.insert(name.clone(), Cloud::new(http, options.clone()));
         }
-        Ok(Self { source, watch, clouds })
+        Ok(Self { source, watch, clouds, place })
     }
 
     pub fn volumes(&self) -> csi::Clouds {
@@ -58,7 +60,9 @@ impl Clouds {
             match self.watch.poll(self.source.as_ref()) {
                 None => {}
                 Some(Ok(config)) => {
-                    self.replace(&config);
+                    for refused in self.replace(&config) {
+                        access.refused_settings(&refused);
+                    }
                     users.forget();
                     access.look_again();
                 }
@@ -70,11 +74,14 @@ impl Clouds {
         }
     }
 
-    fn replace(&self, config: &Config) {
+    /// What can't be used, a sentence for each cloud that goes on with its old settings.
+    fn replace(&self, config: &Config) -> Vec<String> {
         warn_of(config);
+        let mut refused = Vec::new();
         for (name, cloud) in &self.clouds {
             let Some(options) = config.clouds.get(name) else {
                 warn!(cloud = name, "the changed settings don't have this cloud: its old ones stay");
+                refused.push(format!("they don't have cloud {name:?}"));
                 continue;
             };
             match http::client(&options.tls, &config.proxy) {
@@ -83,10 +90,12 @@ impl Clouds {
                     info!(cloud = name, "the settings have changed: they are used from now on");
                 }
                 Err(error) => {
-                    error!(cloud = name, %error, "the changed settings can't be used: the old ones stay")
+                    error!(cloud = name, %error, "the changed settings can't be used: the old ones stay");
+                    refused.push(unusable(name, self.place.clone(), &error).to_string());
                 }
             }
         }
+        refused
     }
 }
 

@@ -8,7 +8,7 @@ use super::{Exit, flags, kubernetes, usage};
 use crate::config::Source;
 use crate::k8s::Settings;
 
-/// Before the driver of a node ends: wait for the node's detaches, if the node is being drained
+/// Before the driver of a node ends: wait for the node's detaches, if the node is being drained; fails if volumes are still attached at the end
 #[derive(Debug, Args)]
 pub struct PreStopFlags {
     /// How long to wait at most: less than the Pod's terminationGracePeriodSeconds

@@ -68,12 +68,12 @@ impl Access {
         self.tell(Severity::Warning, NOT_USABLE, format!("the changed settings can't be used: {why}"));
     }
 
-    /// A line for each cloud where there is something to tell. `Err`: none was usable yet.
+    /// A line for each cloud. `Err` until one of them was usable.
     pub fn summary(&self) -> Result<String, String> {
         let told = self.told();
         let lines = told.clouds.iter().map(|(name, standing)| match standing {
             Standing::Unknown => format!("{} wasn't asked yet\n", shown(name)),
-            Standing::Usable => format!("{} is usable\n", shown(name)),
+            Standing::Usable => format!("{} was usable when it was last looked at\n", shown(name)),
             Standing::Refused(_, sentence) => format!("{sentence}\n"),
         });
         if told.is_ready { Ok(lines.collect()) } else { Err(lines.collect()) }

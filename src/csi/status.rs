@@ -114,7 +114,9 @@ pub fn unusable(zone: &str) -> Status {
 
 /// A name that the health of nothing goes by.
 pub fn no_service(service: &str) -> Status {
-    Status::not_found(format!("service {service:?} isn't known: ask for \"liveness\" or \"readiness\""))
+    Status::not_found(format!(
+        "{service:?} is an unknown health service: ask for \"liveness\" or \"readiness\""
+    ))
 }
 
 pub fn panicked(method: &str) -> Status {

@@ -5,12 +5,11 @@
 use super::{Error, Kubernetes, Node, Result, looks};
 use crate::pace::{self, Deadline};
 
-/// Taints of a node that is about to go. `node.kubernetes.io/out-of-service` isn't one of them: that node is down, and
-/// nothing unmounts there any more.
-const LEAVING: [&str; 5] = [
+/// Taints of a node that is about to go. `node.kubernetes.io/out-of-service` and `node.cloudprovider.kubernetes.io/shutdown`
+/// aren't among them: such a node is down, and nothing unmounts there any more.
+const LEAVING: [&str; 4] = [
     // https://kubernetes.io/docs/reference/labels-annotations-taints/
     "node.kubernetes.io/unschedulable",
-    "node.cloudprovider.kubernetes.io/shutdown",
     // https://github.com/kubernetes/autoscaler/blob/master/cluster-autoscaler/utils/taints/taints.go
     "ToBeDeletedByClusterAutoscaler",
     // https://karpenter.sh/docs/concepts/disruption/, and the name that it had before version 1.
@@ -38,18 +37,20 @@ enum Step {
 
 impl Drain {
     /// Where the node is being taken away, waits until none of the driver's volumes is attached to it, or for the deadline.
-    pub async fn wait(&self, deadline: Deadline, say: impl Fn(&str)) {
-        pace::within(deadline, self.look_until_free(say)).await;
+    /// `Err`: a sentence on what is still attached, or why that isn't known.
+    pub async fn wait(&self, deadline: Deadline, say: impl Fn(&str)) -> std::result::Result<(), String> {
+        pace::within(deadline, self.look_until_free(say)).await
     }
 
-    async fn look_until_free(&self, say: impl Fn(&str)) {
+    async fn look_until_free(&self, say: impl Fn(&str)) -> std::result::Result<(), String> {
         let (mut pauses, mut told) = (looks(), String::new());
         loop {
-            let step = self.step().await.unwrap_or_else(|error| match error {
+            let step = match self.step().await {
+                Ok(step) => step,
                 // It stays so until somebody mends the role.
-                Error::Denied(why) => Step::End(why),
-                Error::Unavailable(why) => Step::Wait(why),
-            });
+                Err(Error::Denied(why)) => return Err(why),
+                Err(Error::Unavailable(why)) => Step::Wait(why),
+            };
             let (words, ends) = match step {
                 Step::End(words) => (words, true),
                 Step::Wait(words) => (words, false),
@@ -59,10 +60,10 @@ impl Drain {
                 told = words;
             }
             if ends {
-                return;
+                return Ok(());
             }
             if !pace::pause(pauses.step()).await {
-                return say("the time is over: ending all the same");
+                return Err(format!("the time is over: {told}"));
             }
         }
     }
@@ -94,10 +95,11 @@ fn plan(node: &str, why: &str, attached: &[String]) -> Step {
     }
     let more = if attached.len() > NAMED { " and more" } else { "" };
     let names = attached.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
-    Step::Wait(format!(
-        "Node {node} is being drained ({why}): waiting until these are detached ({}): {names}{more}",
-        attached.len()
-    ))
+    let volumes = match attached.len() {
+        1 => "1 volume is".to_owned(),
+        number => format!("{number} volumes are"),
+    };
+    Step::Wait(format!("Node {node} is being drained ({why}): {volumes} still attached: {names}{more}"))
 }
 
 #[cfg(test)]
@@ -114,6 +116,7 @@ mod tests {
         for (node, why) in [
             (Some(ready.clone()), None),
             (Some(tainted(&["node.kubernetes.io/out-of-service"])), None),
+            (Some(tainted(&["node.cloudprovider.kubernetes.io/shutdown"])), None),
             (Some(tainted(&["node.kubernetes.io/not-ready", "DeletionCandidateOfClusterAutoscaler"])), None),
             (Some(Node { is_unschedulable: true, ..ready.clone() }), Some("it is unschedulable")),
             (Some(Node { is_deleted: true, ..ready }), Some("it is being deleted")),
@@ -135,8 +138,11 @@ mod tests {
         let names: Vec<_> = (0..12).map(|number| format!("pv-{number}")).collect();
         assert!(matches!(plan("n", "why", &[]), Step::End(words) if words.contains("no volume")));
         let Step::Wait(words) = plan("n", "why", &names[..1]) else { panic!() };
-        assert!(words.ends_with("these are detached (1): pv-0"), "{words}");
+        assert!(words.ends_with(": 1 volume is still attached: pv-0"), "{words}");
         let Step::Wait(words) = plan("n", "why", &names) else { panic!() };
-        assert!(words.contains("(12)") && words.ends_with("pv-9 and more"), "{words}");
+        assert!(
+            words.contains("12 volumes are still attached: pv-0, ") && words.ends_with("pv-9 and more"),
+            "{words}"
+        );
     }
 }

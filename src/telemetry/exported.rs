@@ -17,7 +17,11 @@ const ALL: [(&str, Kind, &str); 8] = [
         "How long calls to OpenStack took, with their retries and waits.",
     ),
     ("openstack_api_retries_total", Kind::Counter, "Calls to OpenStack that were tried again."),
-    ("cinder_csi_cloud_usable", Kind::Gauge, "Whether the last login to the cloud succeeded."),
+    (
+        "cinder_csi_cloud_usable",
+        Kind::Gauge,
+        "Whether the cloud was usable at the last look: at the start, after changed settings, and until it is.",
+    ),
     (
         "cinder_csi_unhealthy_volumes",
         Kind::Gauge,

@@ -184,8 +184,18 @@ async fn a_cloud_that_cannot_be_used_is_an_event_on_the_drivers_own_pod() {
         // What can't even be read is told, too.
         bed.write_conf("[Global\n");
         until("no second warning", || api.events().len() == 2).await;
+        // And what can be read, but names a certificate that is none.
+        std::fs::write(bed.path("ca.pem"), "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n")
+            .unwrap();
+        bed.write_conf(&(conf(address, PASSWORD) + &format!("ca-file = {}\n", bed.path("ca.pem").display())));
+        until("no third warning", || api.events().len() == 3).await;
+        let told = |event: &Value| {
+            event["message"].as_str().unwrap().starts_with("the changed settings can't be used: ")
+                && event["message"].as_str().unwrap().contains("ca-file holds no certificate")
+        };
+        assert!(api.events().iter().any(told), "{:?}", api.events());
         bed.write_conf(&conf(address, PASSWORD));
-        until("no good news", || api.events().len() == 3).await;
+        until("no good news", || api.events().len() == 4).await;
         let normal = api.events().into_iter().find(|event| event["type"] == "Normal").unwrap();
         assert_eq!(
             (&normal["reason"], &normal["message"]),
@@ -209,6 +219,13 @@ async fn ended(hook: std::process::Child) -> Output {
 fn printed(output: &Output) -> String {
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+/// The kubelet makes an Event of a hook that fails.
+fn failed(output: &Output) -> String {
+    let error = String::from_utf8(output.stderr.clone()).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    error
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -250,8 +267,8 @@ async fn a_drained_node_waits_for_its_own_volumes_of_this_driver() {
         api.remove(&format!("{ATTACHMENTS}/e"));
         let told = printed(&ended(hook).await);
         for words in [
-            "these are detached (2): pv-of-d, pv-of-e\n",
-            "these are detached (1): pv-of-e\n",
+            ": 2 volumes are still attached: pv-of-d, pv-of-e\n",
+            ": 1 volume is still attached: pv-of-e\n",
             "no volume is attached",
         ] {
             assert!(told.contains(words), "no {words:?} in {told}");
@@ -261,14 +278,14 @@ async fn a_drained_node_waits_for_its_own_volumes_of_this_driver() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_node_that_is_gone_is_being_drained_and_the_timeout_ends_the_wait() {
+async fn a_node_that_is_gone_is_being_drained_and_what_is_attached_at_the_timeout_is_an_error() {
     let (bed, api) = cluster(json!({})).await;
     api.remove(NODE);
     attachment(&api, "a", DRIVER, "node-1");
-    let told = printed(&ended(pre_stop(&bed, "2s")).await);
-    assert!(
-        told.contains("it is gone") && told.ends_with("the time is over: ending all the same\n"),
-        "{told}"
+    let told = failed(&ended(pre_stop(&bed, "2s")).await);
+    assert_eq!(
+        told,
+        "cinder-csi: pre-stop: the time is over: Node node-1 is being drained (it is gone): 1 volume is still attached: pv-of-a\n"
     );
 }
 
@@ -276,11 +293,11 @@ async fn a_node_that_is_gone_is_being_drained_and_the_timeout_ends_the_wait() {
 async fn an_api_that_refuses_ends_the_hook_and_one_that_is_silent_does_not_outlast_it() {
     let (bed, api) = cluster(json!({"unschedulable": true})).await;
     api.meet(Mishap::Status(403));
-    let told = printed(&ended(pre_stop(&bed, "5m")).await);
+    let told = failed(&ended(pre_stop(&bed, "5m")).await);
     assert!(told.contains("needs a rule for get on nodes"), "{told}");
     api.meet(Mishap::Silent);
     let began = Instant::now();
-    let told = printed(&ended(pre_stop(&bed, "2s")).await);
+    let told = failed(&ended(pre_stop(&bed, "2s")).await);
     assert!(told.contains("the time is over") && began.elapsed() < Duration::from_secs(20), "{told}");
 }
 

@@ -84,7 +84,7 @@ async fn a_socket_that_is_gone_or_taken_is_noticed() {
     fs::remove_file(&driver.socket).unwrap();
     let why = driver.gets("/healthz", StatusCode::SERVICE_UNAVAILABLE, "nobody serves CSI at").await;
     assert!(why.contains(&driver.socket.display().to_string()), "{why}");
-    driver.logged("the driver isn't well: nobody serves CSI").await;
+    driver.logged("the liveness check fails: nobody serves CSI").await;
     let _thief = UnixListener::bind(&driver.socket).unwrap();
     let taken = format!("another process ({}) has taken the socket", std::process::id());
     driver.gets("/healthz", StatusCode::SERVICE_UNAVAILABLE, &taken).await;

@@ -16,7 +16,7 @@ use crate::csi::Endpoint;
 use crate::csi::proto::ProbeRequest;
 use crate::csi::proto::identity_client::IdentityClient;
 
-/// The kubelet's own patience with a probe is a second unless a manifest says more.
+/// A manifest must allow its probe more (`timeoutSeconds: 5`): the kubelet's patience is a second otherwise.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// However many ask, the socket is asked no more often.
@@ -49,7 +49,7 @@ impl Liveness {
         if let Err(why) = &answer
             && before.is_none_or(|(_, before)| before != answer)
         {
-            tracing::warn!("the driver isn't well: {why}");
+            tracing::warn!("the liveness check fails: {why}");
         }
         answer
     }
