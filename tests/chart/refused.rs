@@ -79,6 +79,7 @@ fn values_that_cannot_work_together_are_refused_with_a_sentence() {
             &["storageClass.delete.isDefault=true", "storageClass.deleteWait.isDefault=true"],
             "Only one StorageClass can be the default",
         ),
+        (&["storageClass.enabled=false"], "name one of this driver's by test.storageClassName"),
     ] {
         let set: Vec<_> = NEEDED.iter().chain(set).copied().collect();
         let said = refusal(&set);

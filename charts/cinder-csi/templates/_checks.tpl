@@ -98,6 +98,9 @@
 {{- if and .Values.storageClass.enabled (gt (len $defaults) 1) -}}
 {{- $problems = append $problems (printf "Only one StorageClass can be the default, and isDefault is true of: storageClass.%s." (join ", storageClass." $defaults)) -}}
 {{- end -}}
+{{- if not (or .Values.storageClass.enabled .Values.test.storageClassName) -}}
+{{- $problems = append $problems "storageClass.enabled is false, so `helm test` has no class: name one of this driver's by test.storageClassName." -}}
+{{- end -}}
 {{- with lookup "storage.k8s.io/v1" "CSIDriver" "" "cinder.csi.openstack.org" -}}
 {{- $modes := .spec.volumeLifecycleModes | default list -}}
 {{- if ne (has "Ephemeral" $modes) $.Values.legacyNames -}}
