@@ -92,15 +92,15 @@
 {{ end -}}
 {{- end -}}
 
-{{/* Environment for a node: nothing that may be a credential. */}}
+{{/* Of variables, those for a node: nothing that may be a credential. A list in YAML. */}}
 {{- define "cinder-csi.nodeEnv" -}}
 {{- $safe := list -}}
-{{- range .Values.csi.plugin.extraEnv -}}
+{{- range . -}}
 {{- if not (or (hasPrefix "OS_" .name) (dig "valueFrom" "secretKeyRef" false .)) -}}
 {{- $safe = append $safe . -}}
 {{- end -}}
 {{- end -}}
-{{- with $safe }}{{ toYaml . }}{{ end -}}
+{{- toYaml $safe -}}
 {{- end -}}
 
 {{/* The StorageClasses to make: their keys in storageClass, and their names. */}}
