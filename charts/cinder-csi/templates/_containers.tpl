@@ -129,7 +129,7 @@ readinessProbe:
 {{- define "cinder-csi.podMetadata" -}}
 labels:
   {{- include "cinder-csi.labels" (merge (dict "podLabels" .values.podLabels) .) | nindent 2 }}
-{{- with merge (dict) (.annotations | default dict) .values.podAnnotations .root.Values.commonAnnotations }}
+{{- with merge (dict) (.annotations | default dict) (.values.podAnnotations | default dict) (.root.Values.commonAnnotations | default dict) }}
 annotations:
   {{- toYaml . | nindent 2 }}
 {{- end }}
