@@ -89,6 +89,10 @@ fn the_notes_say_the_next_step_and_what_the_old_values_do_no_more() {
         }
         let limit = "sets node-volume-attach-limit, which nodes don't read any more: set node.config.nodeVolumeAttachLimit";
         assert_eq!(notes.contains(limit), variant.name == "legacy-file", "{}: {notes}", variant.name);
+        // Without a cluster nobody sees what is in a Secret that the chart doesn't make.
+        let unseen =
+            notes.contains("any more, and this chart can't see it: where it sets node-volume-attach");
+        assert_eq!(unseen, variant.name == "legacy", "{}: {notes}", variant.name);
         let left = notes.contains("The nodes' Pods have left the host's network.");
         assert_eq!(left, variant.name.starts_with("legacy"), "{}: {notes}", variant.name);
     }

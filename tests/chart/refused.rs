@@ -37,6 +37,18 @@ fn values_that_cannot_work_together_are_refused_with_a_sentence() {
         (&["secret.create=true", "secret.data.clouds\\.yaml=x"], "secret.data has no entry cloud.conf"),
         (&["controller.leaderElection=false"], "each replica would make every volume"),
         (
+            &["controller.leaderElection=false", "csi.plugin.controllerPlugin.replicas=1"],
+            "set csi.plugin.controllerPlugin.strategy.type to Recreate",
+        ),
+        (
+            &["controller.hostNetwork=true", "node.hostNetwork=true", "node.httpPort=8080"],
+            "node.httpPort is 8080, which csi.plugin.httpEndpoint.port is, too",
+        ),
+        (
+            &["controller.hostNetwork=true", "node.hostNetwork=true", "csi.livenessprobe.enabled=true"],
+            "node.httpPort is 9808, which the sidecar livenessprobe is, too",
+        ),
+        (
             &["csi.plugin.nodePlugin.kubeletDir=var/lib/kubelet"],
             "\"var/lib/kubelet\": it must be an absolute path",
         ),
@@ -79,6 +91,7 @@ fn values_that_cannot_work_together_are_refused_with_a_sentence() {
             &["storageClass.delete.isDefault=true", "storageClass.deleteWait.isDefault=true"],
             "Only one StorageClass can be the default",
         ),
+        (&["storageClass.enabled=false"], "name one of this driver's by test.storageClassName"),
     ] {
         let set: Vec<_> = NEEDED.iter().chain(set).copied().collect();
         let said = refusal(&set);
@@ -108,6 +121,7 @@ fn a_value_that_nobody_knows_or_of_the_wrong_kind_is_refused_by_its_name() {
         ),
         ("node.config.searchOrder=dmi", "at '/node/config/searchOrder': value must be one of"),
         ("node.maxUnavailable=0", "at '/node/maxUnavailable'"),
+        ("node.startupTaint.key=not-ready:NoSchedule", "at '/node/startupTaint/key'"),
         ("csi.attacher.extraArgs=--worker-threads=5", "at '/csi/attacher/extraArgs'"),
         (
             "csiDriver.nodeAllocatableUpdatePeriodSeconds=5",
@@ -135,6 +149,9 @@ fn a_default_that_is_set_to_null_is_gone() {
     let attacher =
         containers.as_array().unwrap().iter().find(|one| one["name"] == "csi-attacher").unwrap().clone();
     assert!(attacher["resources"].is_null());
+    let maps = ["commonAnnotations=null", "extraLabels=null"];
+    let pods = ["csi.plugin.controllerPlugin.podAnnotations=null", "csi.plugin.nodePlugin.podLabels=null"];
+    rendered(template_set(Chart::OURS, &[&NEEDED[..], &maps, &pods].concat()));
 }
 
 #[test]

@@ -26,6 +26,9 @@
 {{- if and (gt $replicas 1) (not .Values.controller.leaderElection) -}}
 {{- $problems = append $problems (printf "csi.plugin.controllerPlugin.replicas is %d, but controller.leaderElection is false: each replica would make every volume. Set one replica, or leader election." $replicas) -}}
 {{- end -}}
+{{- if and (not .Values.controller.leaderElection) (ne $plugin.controllerPlugin.strategy.type "Recreate") -}}
+{{- $problems = append $problems "controller.leaderElection is false, and an update would run the old and the new Pod side by side: set csi.plugin.controllerPlugin.strategy.type to Recreate." -}}
+{{- end -}}
 {{- if not (isAbs $plugin.nodePlugin.kubeletDir) -}}
 {{- $problems = append $problems (printf "csi.plugin.nodePlugin.kubeletDir is %q: it must be an absolute path, such as /var/lib/kubelet." $plugin.nodePlugin.kubeletDir) -}}
 {{- end -}}
@@ -63,7 +66,7 @@
 {{- end -}}
 
 {{- $ports := dict -}}
-{{- with include "cinder-csi.controllerPort" . | int -}}{{- $_ := set $ports (toString .) "csi.plugin.httpEndpoint.port" -}}{{- end -}}
+{{- with include "cinder-csi.controllerPort" . | int -}}{{- $_ := set $ports (toString .) (ternary "csi.plugin.httpEndpoint.port" "the port of the controller's driver" $plugin.httpEndpoint.enabled) -}}{{- end -}}
 {{- if .Values.csi.livenessprobe.enabled -}}
 {{- if hasKey $ports "9808" -}}
 {{- $problems = append $problems "csi.plugin.httpEndpoint.port is 9808, which the sidecar livenessprobe takes: choose another." -}}
@@ -84,6 +87,11 @@
 {{- end -}}
 {{- end -}}
 
+{{- $nodePort := int .Values.node.httpPort | toString -}}
+{{- if and .Values.controller.hostNetwork .Values.node.hostNetwork (hasKey $ports $nodePort) -}}
+{{- $problems = append $problems (printf "controller.hostNetwork and node.hostNetwork put both on the host's ports, and node.httpPort is %s, which %s is, too: choose another." $nodePort (get $ports $nodePort)) -}}
+{{- end -}}
+
 {{- $defaults := list -}}
 {{- range $key, $name := include "cinder-csi.storageClasses" . | fromYaml -}}
 {{- $class := index $.Values.storageClass $key -}}
@@ -97,6 +105,9 @@
 {{- end -}}
 {{- if and .Values.storageClass.enabled (gt (len $defaults) 1) -}}
 {{- $problems = append $problems (printf "Only one StorageClass can be the default, and isDefault is true of: storageClass.%s." (join ", storageClass." $defaults)) -}}
+{{- end -}}
+{{- if not (or .Values.storageClass.enabled .Values.test.storageClassName) -}}
+{{- $problems = append $problems "storageClass.enabled is false, so `helm test` has no class: name one of this driver's by test.storageClassName." -}}
 {{- end -}}
 {{- with lookup "storage.k8s.io/v1" "CSIDriver" "" "cinder.csi.openstack.org" -}}
 {{- $modes := .spec.volumeLifecycleModes | default list -}}

@@ -6,9 +6,11 @@ imagePullPolicy: {{ .image.pullPolicy | default "IfNotPresent" }}
 terminationMessagePolicy: FallbackToLogsOnError
 {{- end -}}
 
-{{/* A sidecar: root, name (its key in csi), container, securityContext, args; maybe env, leads (it agrees with other replicas who works). */}}
+{{/* A sidecar: root, name (its key in csi), container, securityContext, args; maybe env, leads (it agrees with other replicas who works), node (it is on a node). */}}
 {{- define "cinder-csi.sidecar" -}}
 {{- $values := index .root.Values.csi .name -}}
+{{- $env := $values.extraEnv | default list -}}
+{{- if .node -}}{{- $env = include "cinder-csi.nodeEnv" $env | fromYamlArray -}}{{- end -}}
 {{- $elects := and .leads .root.Values.controller.leaderElection -}}
 {{- $port := include "cinder-csi.sidecarPort" . -}}
 - name: {{ .container }}
@@ -34,7 +36,7 @@ terminationMessagePolicy: FallbackToLogsOnError
     {{- with include "cinder-csi.extraArgs" (dict "root" .root "args" $values.extraArgs) }}
     {{- . | nindent 4 }}
     {{- end }}
-  {{- with concat (.env | default list) ($values.extraEnv | default list) }}
+  {{- with concat (.env | default list) $env }}
   env:
     {{- toYaml . | nindent 4 }}
   {{- end }}
@@ -127,7 +129,7 @@ readinessProbe:
 {{- define "cinder-csi.podMetadata" -}}
 labels:
   {{- include "cinder-csi.labels" (merge (dict "podLabels" .values.podLabels) .) | nindent 2 }}
-{{- with merge (dict) (.annotations | default dict) .values.podAnnotations .root.Values.commonAnnotations }}
+{{- with merge (dict) (.annotations | default dict) (.values.podAnnotations | default dict) (.root.Values.commonAnnotations | default dict) }}
 annotations:
   {{- toYaml . | nindent 2 }}
 {{- end }}

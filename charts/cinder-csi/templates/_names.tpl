@@ -69,7 +69,7 @@ app.kubernetes.io/component: {{ .component }}
 {{- $_ := set $labels "app.kubernetes.io/component" .component -}}
 {{- $labels = merge (include "cinder-csi.selector" . | fromYaml) $labels -}}
 {{- end -}}
-{{- toYaml (merge (dict) (.labels | default dict) $labels (.podLabels | default dict) .root.Values.extraLabels) -}}
+{{- toYaml (merge (dict) (.labels | default dict) $labels (.podLabels | default dict) (.root.Values.extraLabels | default dict)) -}}
 {{- end -}}
 
 {{/* An object's metadata: root, name; maybe component, labels, annotations; cluster: it has no namespace. */}}
@@ -81,7 +81,7 @@ namespace: {{ .root.Release.Namespace }}
 labels:
   {{- include "cinder-csi.labels" . | nindent 2 }}
   helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" }}
-{{- with merge (dict) (.annotations | default dict) .root.Values.commonAnnotations }}
+{{- with merge (dict) (.annotations | default dict) (.root.Values.commonAnnotations | default dict) }}
 annotations:
   {{- toYaml . | nindent 2 }}
 {{- end }}

@@ -1,8 +1,17 @@
 {{/* `helm upgrade --reuse-values` from another chart brings that chart's defaults in place of ours: what it doesn't know comes from defaults.yaml. */}}
 {{- define "cinder-csi.complete" -}}
-{{- if not (hasKey .Values "node") -}}
-{{- range $key, $value := mustMergeOverwrite (.Files.Get "defaults.yaml" | fromYaml) .Values -}}
-{{- $_ := set $.Values $key $value -}}
+{{- if not .Values.chart -}}
+{{- include "cinder-csi.fill" (dict "into" .Values "from" (.Files.Get "defaults.yaml" | fromYaml)) -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Sets what a map lacks, and what the maps in it lack: into, from. What is there stays, null also. */}}
+{{- define "cinder-csi.fill" -}}
+{{- range $key, $value := .from -}}
+{{- if not (hasKey $.into $key) -}}
+{{- $_ := set $.into $key $value -}}
+{{- else if and (kindIs "map" $value) (kindIs "map" (index $.into $key)) -}}
+{{- include "cinder-csi.fill" (dict "into" (index $.into $key) "from" $value) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -83,15 +92,15 @@
 {{ end -}}
 {{- end -}}
 
-{{/* Environment for a node: nothing that may be a credential. */}}
+{{/* Of variables, those for a node: nothing that may be a credential. A list in YAML. */}}
 {{- define "cinder-csi.nodeEnv" -}}
 {{- $safe := list -}}
-{{- range .Values.csi.plugin.extraEnv -}}
+{{- range . -}}
 {{- if not (or (hasPrefix "OS_" .name) (dig "valueFrom" "secretKeyRef" false .)) -}}
 {{- $safe = append $safe . -}}
 {{- end -}}
 {{- end -}}
-{{- with $safe }}{{ toYaml . }}{{ end -}}
+{{- toYaml $safe -}}
 {{- end -}}
 
 {{/* The StorageClasses to make: their keys in storageClass, and their names. */}}
