@@ -42,7 +42,13 @@ impl Error {
     }
 
     pub(super) fn unreadable(file: &Path, error: &std::io::Error) -> Self {
-        Self::at(&Place::File(file.to_owned()), format!("can't be read: {error}"))
+        let hint = match error.kind() {
+            std::io::ErrorKind::NotFound => {
+                "; where it comes from a Secret: is that there, with an entry of this name?"
+            }
+            _ => "",
+        };
+        Self::at(&Place::File(file.to_owned()), format!("can't be read: {error}{hint}"))
     }
 }
 
