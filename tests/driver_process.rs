@@ -245,14 +245,19 @@ fn refused(bed: &Bed, what: &str, expected: &[&str]) {
     assert!(!bed.path("csi.sock").exists(), "{what}");
 }
 
+/// Bound and not listening: the port is ours, and connections to it are refused.
+fn refusing_port() -> (tokio::net::TcpSocket, std::net::SocketAddr) {
+    let port = tokio::net::TcpSocket::new_v4().unwrap();
+    port.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = port.local_addr().unwrap();
+    (port, address)
+}
+
 // On several threads: the client must be able to close its connection while the driver ends.
 #[tokio::test(flavor = "multi_thread")]
 async fn keystone_may_come_after_the_driver() {
     let bed = Bed::new();
-    // Bound and not listening: the port is ours, and connections to it are refused.
-    let port = tokio::net::TcpSocket::new_v4().unwrap();
-    port.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-    let address = port.local_addr().unwrap();
+    let (port, address) = refusing_port();
     bed.write_conf(&conf(address, PASSWORD));
     let driver = bed.start_controller().await;
     assert_eq!(driver.probe().await, Some(true));

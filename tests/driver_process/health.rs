@@ -14,7 +14,7 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status, Streaming};
 
 use super::http::ANY_PORT;
-use super::{Bed, Driver, PASSWORD, conf, ended};
+use super::{Bed, Driver, PASSWORD, conf, ended, refusing_port};
 
 async fn check(channel: &Channel, service: &str) -> Result<ServingStatus, Status> {
     let request = HealthCheckRequest { service: service.to_owned() };
@@ -54,10 +54,7 @@ async fn grpc_health_is_told_on_the_csi_socket_and_on_a_port() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_watcher_is_told_what_changes_and_holds_up_no_end() {
     let bed = Bed::new();
-    // Bound and not listening: the port is ours, and connections to it are refused.
-    let port = tokio::net::TcpSocket::new_v4().unwrap();
-    port.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-    let address = port.local_addr().unwrap();
+    let (port, address) = refusing_port();
     bed.write_conf(&conf(address, PASSWORD));
     let driver = bed.start_controller().await;
     let channel = driver.channel.clone();
