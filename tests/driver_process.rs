@@ -26,6 +26,8 @@ mod registration;
 mod server;
 #[path = "driver_process/several_clouds.rs"]
 mod several_clouds;
+#[path = "bed/untrusted.rs"]
+mod untrusted;
 
 use std::fs;
 use std::net::SocketAddr;

@@ -4,7 +4,10 @@
 
 #[path = "bed/cluster.rs"]
 mod cluster;
+#[path = "bed/untrusted.rs"]
+mod untrusted;
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use cluster::{CLASS, Cluster, DRIVER, SYSTEM, alone, until};
@@ -80,20 +83,28 @@ fn wrong_credentials_are_told_by_file_and_key_and_right_ones_are_taken_up_withou
     let cluster = Cluster::up();
     let right = std::fs::read_to_string(cluster.lab.join("cloud.conf")).unwrap();
     let namespace = cluster.namespace("credentials");
-    let wrong =
-        [("password", "not-this-one"), ("auth-url", "http://127.0.0.1:9/v3"), ("region", "elsewhere")];
-    for (key, value) in wrong {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let untrusted = runtime.block_on(untrusted::untrusted(keystones_address(&right)));
+    let untrusted = format!("https://{untrusted}/v3");
+    // The key that is wrong, its value, and the key that is told.
+    let wrong = [
+        ("password", "not-this-one", "password"),
+        ("auth-url", "http://127.0.0.1:9/v3", "auth-url"),
+        ("auth-url", &untrusted, "ca-file"),
+        ("region", "elsewhere", "region"),
+    ];
+    for (key, value, told) in wrong {
         configure(&cluster, &with(&right, key, value));
         restart(&cluster);
-        let parts = ["/etc/config/cloud.conf", key];
+        let parts = ["/etc/config/cloud.conf", told];
         println!("{}", told_of_a_controller(&cluster, "CloudNotUsable", &parts));
-        let claim = format!("data-{key}");
+        let claim = format!("data-{told}");
         namespace.claim(&claim, CLASS, json!({}));
         println!("{}", namespace.wait_for_event("PersistentVolumeClaim", &claim, &parts));
     }
     configure(&cluster, &right);
-    for (key, _) in wrong {
-        let bound = format!("pvc/data-{key}");
+    for (_, _, told) in wrong {
+        let bound = format!("pvc/data-{told}");
         namespace.kubectl(&["wait", "--for=jsonpath={.status.phase}=Bound", "--timeout=240s", &bound]);
     }
     let pods = cluster.items(&["pods", "-n", SYSTEM, "-l", CONTROLLER]);
@@ -106,6 +117,12 @@ fn wrong_credentials_are_told_by_file_and_key_and_right_ones_are_taken_up_withou
     namespace.end();
 }
 
+/// Where the controllers' Pods reach the cloud.
+fn keystones_address(cloud_conf: &str) -> IpAddr {
+    let url = cloud_conf.lines().find_map(|line| line.strip_prefix("auth-url = http://")).unwrap();
+    url.split(':').next().unwrap().parse().unwrap()
+}
+
 fn with(cloud_conf: &str, key: &str, value: &str) -> String {
     let changed = |line: &str| match line.split_once(" = ") {
         Some((found, _)) if found == key => format!("{key} = {value}"),
@@ -116,7 +133,6 @@ fn with(cloud_conf: &str, key: &str, value: &str) -> String {
     all.join("\n")
 }
 
-/// The message is the kubelet's: the driver isn't started without its Secret.
 /// The mount is optional, so that the driver itself can say what it misses.
 #[test]
 fn a_secret_that_is_missing_is_told_by_the_driver() {

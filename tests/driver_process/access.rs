@@ -1,15 +1,14 @@
 //! A controller says whether its clouds can be used, and what to change where they can't.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use cinder_csi::sandbox::{Served, Settings, SimulatedCloud};
 use http::StatusCode;
-use tokio::net::TcpListener;
 use tonic::Code;
 
 use super::http::ANY_PORT;
+use super::untrusted::untrusted;
 use super::{Bed, Driver, PASSWORD, conf};
 
 const READY: StatusCode = StatusCode::OK;
@@ -26,28 +25,6 @@ async fn start(bed: &Bed, flags: &[&str]) -> Driver {
     let file = format!("--cloud-config={}", bed.path("cloud.conf").display());
     let own = [file.as_str(), "--provide-node-service=false", ANY_PORT];
     bed.start(&[&own[..], flags].concat()).await
-}
-
-/// A server with a certificate that nobody vouches for.
-async fn untrusted() -> SocketAddr {
-    let made = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
-    let key = made.signing_key.serialize_der().try_into().unwrap();
-    let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
-    let config = tokio_rustls::rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![made.cert.der().clone()], key)
-        .unwrap();
-    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            drop(tokio::spawn(acceptor.accept(stream)));
-        }
-    });
-    address
 }
 
 /// An address at which nobody listens.
@@ -101,7 +78,7 @@ async fn a_keystone_that_is_not_there_names_its_address_and_the_line_of_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_certificate_that_nobody_vouches_for_names_the_missing_key() {
-    let address = untrusted().await;
+    let address = untrusted([127, 0, 0, 1].into()).await;
     let text = conf(address, "canary").replace("http://", "https://");
     let expected = ["\"ca-file\", which isn't set in [Global] (FILE)", "https://", "UnknownIssuer"];
     refused(&text, &expected).await;
