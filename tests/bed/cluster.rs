@@ -100,7 +100,7 @@ impl Cluster {
         Slow { file }
     }
 
-    /// `tests/openstack/inventory`: a line for each volume, snapshot, backup, attachment and loop device.
+    /// `tests/openstack/inventory`: a line for each volume, snapshot, backup, attachment and loop device, and Nova's own.
     pub fn inventory(&self) -> Vec<String> {
         let mut command = Command::new(root().join("tests/openstack/inventory"));
         let output = command.env("CINDER_CSI_LAB", &self.lab).output().unwrap();

@@ -4,7 +4,8 @@ from lab import fill, stop
 
 def lines(place):
     place.load_ports()
-    b = fill.connect(place, fill.ADMIN).block_storage
+    cloud = fill.connect(place, fill.ADMIN)
+    b, compute = cloud.block_storage, cloud.compute
     found = ['volume %s %s %s' % (v.id, v.status, v.name)
              for v in b.volumes(details=True, all_projects=True)]
     found += ['snapshot %s %s %s' % (s.id, s.status, s.name)
@@ -19,5 +20,7 @@ def lines(place):
     answer.raise_for_status()
     found += ['attachment %s %s of %s' % (a['id'], a['status'], a['volume_id'])
               for a in answer.json()['attachments']]
+    found += ['disk %s of %s, as Nova lists it' % (a.volume_id, server.name)
+              for server in compute.servers(all_projects=True) for a in compute.volume_attachments(server)]
     found += ['device %s of %s' % pair for pair in stop.devices(place)]
     return sorted(found)
