@@ -171,9 +171,12 @@ impl node_server::Node for NodeService {
 /// The kubelet would register the node without a zone, and ask no more until the driver restarts: no Pod that needs a
 /// volume of a zone would come to this node.
 fn zoneless(server: &str) -> node::Error {
-    let cause = "neither its config drive nor the metadata service tells its zone";
-    node::Error::new(node::Condition::Unavailable, format!("server {server}"), cause)
-        .next("see what [Metadata]search-order and --metadata-url name, or set --with-topology=false")
+    let cause = "neither a config drive nor the metadata service tells its zone";
+    let next = format!(
+        "{}; see what [Metadata]search-order and --metadata-url name; only where zones don't matter set --with-topology=false",
+        node::IDENTITY_REMEDY
+    );
+    node::Error::new(node::Condition::Unavailable, format!("server {server}"), cause).next(next)
 }
 
 /// The administrator's limit counts volumes, as the existing driver has it, and stays as it is unless the bus has no room
@@ -252,7 +255,10 @@ mod tests {
         let memory = directory.path().join("zone.json");
         let status = info(&silent(&memory, true)).await.unwrap_err();
         assert_eq!(status.code(), Code::Unavailable, "{status}");
-        assert!(status.message().contains("--with-topology=false"), "{status}");
+        let told = status.message();
+        let advice = ["node.hostNetwork=true", "search-order", "only where zones don't matter"];
+        assert!(advice.map(|words| told.find(words).unwrap()).is_sorted(), "{told}");
+        assert!(told.ends_with("--with-topology=false"), "{told}");
         assert_eq!(info(&silent(&memory, false)).await.unwrap().accessible_topology, None);
     }
 
