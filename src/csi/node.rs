@@ -56,7 +56,7 @@ impl node_server::Node for NodeService {
         request: Request<NodeStageVolumeRequest>,
     ) -> Result<Response<NodeStageVolumeResponse>, Status> {
         let request = request.into_inner();
-        about(&request.volume_id, "");
+        about("volume", &request.volume_id);
         self.node.stage(request::node::stage(&request)?).await?;
         Ok(Response::new(NodeStageVolumeResponse {}))
     }
@@ -66,7 +66,7 @@ impl node_server::Node for NodeService {
         request: Request<NodeUnstageVolumeRequest>,
     ) -> Result<Response<NodeUnstageVolumeResponse>, Status> {
         let request = request.into_inner();
-        about(&request.volume_id, "");
+        about("volume", &request.volume_id);
         let volume = request::text("volume_id", &request.volume_id)?;
         let staging = request::path("staging_target_path", &request.staging_target_path)?;
         self.node.unstage(volume, &staging).await?;
@@ -78,7 +78,7 @@ impl node_server::Node for NodeService {
         request: Request<NodePublishVolumeRequest>,
     ) -> Result<Response<NodePublishVolumeResponse>, Status> {
         let request = request.into_inner();
-        about(&request.volume_id, "");
+        about("volume", &request.volume_id);
         self.node.publish(request::node::publish(&request)?).await?;
         Ok(Response::new(NodePublishVolumeResponse {}))
     }
@@ -88,7 +88,7 @@ impl node_server::Node for NodeService {
         request: Request<NodeUnpublishVolumeRequest>,
     ) -> Result<Response<NodeUnpublishVolumeResponse>, Status> {
         let request = request.into_inner();
-        about(&request.volume_id, "");
+        about("volume", &request.volume_id);
         let volume = request::text("volume_id", &request.volume_id)?;
         let target = request::path("target_path", &request.target_path)?;
         self.node.unpublish(volume, &target).await?;
@@ -100,7 +100,7 @@ impl node_server::Node for NodeService {
         request: Request<NodeGetVolumeStatsRequest>,
     ) -> Result<Response<NodeGetVolumeStatsResponse>, Status> {
         let request = request.into_inner();
-        about(&request.volume_id, "");
+        about("volume", &request.volume_id);
         let volume = request::text("volume_id", &request.volume_id)?;
         let path = request::place("volume_path", &request.volume_path)?;
         let stats = self.node.stats(volume, &path).await?;
@@ -114,7 +114,7 @@ impl node_server::Node for NodeService {
         request: Request<NodeExpandVolumeRequest>,
     ) -> Result<Response<NodeExpandVolumeResponse>, Status> {
         let request = request.into_inner();
-        about(&request.volume_id, "");
+        about("volume", &request.volume_id);
         let expand = request::node::expand(&request)?;
         let size = self
             .node
@@ -148,7 +148,7 @@ impl node_server::Node for NodeService {
         request: Request<NodeGetVolumeHealthRequest>,
     ) -> Result<Response<NodeGetVolumeHealthResponse>, Status> {
         let request = request.into_inner();
-        about(&request.volume_id, "");
+        about("volume", &request.volume_id);
         let ask = request::node::health(&request)?;
         let found = self.node.health(&ask.volume, ask.target.as_deref(), ask.staging.as_deref()).await?;
         let volume_health = VolumeHealth {
