@@ -32,6 +32,7 @@ use crate::telemetry::Format;
     name = "cinder-csi",
     version,
     args_conflicts_with_subcommands = true,
+    args_override_self = true,
     disable_help_subcommand = true
 )]
 #[command(
@@ -58,7 +59,8 @@ enum Other {
 #[derive(Clone, Debug, Args)]
 pub struct Log {
     /// How much is logged: 0 warnings, 1 what happens, 4 each call to the cloud, 6 everything
-    #[arg(short = 'v', long = "v", value_name = "LEVEL", default_value_t = 2, global = true)]
+    #[arg(short = 'v', long = "v", value_name = "LEVEL", value_parser = flags::verbosity, default_value = "2",
+        global = true)]
     pub verbosity: u8,
 
     /// The form of the log on standard error
@@ -119,7 +121,7 @@ struct ServeFlags {
     additional_topology: Vec<BTreeMap<String, String>>,
 
     /// Where to serve /metrics, /healthz, /readyz and gRPC health, such as :8080; nowhere if empty
-    #[arg(long, value_name = "ADDRESS", default_value = "")]
+    #[arg(long, value_name = "ADDRESS", value_parser = flags::listener, default_value = "")]
     http_endpoint: String,
 
     /// How often the controller looks for volumes with something wrong, such as 5m; 0s: never
@@ -153,7 +155,7 @@ struct ServeFlags {
     #[arg(long, value_name = "DIR", default_value = "/dev/disk/by-id")]
     device_dir: PathBuf,
 
-    /// The metadata service's URL
+    /// The metadata service's URL, which begins with http://
     #[arg(long, value_name = "URL", default_value = "http://169.254.169.254")]
     metadata_url: String,
 
@@ -328,7 +330,7 @@ impl ServeFlags {
                 .transpose()
                 .map_err(|why| usage(&why))?,
             device_dir: self.device_dir,
-            metadata_url: self.metadata_url,
+            metadata_url: flags::metadata_url(self.metadata_url).map_err(|why| usage(&why))?,
             registration: given(self.kubelet_registration_path)
                 .map(|socket| (socket, self.plugin_registration_path)),
             pvc_annotations: self.pvc_annotations,

@@ -34,7 +34,7 @@ pub use health::{Finding, Reason, Severity};
 pub use host::{
     Command, FileKind, Flags, Hold, Host, MountCall, MountKind, Number, Output, Reply, Stat, Statfs, Uevents,
 };
-pub use instance::{Identity, Origin, Whoami};
+pub use instance::{Identity, Origin, REMEDY as IDENTITY_REMEDY, Whoami};
 pub use linux::Linux;
 pub use options::forbidden as forbidden_mount_flag;
 pub use publish::Publish;

@@ -50,7 +50,7 @@ pub use crate::openstack::{
 
 use std::fmt::Display;
 
-use crate::openstack::{Cinder, Cloud, Nova};
+use crate::openstack::{self, Cinder, Cloud, Kind, Nova};
 use namesakes::Doubts;
 use snapshot::KnownZones;
 use watch::Watch;
@@ -82,14 +82,24 @@ impl Volumes {
 
     /// The volume now, or `NotFound`.
     pub async fn get(&self, id: VolumeId) -> Result<Volume> {
-        let found = self.cinder.find_volume(id).await.map_err(|error| Error::reading(&error))?;
-        found.ok_or_else(|| not_found(id))
+        self.cinder.get_volume(id).await.map_err(|error| match error.kind {
+            Kind::NotFound => refused_as_unknown(id, &error),
+            _ => Error::reading(&error),
+        })
     }
 
     /// The volume before a change of it. An earlier call may have left its work under way, so that a look which fails
     /// is never final: the sidecar would forget that work.
     async fn observe(&self, id: VolumeId) -> Result<Option<Volume>> {
         self.cinder.find_volume(id).await.map_err(|error| Error::unsettled(&error))
+    }
+
+    /// As [`Self::observe`], where there must be one.
+    async fn observe_known(&self, id: VolumeId) -> Result<Volume> {
+        self.cinder.get_volume(id).await.map_err(|error| match error.kind {
+            Kind::NotFound => refused_as_unknown(id, &error),
+            _ => Error::unsettled(&error),
+        })
     }
 
     /// The volume now, and where it is attached.
@@ -100,7 +110,7 @@ impl Volumes {
     /// Cinder's latest user message about a volume, a snapshot or a backup, as a clause to end a sentence with.
     async fn reason(&self, what: &str, id: impl Display) -> String {
         match self.cinder.find_message(id).await {
-            Ok(Some(message)) => format!("Cinder says: {}", message.trim_end_matches('.')),
+            Ok(Some(message)) => format!("Cinder says: {message}"),
             Ok(None) => {
                 format!("Cinder gives no reason; its operator finds it in the logs by the {what}'s id")
             }
@@ -109,6 +119,20 @@ impl Volumes {
     }
 }
 
+/// What to look for where Cinder knows an id no more.
+const GONE: &str = "see whether it was deleted or belongs to another project";
+
 fn not_found(id: VolumeId) -> Error {
-    Error::new(Condition::NotFound, format!("volume {id} is unknown to Cinder in this project"))
+    let why =
+        format!("volume {id} is unknown to Cinder in this project; {GONE} (openstack volume show {id})");
+    Error::new(Condition::NotFound, why)
+}
+
+/// Cinder's answer was 404.
+fn refused_as_unknown(id: VolumeId, error: &openstack::Error) -> Error {
+    let mut unknown = not_found(id);
+    if let Some(request) = &error.request_id {
+        unknown.message.push_str(&format!(" (request {request})"));
+    }
+    unknown
 }

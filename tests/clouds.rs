@@ -323,7 +323,10 @@ async fn a_snapshot_is_found_in_its_cloud_by_its_id() {
     let holder = clouds.of_snapshot(&HashMap::new(), id).await.unwrap();
     assert_eq!(holder.get(volume).await.unwrap().id, volume);
     let other = clouds.of_snapshot(&naming("east"), id).await.unwrap();
-    assert_eq!(other.get(volume).await.unwrap_err().condition, Condition::NotFound);
+    let error = other.get(volume).await.unwrap_err();
+    assert_eq!(error.condition, Condition::NotFound);
+    let told = format!("belongs to another project (openstack volume show {volume}) (request req-");
+    assert!(error.message.contains(&told), "{error}");
     west.set(Line::Cut);
     let elsewhere = NOBODY.parse().unwrap();
     let status = clouds.of_snapshot(&HashMap::new(), elsewhere).await.unwrap_err();

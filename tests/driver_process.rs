@@ -150,6 +150,12 @@ impl Driver {
         Ok(self.controller().create_volume(request).await?.into_inner().volume.unwrap().volume_id)
     }
 
+    async fn snapshot(&self, volume: &str) {
+        let (source_volume_id, name) = (volume.to_owned(), "snapshot-1".to_owned());
+        let request = CreateSnapshotRequest { source_volume_id, name, ..Default::default() };
+        self.controller().create_snapshot(request).await.unwrap();
+    }
+
     async fn publish(&self, volume: &str, server: &str) -> Result<(), Status> {
         let request = ControllerPublishVolumeRequest {
             volume_id: volume.to_owned(),
@@ -270,9 +276,15 @@ async fn keystone_may_come_after_the_driver() {
     drop(port);
     let cloud = SimulatedCloud::new(Settings::default());
     let _served = cloud.serve(address).await.unwrap();
-    driver.create(PATIENCE).await.unwrap();
+    let volume = driver.create(PATIENCE).await.unwrap();
+    driver.snapshot(&volume).await;
     let (status, log) = driver.end();
     assert!(status.success() && !log.contains(PASSWORD), "{status}\n{log}");
+    let snapshot =
+        format!("rpc{{method=\"CreateSnapshot\" request_name=\"snapshot-1\" volume=\"{volume}\"}}");
+    for span in ["rpc{method=\"CreateVolume\" request_name=\"pvc-1\"}", &snapshot] {
+        assert!(log.contains(span), "{span}\n{log}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -332,7 +344,8 @@ fn a_kubeconfig_that_cannot_be_read_ends_the_process_with_64() {
         let output = command.output().unwrap();
         let error = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(64), "{error}");
-        assert!(error.contains(&format!("kubeconfig {path}")), "{error}");
+        assert!(error.contains(&format!("kubeconfig {path} can't be read: No such file")), "{error}");
+        assert!(error.matches(path).count() == 1 && error.contains("mount it there"), "{error}");
     }
 }
 

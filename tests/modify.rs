@@ -227,6 +227,7 @@ async fn a_volume_that_is_not_there_or_in_error_is_told_apart() {
     let gone = "11111111-2222-4333-8444-555555555555".parse().unwrap();
     let status = modify(&stand.driver, gone, &[("type", "lab-fast")], MINUTE).await.unwrap_err();
     assert_eq!(status.code(), Code::NotFound, "{status}");
+    assert!(status.message().contains(" (request req-"), "{status}");
 
     stand.bed.cloud.mishap(Mishap::Fails(Operation::Create, "no room".to_owned()));
     let order = json!({"volume": {"name": "broken", "size": 1}});

@@ -76,7 +76,9 @@ async fn zones_without_room_are_named_and_nothing_is_left_there() {
     }
     let status = create(&driver, in_zones("pvc-1", &["az2", "az1"])).await.unwrap_err();
     assert_eq!(status.code(), Code::ResourceExhausted, "{status}");
-    assert!(status.message().contains("az2, az1"), "{status}");
+    for words in ["az2, az1", " (request req-", "choose a type and a zone of which a back end has room"] {
+        assert!(status.message().contains(words), "{words}: {status}");
+    }
     assert!(bed.all().await.is_empty());
 }
 

@@ -1,8 +1,10 @@
 //! Flags as Go writes them, made into clap's: `-endpoint=x`, `-v=4`, lists in commas, maps, booleans.
 
 use std::collections::BTreeMap;
+use std::str::FromStr;
 use std::time::Duration;
 
+use url::Url;
 use uuid::Uuid;
 
 /// Flags of klog that change nothing here: Kubernetes components take them, and so do people's manifests.
@@ -71,6 +73,33 @@ pub fn normalize(arguments: impl IntoIterator<Item = String>, long: impl Fn(&str
 pub fn duration(text: &str) -> Result<Duration, String> {
     crate::config::duration::parse(text)
         .ok_or_else(|| "is not a duration such as 5m, 90s or 1m30s".to_owned())
+}
+
+pub fn number<T: FromStr>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|_| "it is not a number such as 2".to_owned())
+}
+
+/// klog takes every number of 32 bits; beyond ours nothing changes.
+pub fn verbosity(text: &str) -> Result<u8, String> {
+    number::<i32>(text).map(|level| u8::try_from(level.max(0)).unwrap_or(u8::MAX))
+}
+
+/// `:PORT` or `HOST:PORT`; empty is nowhere.
+pub fn listener(text: &str) -> Result<String, String> {
+    let port = text.rsplit_once(':').map(|(_, port)| port.parse::<u16>());
+    match port {
+        Some(Ok(_)) => Ok(text.to_owned()),
+        _ if text.is_empty() => Ok(String::new()),
+        _ => Err("write :8080 or HOST:8080".to_owned()),
+    }
+}
+
+/// Its text isn't quoted: a URL may hold a password.
+pub fn metadata_url(text: String) -> Result<String, String> {
+    match Url::parse(&text) {
+        Ok(url) if url.scheme() == "http" && url.has_host() => Ok(text),
+        _ => Err("--metadata-url must begin with http://, as in http://169.254.169.254: the metadata service is asked without TLS".to_owned()),
+    }
 }
 
 /// Nova's name for a server, which the controller is told for every attachment: whatever the spelling, the one that Nova has.

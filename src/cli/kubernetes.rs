@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Exit, usage};
+use super::{Exit, flags, usage};
 use crate::config::Source;
 use crate::k8s::{Pod, Settings};
 
@@ -26,11 +26,12 @@ pub struct Flags {
     master: String,
 
     /// Requests to the Kubernetes API a second; no limit if negative
-    #[arg(long, value_name = "NUMBER", default_value_t = Settings::default().qps, allow_negative_numbers = true)]
+    #[arg(long, value_name = "NUMBER", value_parser = flags::number::<f32>, default_value_t = Settings::default().qps,
+        allow_negative_numbers = true)]
     kube_api_qps: f32,
 
     /// Requests to the Kubernetes API at once
-    #[arg(long, value_name = "NUMBER", default_value_t = Settings::default().burst)]
+    #[arg(long, value_name = "NUMBER", value_parser = flags::number::<u32>, default_value_t = Settings::default().burst)]
     kube_api_burst: u32,
 }
 

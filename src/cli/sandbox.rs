@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::flags;
 use crate::config::duration;
 
 /// Take a volume through its life on a simulated cloud
@@ -27,7 +28,7 @@ pub struct Sandbox {
     pub latency: Latency,
 
     /// The seed of everything random
-    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    #[arg(long, value_name = "NUMBER", value_parser = flags::number::<u64>, default_value_t = 0)]
     pub seed: u64,
 
     /// Wait for Enter while the volume is mounted, to look at it

@@ -32,7 +32,7 @@ fn without_flags_the_defaults_are_the_existing_drivers() {
 
 #[test]
 fn go_style_flags_are_accepted() {
-    let table: [Row; 16] = [
+    let table: [Row; 17] = [
         (&["-cluster=k"], |serve| serve.cluster == "k"),
         (&["-cluster", "k"], |serve| serve.cluster == "k"),
         (&["--cluster", "k"], |serve| serve.cluster == "k"),
@@ -53,10 +53,49 @@ fn go_style_flags_are_accepted() {
             serve.additional_topology.len() == 3
         }),
         (&["--user-agent=x y", "--user-agent=z"], |serve| serve.user_agent == ["x y", "z"]),
+        (&["--http-endpoint="], |serve| serve.http_endpoint.is_none()),
     ];
     for (arguments, expected) in table {
         let serve = serve(arguments);
         assert!(expected(&serve), "{arguments:?}: {serve:?}");
+    }
+}
+
+#[test]
+fn of_a_repeated_flag_the_last_counts_as_in_pflag() {
+    let table: [Row; 7] = [
+        (&["--endpoint=unix:///other"], |serve| serve.endpoint == Endpoint::Unix("/other".into())),
+        (&["--cluster=a", "-cluster", "b"], |serve| serve.cluster == "b"),
+        (&["--pvc-annotations", "--pvc-annotations=true"], |serve| serve.pvc_annotations),
+        (&["--pvc-annotations=true", "--pvc-annotations=false"], |serve| !serve.pvc_annotations),
+        (&["--http-endpoint=:1", "--http-endpoint=:2"], |serve| serve.http_endpoint.as_deref() == Some(":2")),
+        (&["--kube-api-burst=1", "--kube-api-burst=2"], |serve| serve.kubernetes.burst == 2),
+        (&["--additional-topology=a=1,b=2", "--additional-topology=a=3"], |serve| {
+            serve.additional_topology.values().eq(["3", "2"])
+        }),
+    ];
+    for (arguments, expected) in table {
+        let serve = serve(arguments);
+        assert!(expected(&serve), "{arguments:?}: {serve:?}");
+    }
+    assert_eq!(run(&["--endpoint=unix:///s", "-v=2", "--v=4"]).unwrap().log.verbosity, 4);
+}
+
+#[test]
+#[cfg(feature = "k8s")]
+fn a_subcommands_flag_may_be_repeated_too() {
+    let source = Fixed::default().with_var("NODE_NAME", "node-1");
+    let arguments = ["pre-stop", "--timeout=1s", "--timeout=2s", "-v=2", "-v=4"].map(str::to_owned);
+    let invocation = parse(arguments, &source).unwrap();
+    let Command::PreStop(waits) = invocation.command else { panic!("{invocation:?}") };
+    assert_eq!((waits.timeout, invocation.log.verbosity), (Duration::from_secs(2), 4));
+}
+
+#[test]
+fn verbosity_has_all_of_klogs_numbers() {
+    for (text, expected) in [("0", 0), ("10", 10), ("256", 255), ("2147483647", 255), ("-1", 0)] {
+        let invocation = run(&["--endpoint=unix:///s", &format!("-v={text}")]).unwrap();
+        assert_eq!(invocation.log.verbosity, expected, "{text}");
     }
 }
 
@@ -98,14 +137,24 @@ fn the_endpoint_may_come_from_the_environment() {
 
 #[test]
 fn bad_flags_exit_64_with_a_sentence() {
-    let table: [(&[&str], &str); 10] = [
+    let table: [(&[&str], &str); 20] = [
+        (&["--http-endpoint=8080"], "write :8080 or HOST:8080"),
+        (&["--http-endpoint=localhost"], "write :8080 or HOST:8080"),
+        (&["--http-endpoint=:http"], "write :8080 or HOST:8080"),
+        (&["--http-endpoint=:99999"], "write :8080 or HOST:8080"),
+        (&["--metadata-url=https://x"], "--metadata-url must begin with http://"),
+        (&["--metadata-url=169.254.169.254"], "--metadata-url must begin with http://"),
+        (&["--metadata-url="], "--metadata-url must begin with http://"),
+        (&["-v=high"], "it is not a number"),
+        (&["--kube-api-qps=fast"], "it is not a number"),
+        (&["--kube-api-burst=-1"], "it is not a number"),
         (&["--node-id=node-1"], "--node-id \"node-1\" is not the UUID of a server"),
         (&["--with-topology=maybe"], "neither true nor false"),
         (&["--with-topology", "false"], "--with-topology takes its value after '='"),
         (&["--clouster=k"], "'--cluster'"),
         (&["-nonsense"], "unexpected argument"),
         (&["--additional-topology=k"], "key=value"),
-        (&["--v=many"], "invalid digit"),
+        (&["--v=many"], "it is not a number"),
         (&["--log-format=xml"], "possible values: text, json"),
         (&["--provide-controller-service=false", "--provide-node-service=false"], "nothing is left to serve"),
         (&["stray"], "stray"),

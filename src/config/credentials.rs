@@ -27,11 +27,7 @@ impl Account<'_> {
         let setting =
             self.need(Key::AuthUrl, "it is Keystone's URL, such as https://keystone.example:5000/v3")?;
         let wrong = |what: &str| Error::at(&setting.place, format!("\"{}\" {what}", setting.name));
-        // url's own message doesn't quote the text, which may hold a password.
-        let url = Url::parse(setting.text()).map_err(|error| wrong(&format!("is not a URL: {error}")))?;
-        if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
-            return Err(wrong("is not a URL that begins with https:// or http://"));
-        }
+        let url = http_url(setting)?;
         if !url.username().is_empty() || url.password().is_some() {
             return Err(wrong("holds a user name or password: move it to \"username\" and \"password\""));
         }
@@ -101,6 +97,14 @@ impl Account<'_> {
 
     /// What an error of the cloud is best mended by.
     pub fn places(&self, credential: &Credential) -> Places {
+        let companions: &[Key] = match credential {
+            Credential::Password { scope: Scope::Trust(_), .. } => &[],
+            Credential::Password { .. } => &[Key::UserId, Key::Username, Key::TenantId, Key::TenantName],
+            Credential::ApplicationCredential { .. } => {
+                &[Key::ApplicationCredentialId, Key::ApplicationCredentialName]
+            }
+            Credential::Token { .. } | Credential::Federated { .. } => &[],
+        };
         let proofs: &[Key] = match credential {
             Credential::Password { scope: Scope::Trust(_), .. } => &[Key::TrusteePassword, Key::Password],
             Credential::Password { .. } => &[Key::Password],
@@ -111,9 +115,11 @@ impl Account<'_> {
             }
         };
         let proof = proofs.iter().find(|key| self.settings.has(**key)).or(proofs.first());
+        let companions = companions.iter().filter(|key| self.settings.has(**key));
+        let proof: Vec<_> = proof.into_iter().chain(companions).map(|key| self.found(*key)).collect();
         Places {
             auth_url: self.found(Key::AuthUrl),
-            proof: proof.map(|key| self.found(*key)).unwrap_or_default(),
+            proof: proof.join(", "),
             region: self.found(Key::Region),
             interface: self.found(Key::EndpointType),
             ca: self.found(Key::CaFile),
@@ -245,6 +251,20 @@ impl Account<'_> {
     }
 }
 
+/// url's own message doesn't quote the text, which may hold a password.
+pub(super) fn http_url(setting: &Setting) -> Result<Url> {
+    let wrong = |why: &str| {
+        let message =
+            format!("\"{}\" is not a URL{why}: write https://HOST... or http://HOST...", setting.name);
+        Error::at(&setting.place, message)
+    };
+    let url = Url::parse(setting.text()).map_err(|error| wrong(&format!(" ({error})")))?;
+    match matches!(url.scheme(), "http" | "https") && url.has_host() {
+        true => Ok(url),
+        false => Err(wrong("")),
+    }
+}
+
 fn incomplete(setting: &Setting, other: &str) -> Error {
     Error::at(&setting.place, format!("\"{}\" is of use only together with \"{other}\"", setting.name))
 }
@@ -252,8 +272,7 @@ fn incomplete(setting: &Setting, other: &str) -> Error {
 /// The file that a setting names, if it holds a PEM block of that kind.
 fn pem(reads: &Reads, setting: &Setting, label: &str) -> Result<Vec<u8>> {
     let wrong = |what: String| Error::at(&setting.place, format!("the file of \"{}\" {what}", setting.name));
-    let bytes =
-        reads.read(Path::new(setting.text())).map_err(|error| wrong(format!("can't be read: {error}")))?;
+    let bytes = reads.read(Path::new(setting.text())).map_err(|error| wrong(Error::cant_be_read(&error)))?;
     let marker = format!("{label}-----");
     if !bytes.windows(marker.len()).any(|window| window == marker.as_bytes()) {
         return Err(wrong(format!("holds no PEM block of a {label}")));

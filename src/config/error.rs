@@ -42,13 +42,18 @@ impl Error {
     }
 
     pub(super) fn unreadable(file: &Path, error: &std::io::Error) -> Self {
+        Self::at(&Place::File(file.to_owned()), Self::cant_be_read(error))
+    }
+
+    /// The predicate to a file.
+    pub(super) fn cant_be_read(error: &std::io::Error) -> String {
         let hint = match error.kind() {
             std::io::ErrorKind::NotFound => {
                 "; where it comes from a Secret: is that there, with an entry of this name?"
             }
             _ => "",
         };
-        Self::at(&Place::File(file.to_owned()), format!("can't be read: {error}{hint}"))
+        format!("can't be read: {error}{hint}")
     }
 }
 

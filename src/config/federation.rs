@@ -7,7 +7,7 @@ use std::path::Path;
 use secrecy::SecretString;
 use url::Url;
 
-use super::credentials::Account;
+use super::credentials::{Account, http_url};
 use super::error::{Error, Result};
 use super::settings::{Key, Setting};
 use super::source::Reads;
@@ -133,10 +133,7 @@ fn unsupported(kind: &Setting) -> Error {
 
 fn url(setting: &Setting) -> Result<Url> {
     let wrong = |what: &str| Error::at(&setting.place, format!("\"{}\" {what}", setting.name));
-    let url = Url::parse(setting.text()).map_err(|error| wrong(&format!("is not a URL: {error}")))?;
-    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
-        return Err(wrong("is not a URL that begins with https:// or http://"));
-    }
+    let url = http_url(setting)?;
     if !url.username().is_empty() || url.password().is_some() {
         return Err(wrong("holds a user name or password: move it to \"client_id\" and \"client_secret\""));
     }
@@ -145,8 +142,7 @@ fn url(setting: &Setting) -> Result<Url> {
 
 fn from_file(reads: &Reads, file: &Setting) -> Result<SecretString> {
     let wrong = |what: String| Error::at(&file.place, format!("the file of \"{}\" {what}", file.name));
-    let bytes =
-        reads.read(Path::new(file.text())).map_err(|error| wrong(format!("can't be read: {error}")))?;
+    let bytes = reads.read(Path::new(file.text())).map_err(|error| wrong(Error::cant_be_read(&error)))?;
     let text = String::from_utf8(bytes).unwrap_or_default();
     let token = text.trim();
     // RFC 6750, 2.1: what may stand after "Bearer".

@@ -56,7 +56,7 @@ impl node_server::Node for NodeService {
         request: Request<NodeStageVolumeRequest>,
     ) -> Result<Response<NodeStageVolumeResponse>, Status> {
         let request = request.into_inner();
-        about(&request.volume_id, "");
+        about("volume", &request.volume_id);
         self.node.stage(request::node::stage(&request)?).await?;
         Ok(Response::new(NodeStageVolumeResponse {}))
     }
@@ -66,7 +66,7 @@ impl node_server::Node for NodeService {
         request: Request<NodeUnstageVolumeRequest>,
     ) -> Result<Response<NodeUnstageVolumeResponse>, Status> {
         let request = request.into_inner();
-        about(&request.volume_id, "");
+        about("volume", &request.volume_id);
         let volume = request::text("volume_id", &request.volume_id)?;
         let staging = request::path("staging_target_path", &request.staging_target_path)?;
         self.node.unstage(volume, &staging).await?;
@@ -78,7 +78,7 @@ impl node_server::Node for NodeService {
         request: Request<NodePublishVolumeRequest>,
     ) -> Result<Response<NodePublishVolumeResponse>, Status> {
         let request = request.into_inner();
-        about(&request.volume_id, "");
+        about("volume", &request.volume_id);
         self.node.publish(request::node::publish(&request)?).await?;
         Ok(Response::new(NodePublishVolumeResponse {}))
     }
@@ -88,7 +88,7 @@ impl node_server::Node for NodeService {
         request: Request<NodeUnpublishVolumeRequest>,
     ) -> Result<Response<NodeUnpublishVolumeResponse>, Status> {
         let request = request.into_inner();
-        about(&request.volume_id, "");
+        about("volume", &request.volume_id);
         let volume = request::text("volume_id", &request.volume_id)?;
         let target = request::path("target_path", &request.target_path)?;
         self.node.unpublish(volume, &target).await?;
@@ -100,7 +100,7 @@ impl node_server::Node for NodeService {
         request: Request<NodeGetVolumeStatsRequest>,
     ) -> Result<Response<NodeGetVolumeStatsResponse>, Status> {
         let request = request.into_inner();
-        about(&request.volume_id, "");
+        about("volume", &request.volume_id);
         let volume = request::text("volume_id", &request.volume_id)?;
         let path = request::place("volume_path", &request.volume_path)?;
         let stats = self.node.stats(volume, &path).await?;
@@ -114,7 +114,7 @@ impl node_server::Node for NodeService {
         request: Request<NodeExpandVolumeRequest>,
     ) -> Result<Response<NodeExpandVolumeResponse>, Status> {
         let request = request.into_inner();
-        about(&request.volume_id, "");
+        about("volume", &request.volume_id);
         let expand = request::node::expand(&request)?;
         let size = self
             .node
@@ -148,7 +148,7 @@ impl node_server::Node for NodeService {
         request: Request<NodeGetVolumeHealthRequest>,
     ) -> Result<Response<NodeGetVolumeHealthResponse>, Status> {
         let request = request.into_inner();
-        about(&request.volume_id, "");
+        about("volume", &request.volume_id);
         let ask = request::node::health(&request)?;
         let found = self.node.health(&ask.volume, ask.target.as_deref(), ask.staging.as_deref()).await?;
         let volume_health = VolumeHealth {
@@ -171,9 +171,12 @@ impl node_server::Node for NodeService {
 /// The kubelet would register the node without a zone, and ask no more until the driver restarts: no Pod that needs a
 /// volume of a zone would come to this node.
 fn zoneless(server: &str) -> node::Error {
-    let cause = "neither its config drive nor the metadata service tells its zone";
-    node::Error::new(node::Condition::Unavailable, format!("server {server}"), cause)
-        .next("see what [Metadata]search-order and --metadata-url name, or set --with-topology=false")
+    let cause = "neither a config drive nor the metadata service tells its zone";
+    let next = format!(
+        "{}; see what [Metadata]search-order and --metadata-url name; only where zones don't matter set --with-topology=false",
+        node::IDENTITY_REMEDY
+    );
+    node::Error::new(node::Condition::Unavailable, format!("server {server}"), cause).next(next)
 }
 
 /// The administrator's limit counts volumes, as the existing driver has it, and stays as it is unless the bus has no room
@@ -252,7 +255,10 @@ mod tests {
         let memory = directory.path().join("zone.json");
         let status = info(&silent(&memory, true)).await.unwrap_err();
         assert_eq!(status.code(), Code::Unavailable, "{status}");
-        assert!(status.message().contains("--with-topology=false"), "{status}");
+        let told = status.message();
+        let advice = ["node.hostNetwork=true", "search-order", "only where zones don't matter"];
+        assert!(advice.map(|words| told.find(words).unwrap()).is_sorted(), "{told}");
+        assert!(told.ends_with("--with-topology=false"), "{told}");
         assert_eq!(info(&silent(&memory, false)).await.unwrap().accessible_topology, None);
     }
 

@@ -3,7 +3,7 @@
 //! <https://kubernetes.io/docs/concepts/extend-kubernetes/compute-storage-net/device-plugins/#device-plugin-registration>
 //! names the folder; what is asked there is in `proto/pluginregistration.proto`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tokio::sync::watch;
 use tonic::{Request, Response, Status};
@@ -28,7 +28,7 @@ pub struct Registration {
 impl Registration {
     /// `endpoint`: the CSI socket as the kubelet sees it; `folder`: its `plugins_registry` as this process sees it.
     pub fn new(endpoint: String, folder: PathBuf) -> Self {
-        let state = Err("the kubelet hasn't registered the driver yet".to_owned());
+        let state = Err(unasked(&folder));
         Self { endpoint, folder, state: watch::Sender::new(state) }
     }
 
@@ -59,9 +59,32 @@ impl Registration {
     }
 }
 
+fn unasked(folder: &Path) -> String {
+    format!(
+        "the kubelet hasn't registered the driver yet, nor asked for it: is its folder plugins_registry mounted at {} \
+         (--plugin-registration-path)?",
+        folder.display()
+    )
+}
+
+/// It dials the CSI socket next, and tells what comes of that.
+fn unfinished(endpoint: &str) -> String {
+    format!(
+        "the kubelet hasn't registered the driver yet, though it asked for it: is the CSI socket at {endpoint} of the node \
+         (--kubelet-registration-path), and does NodeGetInfo answer? The kubelet's log says more (journalctl -u kubelet)"
+    )
+}
+
 #[tonic::async_trait]
 impl registration_server::Registration for Registration {
     async fn get_info(&self, _: Request<InfoRequest>) -> Result<Response<PluginInfo>, Status> {
+        self.state.send_if_modified(|state| {
+            let is_first = *state == Err(unasked(&self.folder));
+            if is_first {
+                *state = Err(unfinished(&self.endpoint));
+            }
+            is_first
+        });
         Ok(Response::new(PluginInfo {
             r#type: "CSIPlugin".to_owned(),
             name: DRIVER.to_owned(),

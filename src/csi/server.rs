@@ -3,7 +3,7 @@
 mod rpc;
 mod socket;
 
-use std::fmt::{self, Display};
+use std::fmt;
 use std::future::Future;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -79,14 +79,16 @@ pub async fn serve(
     let announce = || info!(?endpoint, controller, node, "serving CSI");
     match endpoint {
         Endpoint::Unix(path) => {
-            let (listener, own) = socket::bind(path).map_err(|error| unusable(&path.display(), error))?;
+            let (listener, own) = socket::bind(path).map_err(|error| unusable(path, error))?;
             announce();
             let served = serve_connections(UnixListenerStream::new(listener), services, stop).await;
             socket::remove(path, own)?;
             served
         }
         Endpoint::Tcp(address) => {
-            let listener = TcpListener::bind(address).await.map_err(|error| unusable(address, error))?;
+            let listener = TcpListener::bind(address).await.map_err(|error| {
+                io::Error::new(error.kind(), format!("--endpoint: can't listen on {address}: {error}"))
+            })?;
             announce();
             serve_connections(TcpListenerStream::new(listener), services, stop).await
         }
@@ -132,10 +134,23 @@ pub async fn register(registration: Registration, stop: impl Future<Output = ()>
 }
 
 fn unregistered(path: &Path, error: io::Error) -> io::Error {
-    let why = format!("--plugin-registration-path: can't listen on {}: {error}", path.display());
+    let next = absent(path, &error, "mount the kubelet's folder plugins_registry");
+    let why = format!("--plugin-registration-path: can't listen on {}: {error}{next}", path.display());
     io::Error::new(error.kind(), why)
 }
 
-fn unusable(place: &dyn Display, error: io::Error) -> io::Error {
-    io::Error::new(error.kind(), format!("--endpoint: can't listen on {place}: {error}"))
+fn unusable(path: &Path, error: io::Error) -> io::Error {
+    let next = absent(
+        path,
+        &error,
+        "mount the kubelet's folder of the driver, or the one shared with the sidecars,",
+    );
+    let why = format!("--endpoint: can't listen on {}: {error}{next}", path.display());
+    io::Error::new(error.kind(), why)
+}
+
+/// What to do where the folder of a socket isn't there.
+fn absent(path: &Path, error: &io::Error, mount: &str) -> String {
+    let folder = path.parent().filter(|_| error.kind() == io::ErrorKind::NotFound);
+    folder.map(|folder| format!("; {mount} at {}", folder.display())).unwrap_or_default()
 }

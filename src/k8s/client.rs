@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use k8s_openapi::api::core::v1::{Event, PersistentVolume, PersistentVolumeClaim};
 use kube::api::{Patch, PatchParams, PostParams};
-use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Api, Client, Config};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -169,13 +169,21 @@ fn bucket(settings: &Settings) -> Bucket {
     if qps < 0.0 { Bucket::unlimited(burst) } else { Bucket::new(qps.into(), burst) }
 }
 
+fn unreadable(what: &str, error: &std::io::Error) -> Absent {
+    let next = "mount it there, or, in a Pod of the cluster, set neither --kubeconfig nor KUBECONFIG";
+    Absent::Unusable(format!("{what} can't be read: {error}; {next}"))
+}
+
 fn config(settings: &Settings) -> std::result::Result<Config, Absent> {
     let unusable =
         |what: &str, error: &dyn std::error::Error| Absent::Unusable(format!("{what}: {}", chain(error)));
     let mut config = match (&settings.kubeconfig, &settings.master) {
         (Some(path), _) => {
             let what = format!("kubeconfig {}", path.display());
-            let file = Kubeconfig::read_from(path).map_err(|error| unusable(&what, &error))?;
+            let file = Kubeconfig::read_from(path).map_err(|error| match error {
+                KubeconfigError::ReadConfig(error, _) => unreadable(&what, &error),
+                other => unusable(&what, &other),
+            })?;
             let options = KubeConfigOptions::default();
             let read = Config::from_custom_kubeconfig(file, &options);
             // It waits for nothing but files.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::error::{Error, Result};
+use super::error::{Condition, Error, Result};
 use super::host::Host;
 use super::zone::ZoneMemory;
 
@@ -51,6 +51,11 @@ struct Metadata {
     uuid: String,
     availability_zone: Option<String>,
 }
+
+/// What helps where nobody tells: the metadata service knows a server by its address, and a Pod's own may not be one.
+/// <https://docs.openstack.org/neutron/latest/admin/config-metadata.html>
+pub const REMEDY: &str = "a Pod may not reach the metadata service from its own network: set hostNetwork: true (in the chart \
+    node.hostNetwork=true), or give the server a config drive";
 
 const DOCUMENT: &str = "openstack/latest/meta_data.json";
 
@@ -110,11 +115,10 @@ pub(super) async fn identify(host: &dyn Host, whoami: &Whoami) -> Result<Identit
         Ok(server) => Ok(Identity::new(server, None)),
         Err(reason) => {
             failed.push(format!("DMI: {reason}"));
-            Err(Error::internal(
-                "this node",
-                format!("can't tell which Nova server it is: {}", failed.join("; ")),
-            )
-            .next("give the server a config drive or a metadata service, or set --node-id"))
+            // The metadata service may be down for a moment.
+            let cause = "can't tell which Nova server it is";
+            let next = format!("{REMEDY}, or set --node-id; asked were {}", failed.join("; "));
+            Err(Error::new(Condition::Unavailable, "this node", cause).next(next))
         }
     }
 }
@@ -181,6 +185,7 @@ fn with_sources(error: &dyn std::error::Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::fake::Fake;
     use super::*;
 
     const SERVER: &str = "0f9c0b2e-6d53-4b6a-9d5e-1c2f3a4b5c6d";
@@ -210,6 +215,15 @@ mod tests {
         assert_eq!(settle_byte_order(server, Some(server)), server);
         assert_eq!(settle_byte_order(server, None), server);
         assert_eq!(settle_byte_order(server, Some(Uuid::from_u128(7))), server);
+    }
+
+    #[tokio::test]
+    async fn where_nobody_tells_the_likeliest_remedy_comes_first_and_the_question_is_asked_again() {
+        let error = identify(&Fake::default(), &Whoami::default()).await.unwrap_err();
+        assert_eq!(error.condition(), Condition::Unavailable);
+        let told = error.to_string();
+        let parts = ["node.hostNetwork=true", "--node-id", "; metadata service: ", "; DMI: "];
+        assert!(parts.map(|part| told.find(part).unwrap()).is_sorted(), "{told}");
     }
 
     #[test]

@@ -66,11 +66,24 @@ struct Id<T> {
     id: T,
 }
 
-#[derive(Deserialize)]
-struct Message {
+/// What Cinder tells a tenant of work that failed after its answer.
+#[derive(Debug, Deserialize)]
+pub struct Message {
     user_message: String,
     #[serde(default)]
     created_at: String,
+    /// The request that asked for the work.
+    request_id: Option<String>,
+}
+
+impl fmt::Display for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.user_message.trim_end_matches('.'))?;
+        match &self.request_id {
+            Some(id) => write!(f, " (request {id})"),
+            None => Ok(()),
+        }
+    }
 }
 
 impl Cinder {
@@ -175,15 +188,14 @@ impl Cinder {
 
     /// GET /messages?resource_uuid=ID: the newest user message about this volume, snapshot or backup, if the cloud has
     /// (3.5+).
-    pub async fn find_message(&self, id: impl fmt::Display) -> Result<Option<String>> {
+    pub async fn find_message(&self, id: impl fmt::Display) -> Result<Option<Message>> {
         let request =
             get("list the messages about it", &["messages"]).query("resource_uuid", id).version(MESSAGES);
         let messages: Vec<Message> = match self.all(request).await {
             Err(error) if error.kind == Kind::Unsupported => return Ok(None),
             messages => messages?,
         };
-        let newest = messages.into_iter().max_by(|a, b| a.created_at.cmp(&b.created_at));
-        Ok(newest.map(|message| message.user_message))
+        Ok(messages.into_iter().max_by(|a, b| a.created_at.cmp(&b.created_at)))
     }
 
     /// The cloud's own clock: the `Date` of its last answer, aged; `pace::now()` before any.

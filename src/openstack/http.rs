@@ -204,9 +204,14 @@ fn reason(error: &reqwest::Error) -> String {
         cause = error.source();
     }
     let text = last.unwrap_or_else(|| "the request failed".to_owned());
-    match text.contains("invalid peer certificate") {
-        true => format!("{text} (if the cloud's certificate is its own, name it in ca-file)"),
-        false => text,
+    match text.as_str() {
+        _ if text.contains("invalid peer certificate") => {
+            format!("{text} (if the cloud's certificate is its own, name it in ca-file)")
+        }
+        _ if text.contains("InvalidContentType") => {
+            "the server there doesn't speak TLS: is it http:// ?".to_owned()
+        }
+        _ => text,
     }
 }
 

@@ -157,6 +157,7 @@ impl Keystone {
             None if self.is_federated() => {
                 Some(format!("is that where Keystone ({auth_url}) or the identity provider is?"))
             }
+            None if error.message.contains("doesn't speak TLS") => Some(format!("see {}", places.auth_url)),
             None => Some(format!("is {} right, and Keystone up?", places.auth_url)),
         }
     }

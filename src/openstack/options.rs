@@ -25,7 +25,7 @@ pub struct Options {
 #[derive(Clone, Debug)]
 pub struct Places {
     pub auth_url: String,
-    /// The password, or what else proves who we are.
+    /// The password, or what else proves who we are, and what it belongs to.
     pub proof: String,
     pub region: String,
     pub interface: String,

@@ -64,7 +64,7 @@ impl Volumes {
     }
 
     async fn attach(&self, id: VolumeId, server: ServerId, sharing: Sharing) -> Result<Published> {
-        let mut seen = self.observe(id).await?.ok_or_else(|| not_found(id))?;
+        let mut seen = self.observe_known(id).await?;
         let mut sent = Sent::Nothing;
         let mut refusals = 0;
         let mut looks = None;

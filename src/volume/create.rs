@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::namesakes::{Candidate, Glance, Order, Posted, Stage};
+use super::namesakes::{ASK, Candidate, Glance, Order, Posted, Stage};
 use super::watch::{Interest, Seen};
 use super::{Condition, Error, Result, Volume, VolumeId, Volumes};
 use crate::openstack::{self, Kind, Status};
@@ -182,7 +182,13 @@ impl Order for Wanted {
     /// have one, and RESOURCE_EXHAUSTED lets the scheduler look there.
     fn not_made(reason: &str) -> Error {
         let exhausted = reason.contains("schedule allocate");
-        let condition = if exhausted { Condition::NotHere } else { Condition::Failed };
-        Error::new(condition, format!("Cinder couldn't make it; {reason}"))
+        let (condition, next) = match exhausted {
+            true => (
+                Condition::NotHere,
+                "choose a type and a zone of which a back end has room (openstack volume type list), or ask the cloud's operator",
+            ),
+            false => (Condition::Failed, ASK),
+        };
+        Error::new(condition, format!("Cinder couldn't make it; {reason}; {next}"))
     }
 }

@@ -24,7 +24,7 @@ impl Volumes {
     }
 
     async fn expand(&self, id: VolumeId, size: u64) -> Result<Volume> {
-        let mut seen = self.observe(id).await?.ok_or_else(|| not_found(id))?;
+        let mut seen = self.observe_known(id).await?;
         let mut accepted = false;
         let mut unclear = false;
         let mut refusals = 0;

@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 
 use super::namesakes::{Posted, doubt_of};
 use super::watch::{Interest, Seen};
-use super::{Condition, Error, GroupId, GroupSnapshotId, Result, Saved, SnapshotId, VolumeId, Volumes};
+use super::{Condition, Error, GONE, GroupId, GroupSnapshotId, Result, Saved, SnapshotId, VolumeId, Volumes};
 use crate::openstack::{self, Effect, GroupSnapshot, GroupState, Kind};
 use ending::{Course, Ending};
 use member::at_once;
@@ -87,7 +87,9 @@ impl Volumes {
         let unknown = || {
             Error::new(
                 Condition::NotFound,
-                format!("group snapshot {id} is unknown to Cinder in this project"),
+                format!(
+                    "group snapshot {id} is unknown to Cinder in this project; {GONE} (openstack volume group snapshot show {id})"
+                ),
             )
         };
         self.with_members(found.ok_or_else(unknown)?).await

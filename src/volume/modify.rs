@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::watch::Interest;
-use super::{Condition, Error, Result, Volume, VolumeId, Volumes, not_found, remedy};
+use super::{Condition, Error, Result, Volume, VolumeId, Volumes, not_found, refused_as_unknown, remedy};
 use crate::openstack::{self, Effect, Kind, Migration, Status, VolumeType};
 
 /// What a VolumeAttributesClass asks for.
@@ -63,7 +63,7 @@ impl Volumes {
     }
 
     async fn modify(&self, id: VolumeId, change: &Change) -> Result<Volume> {
-        let mut seen = self.observe(id).await?.ok_or_else(|| not_found(id))?;
+        let mut seen = self.observe_known(id).await?;
         let target = self.target(&seen, change).await?;
         let mut sent = Sent::Nothing;
         let (mut refusals, mut held) = (0, None);
@@ -125,7 +125,7 @@ impl Volumes {
         match self.cinder.update_volume_metadata(seen.id, metadata).await {
             Ok(()) => seen.metadata.extend(metadata.clone()),
             Err(error) if error.effect == Effect::Unknown => return Err(Error::unsettled(&error)),
-            Err(error) if error.kind == Kind::NotFound => return Err(not_found(seen.id)),
+            Err(error) if error.kind == Kind::NotFound => return Err(refused_as_unknown(seen.id, &error)),
             Err(error) => return Err(refused(&error)),
         }
         Ok(())

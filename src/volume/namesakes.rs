@@ -60,6 +60,9 @@ pub enum Stage {
     Stuck,
 }
 
+/// Where nothing but another try is left to the caller.
+pub const ASK: &str = "if it fails again, ask the cloud's operator";
+
 /// What a caller asks for under a name, and the calls that make it so.
 pub trait Order: Sync {
     type Made: Candidate;
@@ -99,7 +102,7 @@ pub trait Order: Sync {
 
     /// One that was tried couldn't be made, for this reason.
     fn not_made(reason: &str) -> Error {
-        Error::new(Condition::Failed, format!("Cinder couldn't make it; {reason}"))
+        Error::new(Condition::Failed, format!("Cinder couldn't make it; {reason}; {ASK}"))
     }
 }
 

@@ -64,7 +64,8 @@ async fn refused(text: &str, expected: &[&str]) {
 async fn a_wrong_password_names_its_line_and_keystones_words() {
     let (_cloud, _served, address) = cloud().await;
     let url = format!("http://{address}/identity/v3");
-    let expected = ["\"password\" in FILE:4", "HTTP 401", "user csi", "(request req-", &url];
+    let lines = "\"password\" in FILE:4, \"username\" in FILE:3, \"tenant-name\" in FILE:5 (";
+    let expected = [lines, "HTTP 401", "user csi", "(request req-", &url];
     refused(&conf(address, "canary-wrong"), &expected).await;
 }
 
@@ -74,6 +75,13 @@ async fn a_keystone_that_is_not_there_names_its_address_and_the_line_of_it() {
     let origin = format!("http://{address}");
     let expected = ["\"auth-url\" in FILE:2", &origin, "refused", "Keystone up?"];
     refused(&conf(address, "canary"), &expected).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_keystone_without_tls_names_the_line_of_its_address() {
+    let (_cloud, _served, address) = cloud().await;
+    let text = conf(address, PASSWORD).replace("http://", "https://");
+    refused(&text, &["\"auth-url\" in FILE:2", "doesn't speak TLS: is it http:// ?"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -46,7 +46,8 @@ async fn the_kubelet_is_told_of_the_driver_as_long_as_it_runs() {
     let folder = format!("--plugin-registration-path={}", registry.display());
     let driver = bed.start(&["--provide-controller-service=false", &at, &folder, ANY_PORT]).await;
     let told = driver.gets("/readyz", StatusCode::SERVICE_UNAVAILABLE, "the kubelet").await;
-    assert!(told.contains("hasn't registered the driver yet"), "{told}");
+    let folder = format!("is its folder plugins_registry mounted at {}", registry.display());
+    assert!(told.contains("hasn't registered the driver yet, nor asked") && told.contains(&folder), "{told}");
     let mut kubelet = kubelet(&registry).await;
     assert_eq!(sockets(&registry), [SOCKET]);
     assert_eq!(fs::metadata(registry.join(SOCKET)).unwrap().permissions().mode() & 0o777, 0o600);
@@ -56,9 +57,13 @@ async fn the_kubelet_is_told_of_the_driver_as_long_as_it_runs() {
         (info.endpoint.as_str(), info.supported_versions.as_slice()),
         (ON_THE_NODE, &["1.0.0".to_owned()][..])
     );
+    let told = driver.gets("/readyz", StatusCode::SERVICE_UNAVAILABLE, "though it asked").await;
+    assert!(told.contains(&format!("is the CSI socket at {ON_THE_NODE}")), "{told}");
     let failed = RegistrationStatus { plugin_registered: false, error: "no such driver".to_owned() };
     kubelet.notify_registration_status(failed).await.unwrap();
     driver.logged("no such driver").await;
+    driver.gets("/readyz", StatusCode::SERVICE_UNAVAILABLE, "no such driver").await;
+    kubelet.get_info(InfoRequest {}).await.unwrap();
     driver.gets("/readyz", StatusCode::SERVICE_UNAVAILABLE, "no such driver").await;
     let done = RegistrationStatus { plugin_registered: true, error: String::new() };
     kubelet.notify_registration_status(done).await.unwrap();
@@ -89,7 +94,21 @@ async fn a_registry_that_is_not_there_ends_the_process_and_is_named() {
     let output = bed.command(&["--provide-controller-service=false", &at, &folder]).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     let told = String::from_utf8(output.stderr).unwrap();
-    assert!(told.contains("--plugin-registration-path") && told.contains("nowhere"), "{told}");
+    let next =
+        format!("; mount the kubelet's folder plugins_registry at {}\n", bed.path("nowhere").display());
+    assert!(told.contains("--plugin-registration-path") && told.ends_with(&next), "{told}");
+}
+
+#[test]
+fn an_endpoint_whose_folder_is_not_there_says_what_belongs_there() {
+    let bed = Bed::new();
+    let nowhere = bed.path("nowhere");
+    let endpoint = format!("--endpoint=unix://{}/csi.sock", nowhere.display());
+    let output = bed.command(&["--provide-controller-service=false", &endpoint]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(told.contains("--endpoint: can't listen on"), "{told}");
+    assert!(told.ends_with(&format!("shared with the sidecars, at {}\n", nowhere.display())), "{told}");
 }
 
 /// As with node-driver-registrar beside it: two that register one name would take each other's away.

@@ -1,6 +1,6 @@
 //! Who this machine is, by a real metadata server and a real config drive.
 
-use cinder_csi::node::{Identity, Origin, Whoami};
+use cinder_csi::node::{Condition, Identity, Origin, Whoami};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -72,9 +72,11 @@ async fn loop_a_machine_that_no_one_names_says_what_was_asked() {
     let bed = Bed::new();
     let (url, _served) = metadata_service("HTTP/1.1 404 Not Found\r\nconnection: close\r\n\r\n").await;
     let error = bed.node().identify(&whoami(vec![Origin::MetadataService], &url)).await.unwrap_err();
-    for part in ["metadata service: ", "404", "DMI: ", "--node-id"] {
-        assert!(error.to_string().contains(part), "{error}");
-    }
+    assert_eq!(error.condition(), Condition::Unavailable, "the metadata service may come back");
+    let parts = ["node.hostNetwork=true", "config drive", "--node-id", "metadata service: ", "404", "DMI: "];
+    let told = error.to_string();
+    let at = parts.map(|part| told.rfind(part).unwrap_or_else(|| panic!("{part}: {told}")));
+    assert!(at.is_sorted(), "{told}");
     let named =
         Whoami { server: Some(SERVER.into()), ..whoami(vec![Origin::MetadataService], "http://127.0.0.1:1") };
     let found = bed.node().identify(&named).await.unwrap();

@@ -130,9 +130,15 @@ fn a_missing_or_contradictory_credential_says_what_to_do() {
         ),
         (&format!("{BASE}trust-id=x\nuser-id=u"), "\"trustee-password\" is missing"),
         (&format!("{BASE}trust-id=x\napplication-credential-id=u"), "\"trust-id\" contradicts"),
-        ("auth-url=keystone:5000", "cloud.conf:2: \"auth-url\" is not a URL that begins with"),
-        ("auth-url=/v3", "cloud.conf:2: \"auth-url\" is not a URL"),
-        ("auth-url=ftp://x/", "begins with https://"),
+        (
+            "auth-url=keystone:5000",
+            "cloud.conf:2: \"auth-url\" is not a URL: write https://HOST... or http://",
+        ),
+        (
+            "auth-url=127.0.0.1:9",
+            "cloud.conf:2: \"auth-url\" is not a URL (relative URL without a base): write https://HOST",
+        ),
+        ("auth-url=ftp://x/", "write https://"),
         ("auth-url=http://x/v2.0/", "version 2"),
         (&format!("auth-url=http://u:{CANARY}@x/v3"), "holds a user name or password"),
         (
@@ -141,7 +147,7 @@ fn a_missing_or_contradictory_credential_says_what_to_do() {
         ),
         (
             &format!("{BASE}token={CANARY}\nca-file=/none"),
-            "cloud.conf:4: the file of \"ca-file\" can't be read",
+            "cloud.conf:4: the file of \"ca-file\" can't be read: entity not found; where it comes from a Secret",
         ),
         (&format!("{BASE}token={CANARY}\nca-file={FILE}"), "holds no PEM block of a CERTIFICATE"),
         (&format!("{BASE}token={CANARY}\ncert-file={FILE}"), "only together with \"key-file\""),

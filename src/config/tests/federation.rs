@@ -70,7 +70,7 @@ fn what_is_missing_or_contradicts_is_named() {
         (
             client,
             vec![CLIENT, "access_token_endpoint: ftp://x", PROVIDER, PROJECT],
-            "clouds.yaml:8: \"access_token_endpoint\" is not a URL that begins",
+            "clouds.yaml:8: \"access_token_endpoint\" is not a URL: write https://HOST",
         ),
         (
             client,

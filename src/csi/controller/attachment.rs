@@ -14,7 +14,8 @@ impl Controller {
         &self,
         request: ControllerPublishVolumeRequest,
     ) -> Result<ControllerPublishVolumeResponse, Status> {
-        about(&request.volume_id, &request.node_id);
+        about("volume", &request.volume_id);
+        about("node", &request.node_id);
         let volume = request::id::<VolumeId>("volume_id", &request.volume_id)?;
         let server = request::id::<ServerId>("node_id", &request.node_id)?;
         let access = access_in_use(request.volume_capability.as_ref())?;
@@ -46,7 +47,8 @@ impl Controller {
         &self,
         request: ControllerUnpublishVolumeRequest,
     ) -> Result<ControllerUnpublishVolumeResponse, Status> {
-        about(&request.volume_id, &request.node_id);
+        about("volume", &request.volume_id);
+        about("node", &request.node_id);
         let volume = request::id::<VolumeId>("volume_id", &request.volume_id)?;
         if request.node_id.is_empty() {
             return Err(status::invalid(

@@ -24,7 +24,7 @@ impl GroupController for Controller {
         request: Request<CreateVolumeGroupSnapshotRequest>,
     ) -> Result<Response<CreateVolumeGroupSnapshotResponse>, Status> {
         let request = request.into_inner();
-        about(&request.name, "");
+        about("request_name", &request.name);
         let wanted = group::wanted(&request, self.settings.strict_parameters)?;
         let named = request::cloud::named(&request.secrets, &request.parameters)?;
         let cloud = self.clouds.of_volumes(named, &wanted.volumes).await?;
@@ -40,7 +40,7 @@ impl GroupController for Controller {
         request: Request<DeleteVolumeGroupSnapshotRequest>,
     ) -> Result<Response<DeleteVolumeGroupSnapshotResponse>, Status> {
         let request = request.into_inner();
-        about(&request.group_snapshot_id, "");
+        about("group_snapshot", &request.group_snapshot_id);
         if let Some(id) = request::id::<GroupSnapshotId>("group_snapshot_id", &request.group_snapshot_id)? {
             let members = group::members(&request.snapshot_ids)?;
             let cloud = self.clouds.of_group_snapshot(&request.secrets, id).await?;
@@ -56,7 +56,7 @@ impl GroupController for Controller {
         request: Request<GetVolumeGroupSnapshotRequest>,
     ) -> Result<Response<GetVolumeGroupSnapshotResponse>, Status> {
         let request = request.into_inner();
-        about(&request.group_snapshot_id, "");
+        about("group_snapshot", &request.group_snapshot_id);
         let id = request::id::<GroupSnapshotId>("group_snapshot_id", &request.group_snapshot_id)?;
         let members = group::members(&request.snapshot_ids)?;
         let id = id.ok_or_else(|| status::unknown("group snapshot", &request.group_snapshot_id))?;

@@ -15,7 +15,7 @@ impl Controller {
         &self,
         request: ControllerGetVolumeHealthRequest,
     ) -> Result<ControllerGetVolumeHealthResponse, Status> {
-        about(&request.volume_id, "");
+        about("volume", &request.volume_id);
         let id = request::id::<VolumeId>("volume_id", &request.volume_id)?;
         let id = id.ok_or_else(|| status::unknown("volume", &request.volume_id))?;
         let cloud = self.clouds.of_volume(&request.secrets, id).await?;

@@ -14,7 +14,7 @@ impl Controller {
         &self,
         request: ControllerModifyVolumeRequest,
     ) -> Result<ControllerModifyVolumeResponse, Status> {
-        about(&request.volume_id, "");
+        about("volume", &request.volume_id);
         let id = request::id::<VolumeId>("volume_id", &request.volume_id)?;
         let change = mutable(&request.mutable_parameters)?;
         let id = id.ok_or_else(|| status::unknown("volume", &request.volume_id))?;

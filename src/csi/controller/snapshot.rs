@@ -16,7 +16,8 @@ impl Controller {
         &self,
         request: CreateSnapshotRequest,
     ) -> Result<CreateSnapshotResponse, Status> {
-        about(&request.name, "");
+        about("request_name", &request.name);
+        about("volume", &request.source_volume_id);
         let wanted = create(&request, &self.settings)?;
         let wanted = wanted.ok_or_else(|| status::unknown("volume", &request.source_volume_id))?;
         let named = request::cloud::named(&request.secrets, &request.parameters)?;
@@ -71,7 +72,7 @@ impl Controller {
         &self,
         request: DeleteSnapshotRequest,
     ) -> Result<DeleteSnapshotResponse, Status> {
-        about(&request.snapshot_id, "");
+        about("snapshot", &request.snapshot_id);
         if let Some(id) = request::id::<SnapshotId>("snapshot_id", &request.snapshot_id)? {
             let cloud = self.clouds.of_snapshot(&request.secrets, id).await?;
             let _claim = self.locks.claim(format!("snapshot {id}"))?;
@@ -123,7 +124,7 @@ impl Controller {
         &self,
         request: GetSnapshotRequest,
     ) -> Result<GetSnapshotResponse, Status> {
-        about(&request.snapshot_id, "");
+        about("snapshot", &request.snapshot_id);
         let id = request::id::<SnapshotId>("snapshot_id", &request.snapshot_id)?;
         let id = id.ok_or_else(|| status::unknown("snapshot", &request.snapshot_id))?;
         let cloud = self.clouds.of_snapshot(&request.secrets, id).await?;

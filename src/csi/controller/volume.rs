@@ -18,7 +18,7 @@ impl Controller {
         &self,
         request: CreateVolumeRequest,
     ) -> Result<CreateVolumeResponse, Status> {
-        about(&request.name, "");
+        about("request_name", &request.name);
         let mut create = create(&request, &self.settings)?;
         let wish = request::cloud::wish(&request)?;
         let cloud = self.clouds.of_new(&wish, &mut create.wanted).await?;
@@ -38,7 +38,7 @@ impl Controller {
         &self,
         request: DeleteVolumeRequest,
     ) -> Result<DeleteVolumeResponse, Status> {
-        about(&request.volume_id, "");
+        about("volume", &request.volume_id);
         if let Some(volume) = request::id::<VolumeId>("volume_id", &request.volume_id)? {
             let cloud = self.clouds.of_volume(&request.secrets, volume).await?;
             let _claim = self.locks.claim(format!("volume {volume}"))?;
@@ -51,7 +51,7 @@ impl Controller {
         &self,
         request: ValidateVolumeCapabilitiesRequest,
     ) -> Result<ValidateVolumeCapabilitiesResponse, Status> {
-        about(&request.volume_id, "");
+        about("volume", &request.volume_id);
         let id = request::id::<VolumeId>("volume_id", &request.volume_id)?;
         let judged = access::judged(&request.volume_capabilities)?;
         let id = id.ok_or_else(|| status::unknown("volume", &request.volume_id))?;
@@ -75,7 +75,7 @@ impl Controller {
         &self,
         request: ControllerGetVolumeRequest,
     ) -> Result<ControllerGetVolumeResponse, Status> {
-        about(&request.volume_id, "");
+        about("volume", &request.volume_id);
         let id = request::id::<VolumeId>("volume_id", &request.volume_id)?;
         let id = id.ok_or_else(|| status::unknown("volume", &request.volume_id))?;
         let cloud = self.clouds.of_volume(&HashMap::new(), id).await?;
@@ -91,7 +91,7 @@ impl Controller {
         &self,
         request: ControllerExpandVolumeRequest,
     ) -> Result<ControllerExpandVolumeResponse, Status> {
-        about(&request.volume_id, "");
+        about("volume", &request.volume_id);
         let id = request::id::<VolumeId>("volume_id", &request.volume_id)?;
         let size = size::size(Some(request::capacity(request.capacity_range)?))?;
         let id = id.ok_or_else(|| status::unknown("volume", &request.volume_id))?;

@@ -56,7 +56,16 @@ where
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
         let method = method(request.uri().path()).to_owned();
         let deadline = Deadline::of_rpc(timeout(request.headers()).unwrap_or(PATIENCE));
-        let span = info_span!("rpc", method, volume = field::Empty, node = field::Empty);
+        // A span's own name is `name` in the log as JSON, so that no field can be.
+        let span = info_span!(
+            "rpc",
+            method,
+            request_name = field::Empty,
+            volume = field::Empty,
+            snapshot = field::Empty,
+            group_snapshot = field::Empty,
+            node = field::Empty,
+        );
         let ready = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, ready);
         let served = async move {
@@ -131,14 +140,12 @@ fn finish(method: &str, response: &http::Response<Body>, took: Duration, record:
     }
 }
 
-/// Notes on the RPC's span which objects it is about.
-pub fn about(volume: &str, node: &str) {
+/// Notes on the RPC's span an object that it is about.
+pub fn about(what: &'static str, which: &str) {
     let span = Span::current();
-    if !volume.is_empty() {
-        span.record("volume", volume);
-    }
-    if !node.is_empty() {
-        span.record("node", node);
+    debug_assert!(span.is_disabled() || span.has_field(what), "{what}");
+    if !which.is_empty() {
+        span.record(what, which);
     }
 }
 

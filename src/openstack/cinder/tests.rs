@@ -247,12 +247,13 @@ async fn the_newest_message_is_found() {
     let messages = json!({"messages": [
         {"user_message": "old", "created_at": "2026-01-01T00:00:00.000000"},
         {"user_message": "schedule allocate volume:Could not find any available weighted backend.",
-         "created_at": "2026-01-02T00:00:00.000000"}
+         "created_at": "2026-01-02T00:00:00.000000", "request_id": "req-1"},
+        {"user_message": "without an id.", "created_at": "2026-01-01T12:00:00.000000", "request_id": null}
     ]});
     let cloud = Recorded::default();
     cloud.on("GET /volume/v3/p/messages", [Reply::json(200, messages)]);
-    let message = cloud.cloud().cinder.find_message(id()).await.unwrap();
-    assert!(message.unwrap().ends_with("weighted backend."));
+    let message = cloud.cloud().cinder.find_message(id()).await.unwrap().unwrap().to_string();
+    assert!(message.ends_with("weighted backend (request req-1)"), "{message}");
     let asked = &cloud.seen("GET /volume/v3/p/messages")[0];
     assert_eq!(asked.query, format!("resource_uuid={VOLUME_ID}"));
     assert_eq!(asked.header("openstack-api-version"), Some("volume 3.5"), "older ones answer every volume's");

@@ -115,6 +115,20 @@ async fn the_key_of_the_handshake_must_be_the_certificates_even_where_nothing_el
 }
 
 #[tokio::test]
+async fn a_server_that_speaks_plain_http_is_told_from_one_that_is_not_trusted() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://{}/", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        stream.write_all(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+        std::future::pending::<()>().await
+    });
+    let error = get(&Tls::default(), &Proxy::default(), &url).await.unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::NotConnected, "{error}");
+    assert_eq!(error.to_string(), "the server there doesn't speak TLS: is it http:// ?");
+}
+
+#[tokio::test]
 async fn tls_insecure_trusts_any_certificate() {
     let pair =
         Pair::self_signed("elsewhere.example", |params| params.not_after = rcgen::date_time_ymd(2020, 1, 1));

@@ -2,7 +2,7 @@
 
 use super::{Wanted, ZoneChoice};
 use crate::openstack::{Backup, BackupStatus, Origin, Snapshot, SnapshotId, SnapshotStatus, Status, Volume};
-use crate::volume::{Condition, Error, Result, Saved, Volumes, metadata};
+use crate::volume::{Condition, Error, GONE, Result, Saved, Volumes, metadata};
 
 /// A source as the cloud shows it.
 #[derive(Clone, Debug)]
@@ -58,7 +58,9 @@ impl Volumes {
             }
             Some(Saved::Backup(backup)) => Ok(Found::Backup(backup)),
             None => {
-                let why = format!("{id} is unknown to Cinder in this project, as a snapshot and as a backup");
+                let why = format!(
+                    "{id} is unknown to Cinder in this project, as a snapshot and as a backup; {GONE}"
+                );
                 Err(Error::new(Condition::NotFound, why))
             }
         }
@@ -66,7 +68,10 @@ impl Volumes {
 }
 
 fn unknown(origin: Origin) -> Error {
-    Error::new(Condition::NotFound, format!("its source, {origin}, is unknown to Cinder in this project"))
+    Error::new(
+        Condition::NotFound,
+        format!("its source, {origin}, is unknown to Cinder in this project; {GONE}"),
+    )
 }
 
 /// Cinder copies what is `available`, and volumes that are `in-use` (`cinder/volume/flows/api/create_volume.py`).

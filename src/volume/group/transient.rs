@@ -6,7 +6,7 @@ use super::WantedGroup;
 use super::member::hindrance;
 use super::plan::MARK;
 use crate::openstack::{GroupType, Kind, NewGroup, Volume};
-use crate::volume::{Condition, Error, Result, VolumeId, Volumes, not_found};
+use crate::volume::{Condition, Error, Result, VolumeId, Volumes};
 
 /// What an administrator has to do once.
 const ADVICE: &str = "an administrator must make one for this project: openstack --os-volume-api-version 3.11 volume group type create NAME, then \
@@ -42,7 +42,7 @@ impl Volumes {
     async fn members(&self, ids: &BTreeSet<VolumeId>) -> Result<Vec<Volume>> {
         let mut volumes = Vec::new();
         for id in ids {
-            let volume = self.observe(*id).await?.ok_or_else(|| not_found(*id))?;
+            let volume = self.observe_known(*id).await?;
             // Before a group is there to be left.
             if let Some(why) = hindrance(&volume) {
                 return Err(why);

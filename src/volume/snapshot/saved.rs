@@ -4,7 +4,9 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::super::metadata::BACKUP;
-use super::super::{BackupId, Condition, Error, GroupSnapshotId, Result, SnapshotId, VolumeId, Volumes};
+use super::super::{
+    BackupId, Condition, Error, GONE, GroupSnapshotId, Result, SnapshotId, VolumeId, Volumes,
+};
 use crate::openstack::{self, Backup, BackupStatus, Snapshot, SnapshotStatus};
 
 /// A snapshot or a backup: ids are UUIDs, and one doesn't say of which it is.
@@ -86,7 +88,7 @@ impl Volumes {
         let found = self.find_saved(id).await?;
         found.ok_or_else(|| {
             let why =
-                format!("snapshot {id} is unknown to Cinder in this project, and no backup has that id");
+                format!("snapshot {id} is unknown to Cinder in this project, and no backup has that id; {GONE} (openstack volume snapshot show {id})");
             Error::new(Condition::NotFound, why)
         })
     }
