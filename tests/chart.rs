@@ -149,6 +149,33 @@ fn every_value_has_a_comment_and_a_place_in_the_schema() {
 }
 
 #[test]
+fn the_chart_knows_the_parameters_that_the_docs_list() {
+    for (kind, page, head) in [
+        ("StorageClass", "docs/volumes.md", "| parameter | default | |"),
+        ("VolumeSnapshotClass", "docs/snapshots.md", "| parameter | default | meaning |"),
+        ("VolumeAttributesClass", "docs/volume-attributes.md", "| parameter | default | |"),
+    ] {
+        let mut listed = documents::table(page, head);
+        // A sidecar's: any of these is taken.
+        listed.retain(|name| !name.starts_with("csi.storage.k8s.io/"));
+        assert_eq!(documents::names(kind), listed, "{kind}: {page}");
+    }
+}
+
+#[test]
+fn the_chart_knows_the_fields_that_the_api_server_knows() {
+    #[allow(clippy::disallowed_methods, reason = "tests/run says where the schemas are")]
+    let directory = std::env::var("KUBERNETES_SCHEMAS").unwrap();
+    let core = std::fs::read_to_string(format!("{directory}/api__v1_openapi.json")).unwrap();
+    let core: Value = serde_json::from_str(&core).unwrap();
+    for kind in ["PodSecurityContext", "SecurityContext", "ResourceRequirements"] {
+        let schema = &core["components"]["schemas"][format!("io.k8s.api.core.v1.{kind}")];
+        let fields = schema["properties"].as_object().unwrap().keys().cloned().collect();
+        assert_eq!(documents::names(kind), fields, "{kind}");
+    }
+}
+
+#[test]
 fn alerts_and_dashboard_name_only_metrics_that_there_are() {
     let known = documents::read("docs/metrics.md");
     for file in ["charts/cinder-csi/files/alerts.yaml", "charts/cinder-csi/files/dashboard.json"] {
