@@ -17,7 +17,8 @@ mod upgrade;
 
 use serde_json::Value;
 
-use helm::{Chart, Variant, text};
+use helm::{Chart, Variant, show_only, text};
+use refused::NEEDED;
 use schema::Schemas;
 
 #[test]
@@ -111,6 +112,44 @@ fn a_node_has_no_rights_unless_it_needs_the_api() {
             (token.as_bool(), bound),
             (Some(variant.name == "everything"), variant.name == "everything")
         );
+    }
+}
+
+/// docs/clouds.md, "With Helm".
+#[test]
+fn another_cloud_gets_a_daemonset_of_its_own_from_the_same_values() {
+    let west = [
+        "legacyNames=false",
+        "fullnameOverride=cinder-csi-west",
+        "csi.plugin.nodePlugin.nodeSelector.cloud=west",
+        "csi.plugin.nodePlugin.extraArgs={--additional-topology=topology.kubernetes.io/region=west}",
+    ];
+    let first = Variant::named("legacy").find("DaemonSet");
+    let set = [&NEEDED[..], &["legacyNames=true"], &west].concat();
+    let shown = show_only("cinder-csi-west", "templates/node.yaml", &set);
+    let [second] = &shown[..] else { panic!("{shown:?}") };
+    assert_eq!(second["kind"], "DaemonSet");
+    assert_eq!(second["metadata"]["name"], "cinder-csi-west-node");
+    assert_ne!(second["metadata"]["name"], first["metadata"]["name"]);
+    let pod = &second["spec"]["template"];
+    assert_eq!(pod["spec"]["serviceAccountName"], "cinder-csi-west-node");
+    assert_eq!(
+        pod["spec"]["nodeSelector"],
+        serde_json::json!({"kubernetes.io/os": "linux", "cloud": "west"})
+    );
+    let args = pod["spec"]["containers"][0]["args"].as_array().unwrap();
+    assert!(
+        args.iter().any(|arg| arg == "--additional-topology=topology.kubernetes.io/region=west"),
+        "{args:?}"
+    );
+    // Neither takes the other's Pods.
+    let default = Variant::named("default").find("DaemonSet");
+    for other in [&first, &default] {
+        for (ours, theirs) in [(second, other), (other, second)] {
+            let wanted = ours["spec"]["selector"]["matchLabels"].as_object().unwrap();
+            let labels = &theirs["spec"]["template"]["metadata"]["labels"];
+            assert!(wanted.iter().any(|(key, value)| &labels[key] != value), "{wanted:?}: {labels}");
+        }
     }
 }
 

@@ -49,7 +49,12 @@ fn the_api_server_takes_every_variant() {
         if values.ends_with("legacy-reuse.yaml") {
             template.extend(["-f", old.to_str().unwrap()]);
         }
-        template.extend(["-f", values.to_str().unwrap(), &version, "--api-versions=monitoring.coreos.com/v1"]);
+        template.extend([
+            "-f",
+            values.to_str().unwrap(),
+            &version,
+            "--api-versions=monitoring.coreos.com/v1",
+        ]);
         let rendered = cluster.helm(&template);
         let taken = cluster
             .kubectl_with_input(&["apply", "--dry-run=server", "--validate=strict", "-f", "-"], &rendered);

@@ -107,6 +107,14 @@ pub fn template_on(kubernetes: &str, chart: Chart, set: &[&str]) -> Output {
     template(&chart.path(), version.into_iter().chain(set))
 }
 
+/// What `helm template --show-only` of our chart shows, as a release of that name.
+pub fn show_only(release: &str, file: &str, set: &[&str]) -> Vec<Value> {
+    let chart = Chart::OURS.path().display().to_string();
+    let command = ["template", release, &chart, "-n", "kube-system", "--show-only", file];
+    let set = set.iter().flat_map(|one| ["--set".to_owned(), (*one).to_owned()]);
+    objects(&rendered(helm(command.map(str::to_owned), set)))
+}
+
 /// What an install with `--set` says in the end; `name` is the test's.
 pub fn notes_set(name: &str, set: &[&str]) -> String {
     let set = set.iter().flat_map(|one| ["--set".to_owned(), (*one).to_owned()]);

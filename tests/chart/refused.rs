@@ -2,7 +2,7 @@
 
 use crate::helm::{Chart, Variant, notes_set, rendered, template_on, template_set};
 
-const NEEDED: [&str; 3] = [
+pub const NEEDED: [&str; 3] = [
     "csi.plugin.image.repository=registry.example/cinder-csi",
     "secret.enabled=true",
     "secret.name=cloud-config",
