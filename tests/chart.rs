@@ -17,7 +17,8 @@ mod upgrade;
 
 use serde_json::Value;
 
-use helm::{Chart, Variant, text};
+use helm::{Chart, Variant, show_only, text};
+use refused::NEEDED;
 use schema::Schemas;
 
 #[test]
@@ -114,6 +115,44 @@ fn a_node_has_no_rights_unless_it_needs_the_api() {
     }
 }
 
+/// docs/clouds.md, "With Helm".
+#[test]
+fn another_cloud_gets_a_daemonset_of_its_own_from_the_same_values() {
+    let west = [
+        "legacyNames=false",
+        "fullnameOverride=cinder-csi-west",
+        "csi.plugin.nodePlugin.nodeSelector.cloud=west",
+        "csi.plugin.nodePlugin.extraArgs={--additional-topology=topology.kubernetes.io/region=west}",
+    ];
+    let first = Variant::named("legacy").find("DaemonSet");
+    let set = [&NEEDED[..], &["legacyNames=true"], &west].concat();
+    let shown = show_only("cinder-csi-west", "templates/node.yaml", &set);
+    let [second] = &shown[..] else { panic!("{shown:?}") };
+    assert_eq!(second["kind"], "DaemonSet");
+    assert_eq!(second["metadata"]["name"], "cinder-csi-west-node");
+    assert_ne!(second["metadata"]["name"], first["metadata"]["name"]);
+    let pod = &second["spec"]["template"];
+    assert_eq!(pod["spec"]["serviceAccountName"], "cinder-csi-west-node");
+    assert_eq!(
+        pod["spec"]["nodeSelector"],
+        serde_json::json!({"kubernetes.io/os": "linux", "cloud": "west"})
+    );
+    let args = pod["spec"]["containers"][0]["args"].as_array().unwrap();
+    assert!(
+        args.iter().any(|arg| arg == "--additional-topology=topology.kubernetes.io/region=west"),
+        "{args:?}"
+    );
+    // Neither takes the other's Pods.
+    let default = Variant::named("default").find("DaemonSet");
+    for other in [&first, &default] {
+        for (ours, theirs) in [(second, other), (other, second)] {
+            let wanted = ours["spec"]["selector"]["matchLabels"].as_object().unwrap();
+            let labels = &theirs["spec"]["template"]["metadata"]["labels"];
+            assert!(wanted.iter().any(|(key, value)| &labels[key] != value), "{wanted:?}: {labels}");
+        }
+    }
+}
+
 #[test]
 fn the_scheduler_asks_for_capacity_only_where_the_provisioner_tells_it() {
     for variant in Variant::all() {
@@ -146,6 +185,33 @@ fn every_value_has_a_comment_and_a_place_in_the_schema() {
         .filter(|path| !known.iter().any(|value| *path == value || value.starts_with(&format!("{path}."))))
         .collect();
     assert!(missing.is_empty(), "in the schema, but not in values.yaml: {missing:?}");
+}
+
+#[test]
+fn the_chart_knows_the_parameters_that_the_docs_list() {
+    for (kind, page, head) in [
+        ("StorageClass", "docs/volumes.md", "| parameter | default | |"),
+        ("VolumeSnapshotClass", "docs/snapshots.md", "| parameter | default | meaning |"),
+        ("VolumeAttributesClass", "docs/volume-attributes.md", "| parameter | default | |"),
+    ] {
+        let mut listed = documents::table(page, head);
+        // A sidecar's: any of these is taken.
+        listed.retain(|name| !name.starts_with("csi.storage.k8s.io/"));
+        assert_eq!(documents::names(kind), listed, "{kind}: {page}");
+    }
+}
+
+#[test]
+fn the_chart_knows_the_fields_that_the_api_server_knows() {
+    #[allow(clippy::disallowed_methods, reason = "tests/run says where the schemas are")]
+    let directory = std::env::var("KUBERNETES_SCHEMAS").unwrap();
+    let core = std::fs::read_to_string(format!("{directory}/api__v1_openapi.json")).unwrap();
+    let core: Value = serde_json::from_str(&core).unwrap();
+    for kind in ["PodSecurityContext", "SecurityContext", "ResourceRequirements"] {
+        let schema = &core["components"]["schemas"][format!("io.k8s.api.core.v1.{kind}")];
+        let fields = schema["properties"].as_object().unwrap().keys().cloned().collect();
+        assert_eq!(documents::names(kind), fields, "{kind}");
+    }
 }
 
 #[test]

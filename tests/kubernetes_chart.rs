@@ -37,23 +37,25 @@ fn the_api_server_takes_every_variant() {
         define(&cluster, plural, kind);
     }
     let chart = root().join("charts/cinder-csi");
+    let old = root().join("tests/chart/old/values.yaml");
     let version: Value = serde_json::from_str(&cluster.kubectl(&["version", "-o", "json"])).unwrap();
     let version = format!("--kube-version={}", version["serverVersion"]["gitVersion"].as_str().unwrap());
     let variants: Vec<_> = std::fs::read_dir(root().join("tests/chart/variants")).unwrap().collect();
     assert!(!variants.is_empty());
     for variant in variants {
         let values = variant.unwrap().path();
-        let rendered = cluster.helm(&[
-            "template",
-            "cinder-csi",
-            chart.to_str().unwrap(),
-            "-n",
-            SYSTEM,
+        let mut template = vec!["template", "cinder-csi", chart.to_str().unwrap(), "-n", SYSTEM];
+        // `--reuse-values`: the old chart's defaults go before ours.
+        if values.ends_with("legacy-reuse.yaml") {
+            template.extend(["-f", old.to_str().unwrap()]);
+        }
+        template.extend([
             "-f",
             values.to_str().unwrap(),
             &version,
             "--api-versions=monitoring.coreos.com/v1",
         ]);
+        let rendered = cluster.helm(&template);
         let taken = cluster
             .kubectl_with_input(&["apply", "--dry-run=server", "--validate=strict", "-f", "-"], &rendered);
         let name = values.file_stem().unwrap().display();

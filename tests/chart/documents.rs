@@ -1,5 +1,6 @@
 //! What is made from other files, and whether it still is what they make.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
@@ -107,4 +108,20 @@ pub fn readme() -> String {
         writeln!(page, "| `{path}` | {default} | {} |", comment.replace('|', "\\|")).unwrap();
     }
     page
+}
+
+/// The names in the list of that kind in _checks.tpl.
+pub fn names(kind: &str) -> BTreeSet<String> {
+    let all = read("charts/cinder-csi/templates/_checks.tpl");
+    let (_, rest) = all.split_once(&format!("\"{kind}\" (list ")).unwrap();
+    let (list, _) = rest.split_once(')').unwrap();
+    list.split('"').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+/// The names in the first column of the table that begins with this line.
+pub fn table(page: &str, head: &str) -> BTreeSet<String> {
+    let all = read(page);
+    let lines = all.lines().skip_while(|line| !line.starts_with(head)).skip(2);
+    let rows = lines.take_while(|line| line.starts_with('|'));
+    rows.filter_map(|line| line.split('`').nth(1)).map(str::to_owned).collect()
 }

@@ -76,14 +76,9 @@ impl Variant {
         objects(&self.manifest())
     }
 
-    /// What an install says in the end. Helm shows it to those who have a cluster, so a template of ours shows it here.
+    /// What an install says in the end.
     pub fn notes(&self) -> String {
-        let copy = copy(&self.chart, &format!("notes-{}", self.name));
-        fs::copy(copy.join("templates/NOTES.txt"), copy.join("notes")).unwrap();
-        let show = r#"notes: {{ tpl (.Files.Get "notes") . | toJson }}"#;
-        fs::write(copy.join("templates/notes.yaml"), show).unwrap();
-        let all = objects(&rendered(template(&copy, self.values())));
-        text(all.iter().find_map(|object| object.get("notes")).unwrap()).to_owned()
+        notes(&self.chart, &self.name, self.values())
     }
 
     /// The only object of its kind.
@@ -110,6 +105,30 @@ pub fn template_on(kubernetes: &str, chart: Chart, set: &[&str]) -> Output {
     let version = ["--kube-version", kubernetes].map(str::to_owned);
     let set = set.iter().flat_map(|one| ["--set".to_owned(), (*one).to_owned()]);
     template(&chart.path(), version.into_iter().chain(set))
+}
+
+/// What `helm template --show-only` of our chart shows, as a release of that name.
+pub fn show_only(release: &str, file: &str, set: &[&str]) -> Vec<Value> {
+    let chart = Chart::OURS.path().display().to_string();
+    let command = ["template", release, &chart, "-n", "kube-system", "--show-only", file];
+    let set = set.iter().flat_map(|one| ["--set".to_owned(), (*one).to_owned()]);
+    objects(&rendered(helm(command.map(str::to_owned), set)))
+}
+
+/// What an install with `--set` says in the end; `name` is the test's.
+pub fn notes_set(name: &str, set: &[&str]) -> String {
+    let set = set.iter().flat_map(|one| ["--set".to_owned(), (*one).to_owned()]);
+    notes(&Chart::OURS.path(), name, set)
+}
+
+/// Helm shows the notes to those who have a cluster, so a template of ours shows them here.
+fn notes(chart: &Path, name: &str, values: impl IntoIterator<Item = String>) -> String {
+    let copy = copy(chart, &format!("notes-{name}"));
+    fs::copy(copy.join("templates/NOTES.txt"), copy.join("notes")).unwrap();
+    let show = r#"notes: {{ tpl (.Files.Get "notes") . | toJson }}"#;
+    fs::write(copy.join("templates/notes.yaml"), show).unwrap();
+    let all = objects(&rendered(template(&copy, values)));
+    text(all.iter().find_map(|object| object.get("notes")).unwrap()).to_owned()
 }
 
 pub fn rendered(output: Output) -> String {

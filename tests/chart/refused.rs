@@ -1,8 +1,8 @@
 //! Values that can't work are refused before anything is made, with a sentence.
 
-use crate::helm::{Chart, Variant, rendered, template_on, template_set};
+use crate::helm::{Chart, Variant, notes_set, rendered, template_on, template_set};
 
-const NEEDED: [&str; 3] = [
+pub const NEEDED: [&str; 3] = [
     "csi.plugin.image.repository=registry.example/cinder-csi",
     "secret.enabled=true",
     "secret.name=cloud-config",
@@ -50,8 +50,24 @@ fn values_that_cannot_work_together_are_refused_with_a_sentence() {
         ),
         (
             &["csi.plugin.nodePlugin.kubeletDir=var/lib/kubelet"],
-            "\"var/lib/kubelet\": it must be an absolute path",
+            "\"var/lib/kubelet\": it must be the absolute path of a directory",
         ),
+        (&["csi.plugin.nodePlugin.kubeletDir=/"], "\"/\": it must be the absolute path of a directory"),
+        (
+            &["csi.plugin.extraArgs=--pin-zone"],
+            "csi.plugin.extraArgs is a text, and no list is in it: --pin-zone. Write [--flag=value]",
+        ),
+        (&["csi.attacher.extraArgs=--worker-threads=5"], "csi.attacher.extraArgs is a text, and no list"),
+        (&["csi.plugin.nodePlugin.extraArgs=a: b"], "csi.plugin.nodePlugin.extraArgs is a text, and no list"),
+        (&["csi.provisioner.image.tag="], "csi.provisioner.image has no tag"),
+        (&["csi.resizer.image.tag=null"], "csi.resizer.image has no tag"),
+        (
+            &["csi.livenessprobe.enabled=true", "csi.livenessprobe.image.tag="],
+            "csi.livenessprobe.image has no tag",
+        ),
+        (&["csi.attacher.image.repository="], "csi.attacher.image has no repository"),
+        (&["storageClass.custom=abc"], "must be whole manifests, as text, and this is none: \"abc\""),
+        (&["storageClass.custom=kind: StorageClass\n---\nmetadata:\n  name: a"], "and this is none: \"kind"),
         (&["csi.provisioner.extraArgs={--enable-capacity=false}"], "Set csiDriver.storageCapacity to false"),
         (
             &["csi.plugin.volumeMounts[0].name=ca", "csi.plugin.volumeMounts[0].mountPath=/ca"],
@@ -122,7 +138,8 @@ fn a_value_that_nobody_knows_or_of_the_wrong_kind_is_refused_by_its_name() {
         ("node.config.searchOrder=dmi", "at '/node/config/searchOrder': value must be one of"),
         ("node.maxUnavailable=0", "at '/node/maxUnavailable'"),
         ("node.startupTaint.key=not-ready:NoSchedule", "at '/node/startupTaint/key'"),
-        ("csi.attacher.extraArgs=--worker-threads=5", "at '/csi/attacher/extraArgs'"),
+        ("csi.attacher.extraArgs=5", "at '/csi/attacher/extraArgs': got number, want string or array"),
+        ("csiDriver.fsGroupPolicy=file", "at '/csiDriver/fsGroupPolicy': value must be one of"),
         (
             "csiDriver.nodeAllocatableUpdatePeriodSeconds=5",
             "at '/csiDriver/nodeAllocatableUpdatePeriodSeconds'",
@@ -133,6 +150,86 @@ fn a_value_that_nobody_knows_or_of_the_wrong_kind_is_refused_by_its_name() {
         let said = refusal(&all);
         assert!(said.contains(words), "{set}: {said}");
     }
+}
+
+/// A name in a value that goes on as it is; whether the existing chart has that value, too; and the sentence.
+const MISTAKES: [(&str, bool, &str); 12] = [
+    (
+        "storageClass.delete.parameters.tipe=x",
+        true,
+        "storageClass.delete.parameters: nobody knows tipe there",
+    ),
+    ("storageClass.retain.parameters.csi=x", true, "storageClass.retain.parameters: nobody knows csi there"),
+    ("csi.plugin.resources.limit.memory=1Gi", true, "csi.plugin.resources: nobody knows limit there"),
+    ("csi.attacher.resources.cpu=1", true, "csi.attacher.resources: nobody knows cpu there"),
+    (
+        "csi.plugin.nodePlugin.securityContext.priviledged=true",
+        true,
+        "csi.plugin.nodePlugin.securityContext: nobody knows priviledged there",
+    ),
+    (
+        "csi.plugin.controllerPlugin.podSecurityContext.privileged=true",
+        true,
+        "csi.plugin.controllerPlugin.podSecurityContext: nobody knows privileged there",
+    ),
+    (
+        "csi.plugin.nodePlugin.podSecurityContext.capabilities.add[0]=ALL",
+        true,
+        "csi.plugin.nodePlugin.podSecurityContext: nobody knows capabilities there",
+    ),
+    (
+        "csi.plugin.controllerPlugin.securityContext.fsGroup=1",
+        true,
+        "csi.plugin.controllerPlugin.securityContext: nobody knows fsGroup there",
+    ),
+    ("node.securityContext.priviledged=true", false, "node.securityContext: nobody knows priviledged there"),
+    (
+        "storageClass.deleteWait.parameters.tipe=x",
+        false,
+        "storageClass.deleteWait.parameters: nobody knows tipe there",
+    ),
+    (
+        "volumeSnapshotClasses[0].name=a,volumeSnapshotClasses[0].parameters.typ=backup",
+        false,
+        "the parameters of the VolumeSnapshotClass a: nobody knows typ there",
+    ),
+    (
+        "volumeAttributesClasses[0].name=a,volumeAttributesClasses[0].parameters.metadata=x",
+        false,
+        "the parameters of the VolumeAttributesClass a: nobody knows metadata there",
+    ),
+];
+
+#[test]
+fn a_name_that_nobody_would_read_is_refused_or_where_the_old_chart_took_it_told() {
+    for (set, of_the_old_chart, words) in MISTAKES {
+        let all: Vec<_> = NEEDED.into_iter().chain([set]).collect();
+        let said = refusal(&all);
+        assert!(said.contains("These values can't work:") && said.contains(words), "{set}: {said}");
+        let legacy: Vec<_> = all.into_iter().chain(["legacyNames=true"]).collect();
+        if of_the_old_chart {
+            let told = notes_set("mistakes", &legacy);
+            assert!(told.contains(&format!("WARNING: {words}")), "{set}: {told}");
+        } else {
+            assert!(refusal(&legacy).contains(words), "{set}");
+        }
+    }
+}
+
+#[test]
+fn what_goes_on_as_it_is_may_have_every_name_that_is_read() {
+    let class = r"storageClass.delete.parameters.csi\.storage\.k8s\.io/fstype=xfs";
+    let snapshots = r"volumeSnapshotClasses[0].name=a,volumeSnapshotClasses[0].parameters.csi\.storage\.k8s\.io/snapshotter-secret-name=a";
+    let attributes =
+        r"volumeAttributesClasses[0].name=a,volumeAttributesClasses[0].parameters.metadata\.tier=gold";
+    let digest = "csi.attacher.image.tag=,csi.attacher.image.digest=sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+    let custom = "storageClass.custom=# mine\n---\napiVersion: storage.k8s.io/v1\nkind: StorageClass\n---\n";
+    let text = "csi.attacher.extraArgs=# none";
+    let unused = "csi.livenessprobe.image.tag=";
+    rendered(template_set(
+        Chart::OURS,
+        &[&NEEDED[..], &[class, snapshots, attributes, digest, custom, text, unused]].concat(),
+    ));
 }
 
 #[test]

@@ -60,6 +60,18 @@ fn what_cannot_be_changed_stays_as_the_existing_chart_made_it() {
 }
 
 #[test]
+fn the_kubelet_treats_old_volumes_as_before_unless_it_is_told() {
+    for variant in legacy() {
+        let spec = variant.find("CSIDriver")["spec"].clone();
+        // The API server's defaults, which the existing chart's object has.
+        let before = (json!("ReadWriteOnceWithFSType"), json!(false));
+        let told = (json!("File"), json!(true));
+        let wanted = if variant.name == "legacy-file" { told } else { before };
+        assert_eq!((spec["fsGroupPolicy"].clone(), spec["seLinuxMount"].clone()), wanted, "{}", variant.name);
+    }
+}
+
+#[test]
 fn the_pods_of_both_charts_are_selected_by_either() {
     let old = old();
     for variant in legacy() {

@@ -29,8 +29,8 @@
 {{- if and (not .Values.controller.leaderElection) (ne $plugin.controllerPlugin.strategy.type "Recreate") -}}
 {{- $problems = append $problems "controller.leaderElection is false, and an update would run the old and the new Pod side by side: set csi.plugin.controllerPlugin.strategy.type to Recreate." -}}
 {{- end -}}
-{{- if not (isAbs $plugin.nodePlugin.kubeletDir) -}}
-{{- $problems = append $problems (printf "csi.plugin.nodePlugin.kubeletDir is %q: it must be an absolute path, such as /var/lib/kubelet." $plugin.nodePlugin.kubeletDir) -}}
+{{- if not (and (isAbs $plugin.nodePlugin.kubeletDir) (trimAll "/" $plugin.nodePlugin.kubeletDir)) -}}
+{{- $problems = append $problems (printf "csi.plugin.nodePlugin.kubeletDir is %q: it must be the absolute path of a directory, such as /var/lib/kubelet." $plugin.nodePlugin.kubeletDir) -}}
 {{- end -}}
 
 {{- $flags := include "cinder-csi.extraArgs" (dict "root" . "args" .Values.csi.provisioner.extraArgs) -}}
@@ -57,6 +57,22 @@
 {{- end -}}
 {{- if and $plugin.podMonitor.enabled .Values.monitoring.serviceMonitor.enabled -}}
 {{- $problems = append $problems "csi.plugin.podMonitor.enabled and monitoring.serviceMonitor.enabled are both true: everything would be counted twice. Choose one." -}}
+{{- end -}}
+
+{{- $args := dict "plugin" $plugin.extraArgs "plugin.controllerPlugin" $plugin.controllerPlugin.extraArgs "plugin.nodePlugin" $plugin.nodePlugin.extraArgs -}}
+{{- range include "cinder-csi.allSidecars" . | fromYamlArray -}}
+{{- $image := (index $.Values.csi .).image -}}
+{{- if not (and $image.repository (or $image.tag $image.digest)) -}}
+{{- $problems = append $problems (printf "csi.%s.image has no %s: leave the whole of it to the chart, or name the sidecar's own." . (ternary "tag" "repository" (ne ($image.repository | default "") ""))) -}}
+{{- end -}}
+{{- $_ := set $args . (index $.Values.csi .).extraArgs -}}
+{{- end -}}
+{{- range $place, $given := $args -}}
+{{- $text := include "cinder-csi.extraArgs" (dict "root" $ "args" $given) -}}
+{{- $list := (printf "args:\n%s" (indent 2 $text) | fromYaml).args -}}
+{{- if and (regexMatch "(?m)^\\s*[^#\\s]" $text) (not (kindIs "slice" $list)) -}}
+{{- $problems = append $problems (printf "csi.%s.extraArgs is a text, and no list is in it: %s. Write [--flag=value]; with --set, csi.%s.extraArgs={--flag=value}." $place (trunc 60 $text) $place) -}}
+{{- end -}}
 {{- end -}}
 
 {{- range $place, $args := dict "" $plugin.extraArgs "controllerPlugin." $plugin.controllerPlugin.extraArgs "nodePlugin." $plugin.nodePlugin.extraArgs -}}
@@ -109,6 +125,16 @@
 {{- if not (or .Values.storageClass.enabled .Values.test.storageClassName) -}}
 {{- $problems = append $problems "storageClass.enabled is false, so `helm test` has no class: name one of this driver's by test.storageClassName." -}}
 {{- end -}}
+{{- range regexSplit "(?m)^---.*$" (.Values.storageClass.custom | default "") -1 -}}
+{{- $object := fromYaml . -}}
+{{- if and $object (not (and $object.kind $object.apiVersion)) -}}
+{{- $problems = append $problems (printf "storageClass.custom must be whole manifests, as text, and this is none: %s" (trim . | trunc 60 | quote)) -}}
+{{- end -}}
+{{- end -}}
+{{- if not .Values.legacyNames -}}
+{{- $problems = concat $problems (include "cinder-csi.mistakes" (dict "root" . "old" true) | fromYamlArray) -}}
+{{- end -}}
+{{- $problems = concat $problems (include "cinder-csi.mistakes" (dict "root" . "old" false) | fromYamlArray) -}}
 {{- with lookup "storage.k8s.io/v1" "CSIDriver" "" "cinder.csi.openstack.org" -}}
 {{- $modes := .spec.volumeLifecycleModes | default list -}}
 {{- if ne (has "Ephemeral" $modes) $.Values.legacyNames -}}
@@ -119,4 +145,62 @@
 {{- $problems = append $problems (printf "volumeAttributesClasses need Kubernetes 1.34 or later, and this is %s." .Capabilities.KubeVersion.Version) -}}
 {{- end -}}
 {{- toYaml $problems -}}
+{{- end -}}
+
+{{/* Names that nobody knows, in values that go on to Kubernetes or to the driver as they are: sentences, as a list in YAML. root; old: in the values
+     that the existing chart has, too, where such a name never did anything and may be in anyone's file; otherwise in ours. */}}
+{{- define "cinder-csi.mistakes" -}}
+{{- $values := .root.Values -}}
+{{- $plugin := $values.csi.plugin -}}
+{{- $looks := list -}}
+{{- if .old -}}
+{{- range list "delete" "retain" -}}
+{{- $looks = append $looks (list "StorageClass" (printf "storageClass.%s.parameters" .) (index $values.storageClass .).parameters) -}}
+{{- end -}}
+{{- range list "controllerPlugin" "nodePlugin" -}}
+{{- $looks = append $looks (list "PodSecurityContext" (printf "csi.plugin.%s.podSecurityContext" .) (index $plugin .).podSecurityContext) -}}
+{{- $looks = append $looks (list "SecurityContext" (printf "csi.plugin.%s.securityContext" .) (index $plugin .).securityContext) -}}
+{{- end -}}
+{{- range $key, $part := $values.csi -}}
+{{- $looks = append $looks (list "ResourceRequirements" (printf "csi.%s.resources" $key) $part.resources) -}}
+{{- end -}}
+{{- else -}}
+{{- range list "deleteWait" "retainWait" -}}
+{{- $looks = append $looks (list "StorageClass" (printf "storageClass.%s.parameters" .) (index $values.storageClass .).parameters) -}}
+{{- end -}}
+{{- range list "VolumeSnapshotClass" "VolumeAttributesClass" -}}
+{{- $kind := . -}}
+{{- range index $values (printf "%ses" (untitle .)) -}}
+{{- $looks = append $looks (list $kind (printf "the parameters of the %s %s" $kind .name) .parameters) -}}
+{{- end -}}
+{{- end -}}
+{{- $looks = append $looks (list "SecurityContext" "node.securityContext" $values.node.securityContext) -}}
+{{- end -}}
+{{- $mistakes := list -}}
+{{- range $looks -}}
+{{- $known := include "cinder-csi.names" (first .) | fromYamlArray -}}
+{{- $also := ternary "^(csi\\.storage\\.k8s\\.io/|metadata\\..)" "^csi\\.storage\\.k8s\\.io/" (eq (first .) "VolumeAttributesClass") -}}
+{{- $place := index . 1 -}}
+{{- range $name, $_ := last . -}}
+{{- if not (or (has $name $known) (regexMatch $also $name)) -}}
+{{- $mistakes = append $mistakes (printf "%s: nobody knows %s there. Known are %s." $place $name (join ", " $known)) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- toYaml $mistakes -}}
+{{- end -}}
+
+{{/* The names that each of them knows: docs/volumes.md, docs/snapshots.md, docs/volume-attributes.md; core/v1 of Kubernetes. */}}
+{{- define "cinder-csi.names" -}}
+{{- dict
+  "StorageClass" (list "type" "availability" "mkfs-options" "appendVolumeMetadata" "cloud" "az-map" "regenerate-uuid"
+    "scheduler-hint-same-host" "scheduler-hint-different-host" "scheduler-hint-query" "scheduler-hint-local-to-instance")
+  "VolumeSnapshotClass" (list "type" "availability" "cloud" "force-create" "backup-max-duration-seconds-per-gb")
+  "VolumeAttributesClass" (list "type" "migration-policy" "metadata.KEY")
+  "ResourceRequirements" (list "limits" "requests" "claims")
+  "SecurityContext" (list "allowPrivilegeEscalation" "appArmorProfile" "capabilities" "privileged" "procMount" "readOnlyRootFilesystem" "runAsGroup"
+    "runAsNonRoot" "runAsUser" "seLinuxOptions" "seccompProfile" "windowsOptions")
+  "PodSecurityContext" (list "appArmorProfile" "fsGroup" "fsGroupChangePolicy" "runAsGroup" "runAsNonRoot" "runAsUser" "seLinuxChangePolicy"
+    "seLinuxOptions" "seccompProfile" "supplementalGroups" "supplementalGroupsPolicy" "sysctls" "windowsOptions")
+  | dig . list | toYaml -}}
 {{- end -}}

@@ -71,6 +71,16 @@
 {{- end }}
 {{- end -}}
 
+{{/* All sidecars that are enabled, as a list. */}}
+{{- define "cinder-csi.allSidecars" -}}
+{{- include "cinder-csi.sidecars" . }}
+{{- range list "livenessprobe" "nodeDriverRegistrar" }}
+{{- if (index $.Values.csi .).enabled }}
+- {{ . }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
 {{/* A node's cloud.conf, or nothing. */}}
 {{- define "cinder-csi.nodeConfig" -}}
 {{- $config := .Values.node.config -}}
