@@ -62,9 +62,8 @@ impl LoopDevices {
 impl Hypervisor for LoopDevices {
     fn plug(&mut self, server: &str, volume: &str, gigabytes: u64) -> io::Result<()> {
         let backing = self.reserve(volume, gigabytes)?;
-        let device = losetup(&["--find", "--show"], Some(&backing))?;
         let link = self.link(server, volume);
-        let device = PathBuf::from(device.trim());
+        let device = new_disk(&backing)?;
         self.plugged.insert((server.to_owned(), volume.to_owned()), device.clone());
         fs::create_dir_all(Self::device_dir(&self.root, server))?;
         remove_if_there(&link)?;
@@ -130,6 +129,15 @@ pub(super) fn loop_devices() -> io::Result<Vec<(String, String)>> {
 pub(super) fn loop_devices_of(file: &Path) -> io::Result<Vec<PathBuf>> {
     let names = losetup(&["--noheadings", "--output", "NAME", "--associated"], Some(file))?;
     Ok(names.lines().map(str::trim).filter(|name| !name.is_empty()).map(PathBuf::from).collect())
+}
+
+/// A loop device keeps the read-only flag of its earlier user (BLKROSET); a disk that was just plugged has none.
+fn new_disk(backing: &Path) -> io::Result<PathBuf> {
+    let device = PathBuf::from(losetup(&["--find", "--show"], Some(backing))?.trim());
+    match run(command("blockdev").arg("--setrw").arg(&device)) {
+        Ok(_) => Ok(device),
+        Err(error) => detach(&device).and(Err(error)),
+    }
 }
 
 pub(super) fn detach(device: &Path) -> io::Result<()> {

@@ -60,6 +60,8 @@ impl Bed {
         fill(&file);
         let device = PathBuf::from(run("losetup", &["--find", "--show", file.to_str().unwrap()]).trim());
         self.loops.lock().unwrap().push(device.clone());
+        // A loop device keeps the read-only flag of its earlier user; a disk that was just plugged has none.
+        run("blockdev", &["--setrw", device.to_str().unwrap()]);
         Disk { file, device, size }
     }
 
@@ -114,8 +116,6 @@ impl Drop for Bed {
             let _ = nix::mount::umount2(point, nix::mount::MntFlags::MNT_DETACH);
         }
         for device in self.loops.lock().unwrap().iter() {
-            // The next user of this loop device inherits its flags.
-            let _ = Command::new("blockdev").arg("--setrw").arg(device).status();
             let _ = Command::new("losetup").arg("--detach").arg(device).status();
         }
     }

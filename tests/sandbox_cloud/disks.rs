@@ -1,5 +1,7 @@
 //! Real disks. Needs root.
 
+#![allow(clippy::disallowed_methods, reason = "the test plays a driver that protects a disk")]
+
 use cinder_csi::pace::sleep as wait;
 use cinder_csi::sandbox::{Latency, LoopDevices, Mishap, Settings};
 use serde_json::json;
@@ -45,6 +47,28 @@ async fn loop_disks_come_grow_and_go_with_their_volumes() {
     client.delete(&volume).await;
     client.until(&path, "gone").await;
     assert!(!root.path().join("volumes").join(&volume).exists());
+}
+
+/// Needs root. A driver that stages for reading only leaves its flag on the loop device.
+#[tokio::test]
+async fn a_new_disk_is_writable_though_its_loop_device_was_not() {
+    assert!(LoopDevices::are_possible(), "this test needs root and /dev/loop-control");
+    let root = tempfile::tempdir().unwrap();
+    let cloud = cloud_of(Settings::default());
+    cloud.plug_into(Box::new(LoopDevices::new(root.path()).unwrap()));
+    let client = Client::of(&cloud).await;
+    let server = cloud.server_id("node-1");
+    let volume = client.volume("one").await;
+    let link = LoopDevices::device_dir(root.path(), &server).join(format!("virtio-{}", &volume[..20]));
+    for _ in 0..2 {
+        client.attach(&server, &volume, "2.60").await;
+        client.until(&format!("/volumes/{volume}"), "in-use").await;
+        std::fs::write(&link, b"kept").unwrap();
+        let protected = std::process::Command::new("blockdev").arg("--setro").arg(&link).status().unwrap();
+        assert!(protected.success() && std::fs::write(&link, b"lost").is_err());
+        client.detach(&server, &volume).await;
+        client.until(&format!("/volumes/{volume}"), "available").await;
+    }
 }
 
 /// The size of a block device in bytes.

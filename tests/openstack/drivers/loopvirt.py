@@ -122,6 +122,8 @@ class LoopVirtDriver(fake.FakeDriverWithoutFakeNodes):
         if held and backing_file(held['device']) == path:
             return
         device = losetup('--find', '--show', path)
+        # A loop device keeps the read-only flag of its earlier user; a disk that was just plugged has none.
+        run('blockdev', '--setrw', device)
         self._attached[key] = {'path': path, 'device': device}
         link = link_of(key)
         os.makedirs(os.path.dirname(link), exist_ok=True)
@@ -158,7 +160,11 @@ def backing_file(device):
 
 
 def losetup(*arguments):
-    p = subprocess.run(('losetup',) + arguments, capture_output=True, text=True)
+    return run('losetup', *arguments)
+
+
+def run(*command):
+    p = subprocess.run(command, capture_output=True, text=True)
     if p.returncode:
-        raise exception.InternalError('losetup %s: %s' % (' '.join(arguments), p.stderr.strip()))
+        raise exception.InternalError('%s: %s' % (' '.join(command), p.stderr.strip()))
     return p.stdout.strip()
