@@ -6,6 +6,7 @@
 
 mod bucket;
 
+use std::cell::Cell;
 use std::future::Future;
 use std::sync::OnceLock;
 use std::time::{Duration, SystemTime};
@@ -71,11 +72,22 @@ pub async fn sleep(time: Duration) {
     tokio::time::sleep(time).await;
 }
 
+thread_local! {
+    static BEGUN: Cell<Option<(SystemTime, Instant)>> = const { Cell::new(None) };
+}
+
+/// On this thread it is `wall` now, and jitter comes from `seed`: what happens on it can be repeated.
+pub fn begin(wall: SystemTime, seed: u64) {
+    BEGUN.set(Some((wall, Instant::now())));
+    fastrand::seed(seed);
+}
+
 /// The wall clock: the start of the process plus tokio's elapsed time.
 pub fn now() -> SystemTime {
     static START: OnceLock<(SystemTime, Instant)> = OnceLock::new();
-    let (wall, tick) = START.get_or_init(|| (SystemTime::now(), Instant::now()));
-    *wall + tick.elapsed()
+    let start = || *START.get_or_init(|| (SystemTime::now(), Instant::now()));
+    let (wall, tick) = BEGUN.get().unwrap_or_else(start);
+    wall + tick.elapsed()
 }
 
 /// Growing pauses with jitter: `first`, then `growth` times as long each time up to `limit`, each shortened by up to a
@@ -130,6 +142,18 @@ mod tests {
         let steps: Vec<_> = (0..4).map(|_| backoff.step().as_millis()).collect();
         assert!((75..=100).contains(&steps[0]), "{steps:?}");
         assert!((225..=300).contains(&steps[3]), "{steps:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_begun_alike_goes_on_alike() {
+        let wall = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
+        let begun = async || {
+            begin(wall, 7);
+            sleep(Duration::from_secs(3)).await;
+            (now(), Backoff::new(Duration::from_secs(1), Duration::from_secs(9)).step())
+        };
+        assert_eq!(begun().await, begun().await);
+        assert_eq!(begun().await.0, wall + Duration::from_secs(3));
     }
 
     #[tokio::test(start_paused = true)]

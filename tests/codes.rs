@@ -16,7 +16,7 @@ mod groups;
 mod mutation;
 #[path = "codes/saved.rs"]
 mod saved;
-#[path = "codes/sidecar.rs"]
+#[path = "bed/sidecar.rs"]
 mod sidecar;
 #[path = "codes/stand.rs"]
 mod stand;

@@ -5,6 +5,7 @@ mod cinder;
 mod keystone;
 mod metadata;
 mod nova;
+mod operator;
 mod region;
 mod request;
 mod serve;
@@ -23,7 +24,7 @@ use tower::util::BoxCloneSyncService;
 
 use super::calls::{Call, dissect, normalized};
 use super::faults::{Fault, Mishap, Trouble, met};
-use super::world::{Hypervisor, Identity, Settings, World};
+use super::world::{Held, Hypervisor, Identity, Settings, World};
 use answer::Answer;
 use request::Request;
 
@@ -98,28 +99,11 @@ impl SimulatedCloud {
         self.with_world(|world| world.server_named(name).unwrap_or_default().to_owned())
     }
 
-    /// Stops or starts nova-compute on a server's host.
-    pub fn set_host_up(&self, server: &str, up: bool) {
-        self.with_world(|world| world.set_host_up(server, up));
-        self.inner.woken.notify_one();
-    }
-
-    /// Gives a volume, snapshot, backup, group or group snapshot this status, whatever it was doing: `maintenance`,
-    /// `error`, `error_extending`. Answers whether there is one with this id.
-    pub fn set_status(&self, id: &str, status: &str) -> bool {
-        self.with_world(|world| world.set_status(id, status))
-    }
-
     /// The scheduler hints that a volume was asked for with, null without.
     pub fn hints_of(&self, volume: &str) -> serde_json::Value {
         self.with_world(|world| {
             world.volumes.get(volume).map(|volume| volume.hints.clone()).unwrap_or_default()
         })
-    }
-
-    /// Cinder has one more zone from now on.
-    pub fn add_zone(&self, zone: &str) {
-        self.with_world(|world| world.settings.zones.push(zone.to_owned()));
     }
 
     /// What a client may authenticate with.
@@ -137,6 +121,11 @@ impl SimulatedCloud {
 
     pub fn clear_faults(&self) {
         locked(&self.inner.faults).clear();
+    }
+
+    /// Takes back the mishaps that nothing has met.
+    pub fn clear_mishaps(&self) {
+        self.with_world(World::clear_mishaps);
     }
 
     /// Every request since the start or the last reset, oldest first.
@@ -173,6 +162,14 @@ impl SimulatedCloud {
     /// What the project has: a line for each volume, snapshot, backup, group, group snapshot and attachment.
     pub fn inventory(&self) -> Vec<String> {
         self.with_world(|world| world.inventory())
+    }
+
+    pub fn volumes(&self) -> Vec<Held> {
+        self.with_world(|world| world.held_volumes())
+    }
+
+    pub fn snapshots(&self) -> Vec<Held> {
+        self.with_world(|world| world.held_snapshots())
     }
 
     /// The services as an axum router, without calls counted and without faults.

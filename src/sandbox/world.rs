@@ -5,6 +5,7 @@ mod backup;
 mod extend;
 mod group;
 mod group_snapshot;
+mod held;
 mod identity;
 mod kind;
 mod message;
@@ -36,6 +37,7 @@ pub(super) use server::{Action, Order, Row, Server};
 pub(super) use snapshot::{NewSnapshot, Snapshot};
 pub(super) use volume::{NewVolume, Volume, VolumeAttachment};
 
+pub use held::Held;
 pub use quota::Quota;
 pub(super) use quota::Usage;
 pub use settings::{Microversion, Settings};
@@ -228,6 +230,10 @@ impl World {
 
     pub fn inject(&mut self, mishap: Mishap) {
         self.mishaps.push(mishap);
+    }
+
+    pub fn clear_mishaps(&mut self) {
+        self.mishaps.clear();
     }
 
     /// Does what is due.

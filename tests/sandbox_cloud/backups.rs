@@ -260,7 +260,7 @@ async fn a_new_backup_or_snapshot_may_be_missing_from_lists_for_a_while() {
 
 /// Needs root.
 #[tokio::test]
-async fn the_data_of_a_backup_outlives_its_volume() {
+async fn loop_data_of_a_backup_outlives_its_volume() {
     assert!(LoopDevices::are_possible(), "this test needs root and /dev/loop-control");
     let root = tempfile::tempdir().unwrap();
     let cloud = SimulatedCloud::new(Settings::default());

@@ -51,7 +51,7 @@ async fn loop_disks_come_grow_and_go_with_their_volumes() {
 
 /// Needs root. A driver that stages for reading only leaves its flag on the loop device.
 #[tokio::test]
-async fn a_new_disk_is_writable_though_its_loop_device_was_not() {
+async fn loop_disks_are_writable_though_their_loop_devices_were_not() {
     assert!(LoopDevices::are_possible(), "this test needs root and /dev/loop-control");
     let root = tempfile::tempdir().unwrap();
     let cloud = cloud_of(Settings::default());

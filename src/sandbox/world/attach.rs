@@ -154,6 +154,17 @@ impl World {
         server.end("detach_volume", now, None);
     }
 
+    /// Ends an attach or a detach that never ends by itself: the server doesn't have the volume.
+    pub fn release(&mut self, id: &str, server: &str) {
+        let now = self.now();
+        self.unplug(server, id).unwrap_or_default();
+        if let Some(volume) = self.volumes.get_mut(id) {
+            volume.attachments.retain(|held| held.server != server);
+            volume.rest(now);
+        }
+        self.drop_row(server, id);
+    }
+
     /// nova-compute carries out what it was asked while it was down.
     pub(super) fn resume_host(&mut self, server: &str) {
         let Some(rows) = self.servers.get(server).map(|server| server.rows.clone()) else { return };

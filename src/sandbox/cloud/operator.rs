@@ -1,0 +1,44 @@
+//! What the cloud's operator does, and the project's own people behind the driver's back.
+
+use super::SimulatedCloud;
+
+impl SimulatedCloud {
+    /// Stops or starts nova-compute on a server's host.
+    pub fn set_host_up(&self, server: &str, up: bool) {
+        self.with_world(|world| world.set_host_up(server, up));
+        self.inner.woken.notify_one();
+    }
+
+    /// Gives a volume, snapshot, backup, group or group snapshot this status, whatever it was doing: `maintenance`,
+    /// `error`, `error_extending`. Answers whether there is one with this id.
+    pub fn set_status(&self, id: &str, status: &str) -> bool {
+        self.with_world(|world| world.set_status(id, status))
+    }
+
+    /// Cinder has one more zone from now on.
+    pub fn add_zone(&self, zone: &str) {
+        self.with_world(|world| world.settings.zones.push(zone.to_owned()));
+    }
+
+    /// Deletes a volume as its owner does with another client. Answers whether Cinder took it.
+    pub fn delete_volume(&self, id: &str) -> bool {
+        self.with_world(|world| {
+            let project = world.identity.projects[0].id.clone();
+            world.delete_volume(&project, id).is_ok()
+        })
+    }
+
+    /// Deletes a server as its owner does. Answers whether Nova took it.
+    pub fn delete_server(&self, id: &str) -> bool {
+        self.with_world(|world| {
+            let project = world.identity.projects[0].id.clone();
+            world.delete_server(&project, id).is_ok()
+        })
+    }
+
+    /// What is left to an operator where an attach or a detach never ended: the server doesn't have the volume, and
+    /// neither Nova nor Cinder says that it does.
+    pub fn release(&self, volume: &str, server: &str) {
+        self.with_world(|world| world.release(volume, server));
+    }
+}
