@@ -224,6 +224,10 @@ impl Order for WantedBackup {
         volumes.cinder.list_backups_named(&self.name).await
     }
 
+    async fn get(volumes: &Volumes, id: BackupId) -> openstack::Result<Option<Backup>> {
+        volumes.cinder.find_backup(id).await
+    }
+
     async fn post(&self, volumes: &Volumes, attempt: &str) -> Result<Posted<BackupId>> {
         volumes.check_backup_zone(self).await.map_err(|error| volumes.before(self, error))?;
         let order = intermediate::Cut { wanted: self, of: Intermediate::of(&self.name, self.source) };

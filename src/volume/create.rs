@@ -146,6 +146,10 @@ impl Order for Wanted {
         volumes.cinder.list_volumes_named(&self.name).await
     }
 
+    async fn get(volumes: &Volumes, id: VolumeId) -> openstack::Result<Option<Volume>> {
+        volumes.cinder.find_volume(id).await
+    }
+
     async fn post(&self, volumes: &Volumes, attempt: &str) -> Result<Posted<VolumeId>> {
         volumes.post_volume(self, attempt).await
     }

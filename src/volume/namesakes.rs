@@ -24,7 +24,7 @@ use plan::{Attempt, Step, plan};
 
 /// One of those that may have the name.
 pub trait Candidate: Clone + fmt::Debug + PartialEq + Send + Sync {
-    type Id: Copy + Ord + fmt::Debug + fmt::Display + Send + Sync;
+    type Id: Copy + Ord + fmt::Debug + fmt::Display + From<Uuid> + Into<Uuid> + Send + Sync;
     /// "volume"
     const WHAT: &'static str;
     /// How an administrator removes one that Cinder couldn't delete.
@@ -85,6 +85,11 @@ pub trait Order: Sync {
 
     fn find(&self, volumes: &Volumes) -> impl Future<Output = openstack::Result<Vec<Self::Made>>> + Send;
 
+    fn get(
+        volumes: &Volumes,
+        id: Id<Self>,
+    ) -> impl Future<Output = openstack::Result<Option<Self::Made>>> + Send;
+
     /// Makes one with the attempt's mark, or sees that it isn't the time: then the name is looked at again.
     fn post(&self, volumes: &Volumes, attempt: &str)
     -> impl Future<Output = Result<Posted<Id<Self>>>> + Send;
@@ -127,11 +132,16 @@ impl Volumes {
     }
 
     async fn converge<O: Order>(&self, order: &O) -> Result<O::Made> {
-        let mut attempt = Attempt { id: Uuid::new_v4().to_string(), posted: Posted::No };
         // An earlier call of this name may have left one: until that is known, nothing is final.
         let mut seen = self.named(order).await?;
+        let posted = self.earlier(order, &seen).await?;
+        let mut attempt = Attempt { id: Uuid::new_v4().to_string(), posted };
         let mut looks = None;
         loop {
+            if let Some(own) = attempt.lost_unlisted(order.name(), &seen) {
+                self.discard_unlisted(order, own).await?;
+                attempt.posted = Posted::No;
+            }
             match plan(order, &attempt, &seen, self.cinder.clock()) {
                 Step::Create => attempt.posted = order.post(self, &attempt.id).await?,
                 Step::Wait => {}
@@ -150,6 +160,33 @@ impl Volumes {
             let looks = looks.get_or_insert_with(|| self.watch.follow(interest.clone()));
             looks.turn_to(interest);
             seen = self.look(looks, order).await?;
+        }
+    }
+
+    /// What an earlier call made: lists may show it late.
+    async fn earlier<O: Order>(&self, order: &O, seen: &[O::Made]) -> Result<Posted<Id<O>>> {
+        let Some(made) = self.doubts.made(&doubt(order)) else { return Ok(Posted::No) };
+        let id = Id::<O>::from(made);
+        let is_there = seen.iter().any(|one| one.id() == id)
+            || O::get(self, id).await.map_err(Error::unsettled)?.is_some();
+        if is_there {
+            return Ok(Posted::As(id));
+        }
+        self.doubts.forget(made);
+        Ok(Posted::No)
+    }
+
+    /// Another one is answered: nobody was promised this one, which only this process can know of.
+    async fn discard_unlisted<O: Order>(&self, order: &O, own: Id<O>) -> Result<()> {
+        match O::get(self, own).await.map_err(Error::unsettled)? {
+            Some(one) if one.is_unpromised() && one.is_free() => discard::<O>(self, own).await,
+            Some(_) => {
+                let (what, name) = (O::Made::WHAT, order.name());
+                let why =
+                    format!("{what} {own} has the name {name}, too, and Cinder's lists don't show it yet");
+                Err(Error::new(Condition::Unsettled, why))
+            }
+            None => Ok(self.doubts.forget(own.into())),
         }
     }
 
@@ -172,7 +209,11 @@ impl Volumes {
         order: &O,
         answer: openstack::Result<Id<O>>,
     ) -> Result<Posted<Id<O>>> {
-        self.doubts.posted(&doubt(order), answer, O::refused)
+        let posted = self.doubts.posted(&doubt(order), answer, O::refused)?;
+        if let Posted::As(id) = posted {
+            self.doubts.remember(&doubt(order), id.into());
+        }
+        Ok(posted)
     }
 
     /// An error before anything was sent.
@@ -192,7 +233,9 @@ pub fn doubt_of(what: &str, name: &str) -> String {
 
 /// Removes one that nobody was promised.
 async fn discard<O: Order>(volumes: &Volumes, id: Id<O>) -> Result<()> {
-    O::remove(volumes, id).await.map_err(Error::unfinished)
+    O::remove(volumes, id).await.map_err(Error::unfinished)?;
+    volumes.doubts.forget(id.into());
+    Ok(())
 }
 
 /// Removes one of ours that can't be answered, and says why: the reason is read before it goes.

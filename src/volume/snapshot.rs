@@ -176,6 +176,10 @@ impl Order for WantedSnapshot {
         volumes.cinder.list_snapshots_named(&self.name).await
     }
 
+    async fn get(volumes: &Volumes, id: SnapshotId) -> openstack::Result<Option<Snapshot>> {
+        volumes.cinder.find_snapshot(id).await
+    }
+
     async fn post(&self, volumes: &Volumes, attempt: &str) -> Result<Posted<SnapshotId>> {
         volumes.cut(self, self.order(attempt)).await
     }

@@ -28,6 +28,14 @@ impl SimulatedCloud {
         })
     }
 
+    /// Deletes a snapshot as its owner does with another client. Answers whether Cinder took it.
+    pub fn delete_snapshot(&self, id: &str) -> bool {
+        self.with_world(|world| {
+            let project = world.identity.projects[0].id.clone();
+            world.delete_snapshot(&project, id).is_ok()
+        })
+    }
+
     /// Deletes a server as its owner does. Answers whether Nova took it.
     pub fn delete_server(&self, id: &str) -> bool {
         self.with_world(|world| {

@@ -11,8 +11,10 @@ pub struct Held {
     pub gigabytes: u64,
     /// Key and value.
     pub metadata: Vec<(String, String)>,
-    /// The servers that Cinder or Nova says have it or are about to, each once.
-    pub servers: Vec<String>,
+    /// The servers that Cinder has an entry of, also where the attach is still under way.
+    pub entries: Vec<String>,
+    /// The servers that Nova has a row of it for.
+    pub rows: Vec<String>,
 }
 
 impl World {
@@ -25,19 +27,15 @@ impl World {
     }
 
     fn held_volume(&self, volume: &Volume) -> Held {
-        let entries = volume.attachments.iter().map(|held| held.server.clone());
-        let has_row = |id: &str| self.servers[id].rows.iter().any(|row| row.volume == volume.id);
-        let mut servers: Vec<_> =
-            entries.chain(self.servers.keys().filter(|id| has_row(id)).cloned()).collect();
-        servers.sort();
-        servers.dedup();
+        let has_row = |id: &&String| self.servers[*id].rows.iter().any(|row| row.volume == volume.id);
         Held {
             id: volume.id.clone(),
             name: volume.name.clone().unwrap_or_default(),
             status: volume.status.clone(),
             gigabytes: volume.size,
             metadata: words(&volume.metadata),
-            servers,
+            entries: volume.attachments.iter().map(|held| held.server.clone()).collect(),
+            rows: self.servers.keys().filter(has_row).cloned().collect(),
         }
     }
 }
@@ -49,7 +47,8 @@ fn held_snapshot(snapshot: &Snapshot) -> Held {
         status: snapshot.status.clone(),
         gigabytes: snapshot.size,
         metadata: words(&snapshot.metadata),
-        servers: Vec::new(),
+        entries: Vec::new(),
+        rows: Vec::new(),
     }
 }
 

@@ -115,6 +115,10 @@ impl Order for Cut<'_> {
         volumes.intermediates(&self.of).await
     }
 
+    async fn get(volumes: &Volumes, id: SnapshotId) -> openstack::Result<Option<Snapshot>> {
+        volumes.cinder.find_snapshot(id).await
+    }
+
     async fn post(&self, volumes: &Volumes, attempt: &str) -> Result<Posted<SnapshotId>> {
         let of = [(BACKUP.to_owned(), self.of.backup.clone())].into();
         let new = NewSnapshot {

@@ -1,10 +1,11 @@
-//! Names whose POST had no clear answer: a volume of that name may still appear.
+//! Names that may have more than their lists show: a POST had no clear answer, or what it made isn't listed yet.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use super::Posted;
 use crate::openstack::{self, Effect};
@@ -16,7 +17,16 @@ const DOUBTFUL_FOR: Duration = Duration::from_secs(600);
 /// What this process remembers of its own calls. Another process' are found by name, once the lists show them.
 #[derive(Clone, Debug, Default)]
 pub struct Doubts {
-    since: Arc<Mutex<HashMap<String, Instant>>>,
+    of: Arc<Mutex<HashMap<String, Doubt>>>,
+}
+
+#[derive(Debug)]
+struct Doubt {
+    since: Instant,
+    /// A POST may have made one whose id nobody knows.
+    is_unclear: bool,
+    /// What a POST made for certain and no call has answered yet.
+    made: Option<Uuid>,
 }
 
 impl Doubts {
@@ -43,7 +53,24 @@ impl Doubts {
     }
 
     fn raise(&self, name: &str) {
-        self.lock().insert(name.to_owned(), Instant::now());
+        self.change(name, |doubt| doubt.is_unclear = true);
+    }
+
+    /// A POST made this one.
+    pub fn remember(&self, name: &str, made: Uuid) {
+        self.change(name, |doubt| doubt.made = Some(made));
+    }
+
+    /// What an earlier call made of the name.
+    pub fn made(&self, name: &str) -> Option<Uuid> {
+        self.lock().get(name)?.made
+    }
+
+    /// Nothing has this id any more.
+    pub fn forget(&self, gone: Uuid) {
+        let mut of = self.lock();
+        of.values_mut().filter(|doubt| doubt.made == Some(gone)).for_each(|doubt| doubt.made = None);
+        of.retain(|_, doubt| doubt.is_unclear || doubt.made.is_some());
     }
 
     /// The name has a volume, or is free for certain.
@@ -52,13 +79,22 @@ impl Doubts {
     }
 
     pub fn are_there(&self, name: &str) -> bool {
-        let mut since = self.lock();
-        since.retain(|_, since| since.elapsed() < DOUBTFUL_FOR);
-        since.contains_key(name)
+        self.lock().contains_key(name)
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Instant>> {
-        self.since.lock().unwrap_or_else(PoisonError::into_inner)
+    fn change(&self, name: &str, change: impl FnOnce(&mut Doubt)) {
+        let mut of = self.lock();
+        let none = || Doubt { since: Instant::now(), is_unclear: false, made: None };
+        let doubt = of.entry(name.to_owned()).or_insert_with(none);
+        doubt.since = Instant::now();
+        change(doubt);
+    }
+
+    /// Those that aren't too old.
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Doubt>> {
+        let mut of = self.of.lock().unwrap_or_else(PoisonError::into_inner);
+        of.retain(|_, doubt| doubt.since.elapsed() < DOUBTFUL_FOR);
+        of
     }
 }
 
@@ -76,6 +112,19 @@ mod tests {
         doubts.settle("a");
         assert!(!doubts.are_there("a") && doubts.are_there("b"));
         pace::sleep(DOUBTFUL_FOR).await;
+        assert!(!doubts.are_there("b"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_made_is_remembered_until_it_is_gone() {
+        let (doubts, one) = (Doubts::default(), Uuid::from_u128(1));
+        doubts.remember("a", one);
+        assert!(doubts.made("a") == Some(one) && doubts.are_there("a"));
+        doubts.raise("a");
+        doubts.forget(one);
+        assert!(doubts.made("a").is_none() && doubts.are_there("a"), "the unclear one may still come");
+        doubts.remember("b", one);
+        doubts.forget(one);
         assert!(!doubts.are_there("b"));
     }
 }

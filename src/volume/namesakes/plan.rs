@@ -47,6 +47,14 @@ impl<I: Copy + Eq> Attempt<I> {
         self.posted == Posted::As(one.id()) || one.metadata().get(ATTEMPT) == Some(&self.id)
     }
 
+    /// This attempt's own one, where the lists show another of the name at rest, and not it.
+    pub fn lost_unlisted<C: Candidate<Id = I>>(&self, name: &str, seen: &[C]) -> Option<I> {
+        let Posted::As(own) = self.posted else { return None };
+        let is_other = |one: &C| one.name() == name && one.stage() == Stage::Made;
+        let is_lost = seen.iter().any(is_other) && seen.iter().all(|one| one.id() != own);
+        is_lost.then_some(own)
+    }
+
     /// The one that the next looks are at.
     pub fn followed<C: Candidate<Id = I>>(&self, seen: &[C]) -> Option<I> {
         let own = match &self.posted {

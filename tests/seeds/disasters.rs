@@ -1,0 +1,229 @@
+//! What goes wrong, and the calm after it.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use cinder_csi::pace;
+use cinder_csi::sandbox::{Fault, Held, Mishap, Operation, Trouble};
+use fastrand::Rng;
+use http::Method;
+
+use crate::scene::{DISASTERS_END, Scene};
+
+const DISASTERS: u64 = 12;
+/// The operator comes so long after the last disaster, and resets what hasn't moved since.
+const OPERATOR_COMES: Duration = Duration::from_secs(150);
+
+const REQUESTS: [(&str, &str); 20] = [
+    ("POST", "/auth/tokens"),
+    ("POST", "/volumes"),
+    ("GET", "/volumes/detail"),
+    ("GET", "/volumes/{id}"),
+    ("DELETE", "/volumes/{id}"),
+    ("POST", "/volumes/{id}/action"),
+    ("POST", "/volumes/{id}/metadata"),
+    ("POST", "/snapshots"),
+    ("GET", "/snapshots/detail"),
+    ("GET", "/snapshots/{id}"),
+    ("DELETE", "/snapshots/{id}"),
+    ("PUT", "/snapshots/{id}"),
+    ("POST", "/snapshots/{id}/metadata"),
+    ("GET", "/types"),
+    ("GET", "/messages"),
+    ("GET", "/servers/{id}"),
+    ("GET", "/servers/{id}/os-volume_attachments/{id}"),
+    ("POST", "/servers/{id}/os-volume_attachments"),
+    ("DELETE", "/servers/{id}/os-volume_attachments/{id}"),
+    ("DELETE", "/attachments/{id}"),
+];
+
+const OPERATIONS: [Operation; 7] = [
+    Operation::Create,
+    Operation::Delete,
+    Operation::Attach,
+    Operation::Detach,
+    Operation::Extend,
+    Operation::Snapshot,
+    Operation::DeleteSnapshot,
+];
+
+pub struct Disasters {
+    pub scene: Rc<Scene>,
+    pub random: Rng,
+}
+
+impl Disasters {
+    pub async fn strike(&mut self) {
+        for _ in 0..DISASTERS {
+            let spread = DISASTERS_END.as_millis() as u64 / DISASTERS;
+            pace::sleep(Duration::from_millis(self.random.u64(..spread))).await;
+            self.strike_once();
+        }
+    }
+
+    fn strike_once(&mut self) {
+        let scene = self.scene.clone();
+        scene.figures.faults.set(scene.figures.faults.get() + 1);
+        match self.random.u8(..16) {
+            0 | 1 if !scene.lists_lag => {
+                scene.history.note("the leader is killed");
+                scene.figures.kills.set(scene.figures.kills.get() + 1);
+                scene.kill_leader();
+            }
+            2 if !scene.lists_lag => {
+                scene.history.note("the other one leads");
+                scene.move_leader();
+            }
+            3 => self.stop_a_host(),
+            4 => self.delete_a_server(),
+            5 => self.delete_a_volume(),
+            6..=9 => {
+                let mishap = self.mishap();
+                scene.history.note(format_args!("{mishap:?}"));
+                scene.cloud.mishap(mishap);
+            }
+            _ => {
+                let fault = self.fault();
+                scene.history.note(format_args!("{fault:?}"));
+                scene.cloud.fault(fault);
+            }
+        }
+    }
+
+    fn mishap(&mut self) -> Mishap {
+        let operation = OPERATIONS[self.random.usize(..OPERATIONS.len())];
+        let listed = if self.random.bool() { Operation::Create } else { Operation::Snapshot };
+        match self.random.u8(..8) {
+            0 | 1 => Mishap::Fails(operation, "no room".to_owned()),
+            2 => Mishap::Stuck(operation),
+            3 => Mishap::GrowsLate(Some(self.seconds(1..60))),
+            4 => Mishap::LeavesEntries,
+            5 | 6 if self.scene.lists_lag => Mishap::Unlisted(listed, self.seconds(1..30)),
+            _ => Mishap::Takes(operation, self.seconds(5..120)),
+        }
+    }
+
+    fn fault(&mut self) -> Fault {
+        let (method, path) = REQUESTS[self.random.usize(..REQUESTS.len())];
+        let method: Method = method.parse().unwrap();
+        let mut trouble = self.trouble();
+        let makes = method == Method::POST && ["/volumes", "/snapshots"].contains(&path);
+        // A cloud that says of what is there that it isn't can't be told from one that tells the truth.
+        let lies = trouble == Trouble::Refused(404) && path.contains("{id}");
+        if lies || (self.scene.lists_lag && makes && hides_its_effect(&trouble)) {
+            trouble = Trouble::ResetBefore;
+        }
+        Fault::on(method, path, trouble).from_nth(self.random.usize(1..4)).times(self.random.usize(1..6))
+    }
+
+    fn trouble(&mut self) -> Trouble {
+        let failure = [500, 502, 503, 504][self.random.usize(..4)];
+        let refusal = [400, 401, 403, 404, 409, 413][self.random.usize(..6)];
+        match self.random.u8(..10) {
+            0 | 1 => Trouble::Refused(failure),
+            2 => Trouble::Refused(refusal),
+            3 => Trouble::FailedAfter(failure),
+            4 => Trouble::ResetBefore,
+            5 => Trouble::ResetAfter,
+            6 => Trouble::ReplyLost,
+            7 => Trouble::Throttled(self.seconds(1..10)),
+            8 => Trouble::Slow(self.seconds(5..90)),
+            _ => Trouble::TokenRevoked,
+        }
+    }
+
+    fn stop_a_host(&mut self) {
+        let (scene, time) = (self.scene.clone(), self.seconds(5..90));
+        let server = scene.servers[self.random.usize(..scene.servers.len())].clone();
+        scene.history.note(format_args!("the host of {server} is down for {time:?}"));
+        scene.cloud.set_host_up(&server, false);
+        tokio::task::spawn_local(async move {
+            pace::sleep(time).await;
+            scene.history.note(format_args!("the host of {server} is up"));
+            scene.cloud.set_host_up(&server, true);
+        });
+    }
+
+    /// One at most.
+    fn delete_a_server(&mut self) {
+        let scene = &self.scene;
+        let server = &scene.servers[self.random.usize(..scene.servers.len())];
+        let mut ledger = scene.ledger.borrow_mut();
+        if ledger.gone_servers.is_empty() && scene.cloud.delete_server(server) {
+            scene.history.note(format_args!("server {server} is deleted"));
+            ledger.gone_servers.insert(server.clone());
+            for promise in ledger.volumes.values_mut() {
+                promise.servers.remove(server);
+            }
+        }
+    }
+
+    fn delete_a_volume(&mut self) {
+        let scene = &self.scene;
+        let mut ledger = scene.ledger.borrow_mut();
+        let ids: Vec<_> = ledger.volumes.keys().cloned().collect();
+        if ids.is_empty() {
+            return;
+        }
+        let id = ids[self.random.usize(..ids.len())].clone();
+        if scene.cloud.delete_volume(&id) {
+            scene.history.note(format_args!("volume {id} is deleted by its owner"));
+            ledger.volumes.remove(&id);
+            ledger.taken.insert(id);
+        }
+    }
+
+    fn seconds(&mut self, range: std::ops::Range<u64>) -> Duration {
+        Duration::from_secs(self.random.u64(range))
+    }
+}
+
+/// It may be done, and the answer doesn't say so.
+fn hides_its_effect(trouble: &Trouble) -> bool {
+    matches!(trouble, Trouble::FailedAfter(_) | Trouble::ResetAfter | Trouble::ReplyLost | Trouble::Slow(_))
+}
+
+/// Nothing goes wrong any more, and an operator mends what only an operator can.
+pub async fn calm(scene: &Scene) {
+    scene.history.note("all is calm");
+    scene.cloud.clear_faults();
+    scene.cloud.clear_mishaps();
+    let (volumes, snapshots) = (scene.cloud.volumes(), scene.cloud.snapshots());
+    pace::sleep(OPERATOR_COMES).await;
+    let is_stuck = |held: &&Held| !["available", "in-use"].contains(&&*held.status);
+    let volumes_now = scene.cloud.volumes();
+    for held in volumes_now.iter().filter(|held| volumes.contains(held)).filter(is_stuck) {
+        scene.history.note(format_args!("the operator resets {held:?}"));
+        reset_volume(scene, held);
+    }
+    let snapshots_now = scene.cloud.snapshots();
+    for held in snapshots_now.iter().filter(|held| snapshots.contains(held)).filter(is_stuck) {
+        scene.history.note(format_args!("the operator resets {held:?}"));
+        scene.cloud.set_status(&held.id, "error");
+        if held.status.contains("deleting") {
+            scene.cloud.delete_snapshot(&held.id);
+        }
+    }
+}
+
+fn reset_volume(scene: &Scene, held: &Held) {
+    match held.status.as_str() {
+        "creating" | "error" => drop(scene.cloud.set_status(&held.id, "error")),
+        "reserved" | "attaching" | "detaching" => {
+            let ledger = scene.ledger.borrow();
+            let promised = ledger.volumes.get(&held.id).map(|promise| &promise.servers);
+            let asked = |server: &&String| promised.is_some_and(|servers| servers.contains(*server));
+            for server in held.rows.iter().chain(&held.entries).filter(|server| !asked(server)) {
+                scene.cloud.release(&held.id, server);
+            }
+        }
+        "deleting" | "error_deleting" => {
+            scene.cloud.set_status(&held.id, "available");
+            scene.cloud.delete_volume(&held.id);
+        }
+        _ => {
+            let status = if held.entries.is_empty() { "available" } else { "in-use" };
+            scene.cloud.set_status(&held.id, status);
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! What must hold, after each answer and in the end.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use cinder_csi::sandbox::Held;
+use tonic::{Code, Status};
+
+use crate::rpc::{Answer, Rpc};
+use crate::scene::Scene;
+
+/// What the orchestrator was promised, and asks for.
+#[derive(Default)]
+pub struct Ledger {
+    /// By id.
+    pub volumes: BTreeMap<String, Promise>,
+    /// By id.
+    pub snapshots: BTreeSet<String>,
+    /// The ids that were answered for a name.
+    ids: BTreeMap<String, String>,
+    /// Volumes that their owner deleted behind the driver's back.
+    pub taken: BTreeSet<String>,
+    pub gone_servers: BTreeSet<String>,
+}
+
+pub struct Promise {
+    pub gib: i64,
+    pub shared: bool,
+    /// Where it is asked for, and was promised to be.
+    pub servers: BTreeSet<String>,
+}
+
+/// A process asks for all that changed at most so often in a second: every 200 ms.
+const LISTS_A_SECOND: usize = 6;
+
+impl Ledger {
+    /// The orchestrator doesn't ask for this any more from the first call on.
+    pub fn asked(&mut self, rpc: &Rpc) {
+        if let Rpc::Unpublish { volume, server } = rpc
+            && let Some(promise) = self.volumes.get_mut(volume)
+        {
+            promise.servers.remove(server);
+        }
+    }
+}
+
+impl Scene {
+    /// An OK is a promise: the cloud must have it already.
+    pub fn hold(&self, rpc: &Rpc, answer: &Answer) {
+        if let Some(law) = self.unkept(rpc, answer) {
+            self.broke(format_args!("{rpc} was OK, and {law}"));
+        }
+        let mut ledger = self.ledger.borrow_mut();
+        match rpc {
+            Rpc::Create { name, shared, .. } => {
+                if let Some(earlier) = ledger.ids.insert(name.clone(), answer.id.clone())
+                    && earlier != answer.id
+                {
+                    self.broke(format_args!("{name} was {earlier}, and is {} now", answer.id));
+                }
+                let servers = BTreeSet::new();
+                let promise = Promise { gib: answer.gib, shared: *shared, servers };
+                ledger.volumes.entry(answer.id.clone()).or_insert(promise);
+            }
+            Rpc::Delete { volume } => drop(ledger.volumes.remove(volume)),
+            Rpc::Publish { volume, server, .. } => {
+                let is_there = !ledger.gone_servers.contains(server);
+                if let Some(promise) = ledger.volumes.get_mut(volume).filter(|_| is_there) {
+                    promise.servers.insert(server.clone());
+                }
+            }
+            Rpc::Unpublish { .. } => {}
+            Rpc::Expand { volume, .. } => {
+                if let Some(promise) = ledger.volumes.get_mut(volume) {
+                    promise.gib = answer.gib;
+                }
+            }
+            Rpc::Snapshot { name, .. } => {
+                if let Some(earlier) = ledger.ids.insert(name.clone(), answer.id.clone())
+                    && earlier != answer.id
+                {
+                    self.broke(format_args!("{name} was {earlier}, and is {} now", answer.id));
+                }
+                ledger.snapshots.insert(answer.id.clone());
+            }
+            Rpc::DeleteSnapshot { snapshot } => drop(ledger.snapshots.remove(snapshot)),
+        }
+    }
+
+    /// What an OK promised and the cloud hasn't, as a clause.
+    fn unkept(&self, rpc: &Rpc, answer: &Answer) -> Option<String> {
+        let ledger = self.ledger.borrow();
+        let is_taken = |id: &str| ledger.taken.contains(id);
+        let volume = |id: &str| self.volume(id).filter(|_| !is_taken(id));
+        match rpc {
+            Rpc::Create { .. } if is_taken(&answer.id) => None,
+            Rpc::Create { gib, .. } => match volume(&answer.id) {
+                None => Some("there is no such volume".to_owned()),
+                Some(held) if !["available", "in-use"].contains(&&*held.status) => {
+                    Some(format!("the volume is {}", held.status))
+                }
+                Some(held) if answer.gib < *gib || held.gigabytes != answer.gib as u64 => {
+                    Some(format!("{} GiB were answered, and it has {}", answer.gib, held.gigabytes))
+                }
+                Some(_) => None,
+            },
+            Rpc::Delete { volume: id } => {
+                self.volume(id).map(|held| format!("the volume is {}", held.status))
+            }
+            Rpc::Publish { volume: id, server, shared } => {
+                let held = volume(id).filter(|_| !ledger.gone_servers.contains(server))?;
+                let is_alone = *shared || held.entries.len() == 1;
+                let is_there = held.status == "in-use" && held.entries.contains(server);
+                (!is_there || !is_alone).then(|| format!("it is {} on {:?}", held.status, held.entries))
+            }
+            Rpc::Unpublish { volume: id, server } => {
+                let held = volume(id).filter(|held| held.entries.contains(server));
+                // A tenant isn't shown the entry of an attach that never ended.
+                let is_shown = |held: &Held| !["reserved", "attaching"].contains(&&*held.status);
+                let held = held.filter(|held| is_shown(held) || !ledger.gone_servers.contains(server));
+                held.map(|held| format!("it is {} on {:?}", held.status, held.entries))
+            }
+            Rpc::Expand { volume: id, gib } => {
+                let held = volume(id)?;
+                let is_large = held.gigabytes as i64 >= *gib && answer.gib == held.gigabytes as i64;
+                (!is_large).then(|| format!("it has {} GiB, {} were answered", held.gigabytes, answer.gib))
+            }
+            Rpc::Snapshot { .. } => match self.snapshot(&answer.id) {
+                None => Some("there is no such snapshot".to_owned()),
+                Some(held) if answer.is_whole && held.status != "available" => {
+                    Some(format!("the snapshot is {}", held.status))
+                }
+                Some(_) => None,
+            },
+            Rpc::DeleteSnapshot { snapshot } => {
+                self.snapshot(snapshot).map(|held| format!("the snapshot is {}", held.status))
+            }
+        }
+    }
+
+    /// A final code says that nothing is left of the call: its sidecar forgets it.
+    pub fn hold_final(&self, rpc: &Rpc, status: &Status) {
+        let is_going = |held: &Held| held.status.contains("deleting");
+        let left = match rpc {
+            Rpc::Create { name, .. } => {
+                let mut all = self.cloud.volumes().into_iter();
+                all.find(|held| held.name == *name && !is_going(held))
+            }
+            Rpc::Snapshot { name, .. } => {
+                let mut all = self.cloud.snapshots().into_iter();
+                all.find(|held| held.name == *name && !is_going(held))
+            }
+            Rpc::Publish { volume, server, .. } => {
+                let held = self.volume(volume);
+                held.filter(|held| held.entries.contains(server) && held.status != "detaching")
+            }
+            Rpc::Expand { volume, gib } => {
+                let held = self.volume(volume);
+                held.filter(|held| held.status == "extending" || held.gigabytes as i64 >= *gib)
+            }
+            Rpc::Delete { .. } | Rpc::Unpublish { .. } | Rpc::DeleteSnapshot { .. } => None,
+        };
+        if let Some(held) = left {
+            let (code, said) = (status.code(), status.message());
+            self.broke(format_args!(
+                "{rpc} was {code:?}, which is final, and the cloud has {held:?}: {said}"
+            ));
+        }
+    }
+
+    /// Every answer, whatever it says.
+    pub fn hold_manners(&self, rpc: &Rpc, status: &Status, patience: Duration, took: Duration) {
+        if took > patience || status.message().contains("Timeout expired") {
+            self.broke(format_args!("{rpc} took {took:?} of {patience:?}: {status:?}"));
+        }
+        if status.message().is_empty() || status.code() == Code::Unknown {
+            self.broke(format_args!("{rpc} was {:?}: {:?}", status.code(), status.message()));
+        }
+    }
+
+    /// In the end the cloud has what was promised, and nothing else.
+    pub fn hold_all(&self) {
+        let ledger = self.ledger.borrow();
+        let volumes = self.cloud.volumes();
+        for held in &volumes {
+            match ledger.volumes.get(&held.id) {
+                Some(promise) => self.hold_volume(held, promise),
+                None if self.foreign.iter().any(|other| other.id == held.id) => {}
+                None if ledger.taken.contains(&held.id) => {}
+                None => self.broke(format_args!("nobody was promised {held:?}")),
+            }
+        }
+        for other in self.foreign.iter().filter(|other| !volumes.contains(other)) {
+            self.broke(format_args!("somebody else's volume was touched: {other:?}"));
+        }
+        for id in ledger.volumes.keys().filter(|id| !volumes.iter().any(|held| held.id == **id)) {
+            self.broke(format_args!("volume {id} was promised, and is lost"));
+        }
+        let snapshots = self.cloud.snapshots();
+        for held in snapshots.iter().filter(|held| !ledger.snapshots.contains(&held.id)) {
+            self.broke(format_args!("nobody was promised the snapshot {held:?}"));
+        }
+        let is_there =
+            |id: &String| snapshots.iter().any(|held| held.id == *id && held.status == "available");
+        for id in ledger.snapshots.iter().filter(|id| !is_there(id)) {
+            self.broke(format_args!("snapshot {id} was promised, and is lost"));
+        }
+        self.hold_pace();
+    }
+
+    fn hold_volume(&self, held: &Held, promise: &Promise) {
+        let status = if promise.servers.is_empty() { "available" } else { "in-use" };
+        let is_on = |servers: &[String]| promise.servers.iter().eq(servers.iter());
+        let mut entries = held.entries.clone();
+        entries.sort();
+        if held.status != status || !is_on(&entries) || !is_on(&held.rows) {
+            self.broke(format_args!("it should be {status} on {:?}: {held:?}", promise.servers));
+        }
+        if held.gigabytes as i64 != promise.gib {
+            self.broke(format_args!("{} GiB were promised: {held:?}", promise.gib));
+        }
+        if promise.servers.len() > 1 && !promise.shared {
+            self.broke(format_args!("it was promised to several servers: {held:?}"));
+        }
+    }
+
+    fn hold_pace(&self) {
+        for replica in self.all_replicas() {
+            let lists = replica.lists.lock().unwrap().clone();
+            let crowded = lists
+                .windows(LISTS_A_SECOND + 1)
+                .find(|some| some[LISTS_A_SECOND] - some[0] < Duration::from_secs(1));
+            if crowded.is_some() {
+                self.broke(format_args!(
+                    "replica {} asked for a list more than {LISTS_A_SECOND} times in a second",
+                    replica.number
+                ));
+            }
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! The RPCs, as the sidecars send them.
+
+use std::fmt;
+use std::time::Duration;
+
+use cinder_csi::csi::proto::volume_capability::access_mode::Mode;
+use cinder_csi::csi::proto::volume_capability::{AccessMode, AccessType, BlockVolume};
+use cinder_csi::csi::proto::volume_content_source::{SnapshotSource, Type, VolumeSource};
+use cinder_csi::csi::proto::*;
+use tonic::{Request, Status};
+
+use crate::driver::Driver;
+use crate::sidecar::Sidecar;
+
+const GIB: i64 = 1 << 30;
+
+/// Where the data of a new volume comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    Nothing,
+    Snapshot(String),
+    Volume(String),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Rpc {
+    Create { name: String, gib: i64, shared: bool, source: Source },
+    Delete { volume: String },
+    Publish { volume: String, server: String, shared: bool },
+    Unpublish { volume: String, server: String },
+    Expand { volume: String, gib: i64 },
+    Snapshot { name: String, volume: String },
+    DeleteSnapshot { snapshot: String },
+}
+
+/// What an OK said.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Answer {
+    /// Of the new volume or snapshot.
+    pub id: String,
+    pub gib: i64,
+    /// Nothing is left to be called for.
+    pub is_whole: bool,
+}
+
+impl fmt::Display for Rpc {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Rpc::Create { name, gib, shared, source } => {
+                let shared = if *shared { ", shared" } else { "" };
+                write!(f, "CreateVolume({name}, {gib} GiB{shared}, {source:?})")
+            }
+            Rpc::Delete { volume } => write!(f, "DeleteVolume({volume})"),
+            Rpc::Publish { volume, server, .. } => write!(f, "ControllerPublishVolume({volume}, {server})"),
+            Rpc::Unpublish { volume, server } => write!(f, "ControllerUnpublishVolume({volume}, {server})"),
+            Rpc::Expand { volume, gib } => write!(f, "ControllerExpandVolume({volume}, {gib} GiB)"),
+            Rpc::Snapshot { name, volume } => write!(f, "CreateSnapshot({name} of {volume})"),
+            Rpc::DeleteSnapshot { snapshot } => write!(f, "DeleteSnapshot({snapshot})"),
+        }
+    }
+}
+
+impl Rpc {
+    pub fn sidecar(&self) -> Sidecar {
+        match self {
+            Rpc::Create { .. } | Rpc::Delete { .. } => Sidecar::Provisioner,
+            Rpc::Publish { .. } | Rpc::Unpublish { .. } => Sidecar::Attacher,
+            Rpc::Expand { .. } => Sidecar::Resizer,
+            Rpc::Snapshot { .. } | Rpc::DeleteSnapshot { .. } => Sidecar::Snapshotter,
+        }
+    }
+
+    /// Sends it from a sidecar that waits so long.
+    pub async fn send(&self, driver: &Driver, patience: Duration) -> Result<Answer, Status> {
+        let mut controller = driver.controller();
+        let done = |()| Answer { is_whole: true, ..Answer::default() };
+        let secrets = Default::default();
+        match self.clone() {
+            Rpc::Create { name, gib, shared, source } => {
+                let request = create(name, gib, shared, source);
+                let made = controller.create_volume(within(patience, request)).await?.into_inner().volume;
+                let made = made.unwrap();
+                Ok(Answer { id: made.volume_id, gib: made.capacity_bytes / GIB, is_whole: true })
+            }
+            Rpc::Delete { volume } => {
+                let request = DeleteVolumeRequest { volume_id: volume, secrets };
+                controller.delete_volume(within(patience, request)).await.map(|_| done(()))
+            }
+            Rpc::Publish { volume, server, shared } => {
+                let request = ControllerPublishVolumeRequest {
+                    volume_id: volume,
+                    node_id: server,
+                    volume_capability: Some(block(shared)),
+                    ..Default::default()
+                };
+                controller.controller_publish_volume(within(patience, request)).await.map(|_| done(()))
+            }
+            Rpc::Unpublish { volume, server } => {
+                let request =
+                    ControllerUnpublishVolumeRequest { volume_id: volume, node_id: server, secrets };
+                controller.controller_unpublish_volume(within(patience, request)).await.map(|_| done(()))
+            }
+            Rpc::Expand { volume, gib } => {
+                let request = ControllerExpandVolumeRequest {
+                    volume_id: volume,
+                    capacity_range: Some(at_least(gib)),
+                    ..Default::default()
+                };
+                let grown = controller.controller_expand_volume(within(patience, request)).await?;
+                Ok(Answer { gib: grown.into_inner().capacity_bytes / GIB, ..done(()) })
+            }
+            Rpc::Snapshot { name, volume } => {
+                let request = CreateSnapshotRequest { name, source_volume_id: volume, ..Default::default() };
+                let cut = controller.create_snapshot(within(patience, request)).await?.into_inner().snapshot;
+                let cut = cut.unwrap();
+                Ok(Answer { id: cut.snapshot_id, gib: cut.size_bytes / GIB, is_whole: cut.ready_to_use })
+            }
+            Rpc::DeleteSnapshot { snapshot } => {
+                let request = DeleteSnapshotRequest { snapshot_id: snapshot, secrets };
+                controller.delete_snapshot(within(patience, request)).await.map(|_| done(()))
+            }
+        }
+    }
+}
+
+fn create(name: String, gib: i64, shared: bool, source: Source) -> CreateVolumeRequest {
+    let source = match source {
+        Source::Nothing => None,
+        Source::Snapshot(snapshot_id) => Some(Type::Snapshot(SnapshotSource { snapshot_id })),
+        Source::Volume(volume_id) => Some(Type::Volume(VolumeSource { volume_id })),
+    };
+    let kind = if shared { "lab-multiattach" } else { "lab" };
+    CreateVolumeRequest {
+        name,
+        capacity_range: Some(at_least(gib)),
+        volume_capabilities: vec![block(shared)],
+        parameters: [("type".to_owned(), kind.to_owned())].into(),
+        volume_content_source: source.map(|r#type| VolumeContentSource { r#type: Some(r#type) }),
+        ..Default::default()
+    }
+}
+
+fn at_least(gib: i64) -> CapacityRange {
+    CapacityRange { required_bytes: gib * GIB, limit_bytes: 0 }
+}
+
+fn block(shared: bool) -> VolumeCapability {
+    let mode = if shared { Mode::MultiNodeMultiWriter } else { Mode::SingleNodeWriter };
+    VolumeCapability {
+        access_mode: Some(AccessMode { mode: mode as i32 }),
+        access_type: Some(AccessType::Block(BlockVolume {})),
+    }
+}
+
+fn within<T>(patience: Duration, message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    request.set_timeout(patience);
+    request
+}

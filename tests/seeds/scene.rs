@@ -1,0 +1,134 @@
+//! A cloud, two replicas of the driver before it, and what was promised.
+
+use std::cell::{Cell, RefCell};
+use std::fmt::Display;
+use std::rc::Rc;
+use std::time::Duration;
+
+use cinder_csi::openstack::NewVolume;
+use cinder_csi::pace;
+use cinder_csi::sandbox::{Held, Latency, Settings, SimulatedCloud};
+use fastrand::Rng;
+use tokio::time::Instant;
+
+use crate::bed::cinder;
+use crate::history::History;
+use crate::laws::Ledger;
+use crate::replica::Replica;
+
+/// Until then everything may go wrong.
+pub const DISASTERS_END: Duration = Duration::from_secs(300);
+/// By then every user has what was asked for.
+const ALL_ENDS: Duration = Duration::from_secs(1500);
+
+pub struct Scene {
+    pub cloud: SimulatedCloud,
+    pub history: History,
+    pub ledger: RefCell<Ledger>,
+    /// The ids of the servers.
+    pub servers: Vec<String>,
+    /// Lists show late what is new. Then a process that dies, or whose place is taken, or that never learns an id, leaves
+    /// what nobody can find by its name for a while: that is known (docs/reliability.md), and isn't tried here.
+    pub lists_lag: bool,
+    /// What others have in the project.
+    pub foreign: Vec<Held>,
+    pub random: RefCell<Rng>,
+    pub figures: Figures,
+    replicas: RefCell<Vec<Rc<Replica>>>,
+    all_replicas: RefCell<Vec<Rc<Replica>>>,
+    leader: Cell<usize>,
+    began: Instant,
+    broken: RefCell<Vec<String>>,
+}
+
+/// What a run tried.
+#[derive(Default)]
+pub struct Figures {
+    pub calls: Cell<usize>,
+    pub kills: Cell<usize>,
+    pub faults: Cell<usize>,
+}
+
+impl Scene {
+    pub async fn new(seed: u64, lists_lag: bool, is_whole: bool) -> Self {
+        let latency = if seed.is_multiple_of(2) { Latency::lab() } else { Latency::production() };
+        let cloud = SimulatedCloud::new(Settings { seed, latency, ..Settings::default() });
+        let history = History::new(is_whole);
+        let replicas: Vec<_> = (1..=2).map(|n| Rc::new(Replica::start(n, &cloud, &history))).collect();
+        Self {
+            lists_lag,
+            foreign: foreign(&cloud).await,
+            servers: ["node-1", "node-2", "node-3"].map(|name| cloud.server_id(name)).into(),
+            ledger: RefCell::default(),
+            random: RefCell::new(Rng::with_seed(seed)),
+            figures: Figures::default(),
+            all_replicas: RefCell::new(replicas.clone()),
+            replicas: RefCell::new(replicas),
+            leader: Cell::new(0),
+            began: Instant::now(),
+            broken: RefCell::default(),
+            cloud,
+            history,
+        }
+    }
+
+    pub fn is_calm(&self) -> bool {
+        self.began.elapsed() >= DISASTERS_END
+    }
+
+    pub fn is_overdue(&self) -> bool {
+        self.began.elapsed() >= ALL_ENDS
+    }
+
+    /// The replica whose sidecars lead, and the other one.
+    pub fn replicas(&self) -> (Rc<Replica>, Rc<Replica>) {
+        let (replicas, leader) = (self.replicas.borrow(), self.leader.get());
+        (replicas[leader].clone(), replicas[1 - leader].clone())
+    }
+
+    pub fn all_replicas(&self) -> Vec<Rc<Replica>> {
+        self.all_replicas.borrow().clone()
+    }
+
+    pub fn move_leader(&self) {
+        self.leader.set(1 - self.leader.get());
+    }
+
+    /// Another process takes the dead one's place.
+    pub fn kill_leader(&self) {
+        let slot = self.leader.get();
+        let number = self.all_replicas.borrow().len() + 1;
+        let next = Rc::new(Replica::start(number, &self.cloud, &self.history));
+        self.all_replicas.borrow_mut().push(next.clone());
+        std::mem::replace(&mut self.replicas.borrow_mut()[slot], next).kill();
+    }
+
+    /// A law is broken.
+    pub fn broke(&self, law: impl Display) {
+        self.history.note(format_args!("BROKEN: {law}"));
+        self.broken.borrow_mut().push(law.to_string());
+    }
+
+    pub fn broken(&self) -> Vec<String> {
+        self.broken.borrow().clone()
+    }
+
+    pub fn volume(&self, id: &str) -> Option<Held> {
+        self.cloud.volumes().into_iter().find(|held| held.id == id)
+    }
+
+    pub fn snapshot(&self, id: &str) -> Option<Held> {
+        self.cloud.snapshots().into_iter().find(|held| held.id == id)
+    }
+}
+
+/// Two volumes of somebody else in the same project; one looks like a claim's.
+async fn foreign(cloud: &SimulatedCloud) -> Vec<Held> {
+    let cinder = cinder(cloud);
+    for name in ["database", "pvc-of-another-cluster"] {
+        let new = NewVolume { name: name.to_owned(), size: 1, ..NewVolume::default() };
+        cinder.create_volume(&new).await.unwrap();
+    }
+    pace::sleep(Duration::from_secs(30)).await;
+    cloud.volumes()
+}

@@ -1,0 +1,136 @@
+//! What the sidecars do with the driver: call it, read its codes, and call it again.
+
+use std::time::Duration;
+
+use cinder_csi::pace::{self, Backoff};
+use tokio::time::Instant;
+use tonic::Status;
+
+use crate::replica::Replica;
+use crate::rpc::{Answer, Rpc};
+use crate::scene::Scene;
+
+/// How long a sidecar waits for an answer, in seconds (`--timeout`).
+const PATIENCE: [u64; 3] = [10, 30, 60];
+/// The sidecars' `--retry-interval-start`; their `--retry-interval-max` is longer, for which no user here waits.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(20);
+/// One call in so many is made by two leaders at once.
+const TWINS: u32 = 20;
+
+/// What a sidecar makes of an answer.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    Done(Answer),
+    /// It may still be under way.
+    Pending,
+    Final,
+}
+
+/// When a user has waited long enough. None do once all is calm.
+#[derive(Clone, Copy)]
+pub struct Patience(pub Option<Instant>);
+
+impl Patience {
+    pub fn has_ended(self, scene: &Scene) -> bool {
+        !scene.is_calm() && self.0.is_some_and(|end| Instant::now() >= end)
+    }
+}
+
+impl Scene {
+    /// Calls until it is done; `None`: the user has given up, and nothing is left of it.
+    pub async fn converge(&self, rpc: &Rpc, patience: Patience) -> Option<Answer> {
+        self.ledger.borrow_mut().asked(rpc);
+        let mut pauses = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
+        loop {
+            let outcome = self.call(rpc).await;
+            let is_given_up = patience.has_ended(self) || self.is_hopeless(rpc);
+            match &outcome {
+                Outcome::Done(answer) if answer.is_whole => return Some(answer.clone()),
+                Outcome::Final if is_given_up => return None,
+                // The attacher detaches, whatever the attach came to.
+                _ if is_given_up && matches!(rpc, Rpc::Publish { .. }) => return None,
+                _ => {}
+            }
+            if self.is_overdue() {
+                self.broke(format_args!("{rpc} never ended: {outcome:?}"));
+                return None;
+            }
+            pace::sleep(pauses.step()).await;
+        }
+    }
+
+    /// What it needs has gone.
+    fn is_hopeless(&self, rpc: &Rpc) -> bool {
+        use crate::rpc::Source;
+        let ledger = self.ledger.borrow();
+        match rpc {
+            Rpc::Publish { volume, server, .. } => {
+                ledger.taken.contains(volume) || ledger.gone_servers.contains(server)
+            }
+            Rpc::Expand { volume, .. }
+            | Rpc::Snapshot { volume, .. }
+            | Rpc::Create { source: Source::Volume(volume), .. } => ledger.taken.contains(volume),
+            _ => false,
+        }
+    }
+
+    /// One call, now and then by two leaders at once.
+    async fn call(&self, rpc: &Rpc) -> Outcome {
+        let (leader, other) = self.replicas();
+        let may_be_two = !self.is_calm() && !self.lists_lag;
+        let are_two = may_be_two && self.random.borrow_mut().u32(..TWINS) == 0;
+        if !are_two {
+            let answer = self.ask(&leader, rpc).await;
+            return self.read(rpc, answer, true);
+        }
+        let (one, two) = tokio::join!(biased; self.ask(&leader, rpc), self.ask(&other, rpc));
+        match (self.read(rpc, one, false), self.read(rpc, two, false)) {
+            (done @ Outcome::Done(_), _) | (_, done @ Outcome::Done(_)) => done,
+            (pending @ Outcome::Pending, _) | (_, pending) => pending,
+        }
+    }
+
+    async fn ask(&self, replica: &Replica, rpc: &Rpc) -> Result<Answer, Status> {
+        let patience = self.random.borrow_mut().choice(PATIENCE).map(Duration::from_secs).unwrap();
+        let began = Instant::now();
+        self.figures.calls.set(self.figures.calls.get() + 1);
+        let answer = tokio::select! {
+            biased;
+            () = replica.died() => Err(Status::unavailable("the driver has died")),
+            answer = rpc.send(&replica.driver, patience) => answer,
+        };
+        let took = began.elapsed();
+        let said = match &answer {
+            Ok(answer) => format!("{answer:?}"),
+            Err(status) => format!("{:?}: {}", status.code(), status.message()),
+        };
+        self.history.note(format_args!(
+            "{rpc} by replica {}, {:.3} of {} s: {said}",
+            replica.number,
+            took.as_secs_f64(),
+            patience.as_secs()
+        ));
+        if let Err(status) = &answer {
+            self.hold_manners(rpc, status, patience, took);
+        }
+        answer
+    }
+
+    /// `is_alone`: nobody else called at the same time.
+    fn read(&self, rpc: &Rpc, answer: Result<Answer, Status>, is_alone: bool) -> Outcome {
+        match answer {
+            Ok(answer) => {
+                self.hold(rpc, &answer);
+                Outcome::Done(answer)
+            }
+            Err(status) if rpc.sidecar().is_final(status.code()) => {
+                if is_alone {
+                    self.hold_final(rpc, &status);
+                }
+                Outcome::Final
+            }
+            Err(_) => Outcome::Pending,
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! The users: each has a claim, and does with it what users do.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use cinder_csi::pace;
+use fastrand::Rng;
+use tokio::time::Instant;
+
+use crate::rpc::{Rpc, Source};
+use crate::scene::Scene;
+use crate::sidecars::Patience;
+
+pub struct User {
+    scene: Rc<Scene>,
+    random: Rng,
+    name: String,
+    /// How many names it has given out.
+    named: usize,
+    shared: bool,
+    gib: i64,
+}
+
+const NEVER: Patience = Patience(None);
+
+impl User {
+    pub fn new(scene: Rc<Scene>, name: String, mut random: Rng) -> Self {
+        let shared = random.u8(..6) == 0;
+        Self { scene, random, name, named: 0, shared, gib: 1 }
+    }
+
+    pub async fn live(mut self) {
+        self.pause(20).await;
+        let Some(volume) = self.claim(Source::Nothing).await else { return };
+        for _ in 0..self.random.usize(1..5) {
+            self.pause(20).await;
+            match self.random.u8(..6) {
+                0 => self.grow(&volume).await,
+                1 => self.copy(&volume).await,
+                2 => self.save(&volume).await,
+                _ => self.work(&volume).await,
+            }
+        }
+        match self.random.u8(..3) {
+            0 => {}
+            1 => self.stay(&volume).await,
+            _ => self.delete(volume).await,
+        }
+    }
+
+    /// A claim, and its volume once it is bound. One that is given up while it is bound is deleted.
+    async fn claim(&mut self, source: Source) -> Option<String> {
+        let patience = self.patience(250);
+        let (name, gib, shared) = (self.next_name(), self.gib, self.shared);
+        let made = self.scene.converge(&Rpc::Create { name, gib, shared, source }, patience).await?;
+        if patience.has_ended(&self.scene) {
+            self.delete(made.id).await;
+            return None;
+        }
+        Some(made.id)
+    }
+
+    async fn delete(&self, volume: String) {
+        self.scene.converge(&Rpc::Delete { volume }, NEVER).await;
+    }
+
+    /// A pod, or two at once; what happens meanwhile; and the end of it.
+    async fn work(&mut self, volume: &str) {
+        let (server, other) = (self.server(), self.server());
+        let patience = self.patience(200);
+        let is_second = self.shared && other != server && self.random.bool();
+        self.attach(volume, &server, patience).await;
+        if is_second {
+            self.attach(volume, &other, patience).await;
+        }
+        match self.random.u8(..4) {
+            0 => self.grow(volume).await,
+            1 => self.save(volume).await,
+            2 => self.pause(30).await,
+            _ => {}
+        }
+        self.detach(volume, &server).await;
+        if is_second {
+            self.detach(volume, &other).await;
+        }
+    }
+
+    /// A pod that runs for good, or for as long as its node is there.
+    async fn stay(&mut self, volume: &str) {
+        let server = self.server();
+        self.attach(volume, &server, NEVER).await;
+        while !self.scene.is_calm() {
+            pace::sleep(Duration::from_secs(5)).await;
+        }
+        if self.scene.ledger.borrow().gone_servers.contains(&server) {
+            self.detach(volume, &server).await;
+        }
+    }
+
+    /// One that is given up is taken back.
+    async fn attach(&self, volume: &str, server: &str, patience: Patience) {
+        let (volume, server) = (volume.to_owned(), server.to_owned());
+        let publish = Rpc::Publish { volume: volume.clone(), server: server.clone(), shared: self.shared };
+        if self.scene.converge(&publish, patience).await.is_none() {
+            self.detach(&volume, &server).await;
+        }
+    }
+
+    async fn detach(&self, volume: &str, server: &str) {
+        let (volume, server) = (volume.to_owned(), server.to_owned());
+        self.scene.converge(&Rpc::Unpublish { volume, server }, NEVER).await;
+    }
+
+    async fn grow(&mut self, volume: &str) {
+        self.gib += 1;
+        let rpc = Rpc::Expand { volume: volume.to_owned(), gib: self.gib };
+        self.scene.converge(&rpc, NEVER).await;
+    }
+
+    async fn copy(&mut self, volume: &str) {
+        if let Some(copy) = self.claim(Source::Volume(volume.to_owned())).await {
+            self.keep_or_delete(copy).await;
+        }
+    }
+
+    /// A snapshot, perhaps a volume of it, and the end of both.
+    async fn save(&mut self, volume: &str) {
+        let patience = self.patience(100);
+        let rpc = Rpc::Snapshot { name: self.next_name(), volume: volume.to_owned() };
+        let Some(cut) = self.scene.converge(&rpc, patience).await else { return };
+        let is_wanted = !patience.has_ended(&self.scene);
+        if is_wanted
+            && self.random.bool()
+            && let Some(restored) = self.claim(Source::Snapshot(cut.id.clone())).await
+        {
+            self.keep_or_delete(restored).await;
+        }
+        self.scene.converge(&Rpc::DeleteSnapshot { snapshot: cut.id }, NEVER).await;
+    }
+
+    async fn keep_or_delete(&mut self, volume: String) {
+        if self.random.bool() {
+            self.delete(volume).await;
+        }
+    }
+
+    fn next_name(&mut self) -> String {
+        self.named += 1;
+        format!("{}-{}", self.name, self.named)
+    }
+
+    /// The server of the next pod: one that is there.
+    fn server(&mut self) -> String {
+        let gone = self.scene.ledger.borrow().gone_servers.clone();
+        let there: Vec<_> = self.scene.servers.iter().filter(|id| !gone.contains(*id)).collect();
+        there[self.random.usize(..there.len())].clone()
+    }
+
+    /// Half of the users give up after at most so many seconds.
+    fn patience(&mut self, seconds: u64) -> Patience {
+        let end = Instant::now() + Duration::from_secs(self.random.u64(5..seconds));
+        Patience(self.random.bool().then_some(end))
+    }
+
+    async fn pause(&mut self, seconds: u64) {
+        pace::sleep(Duration::from_millis(self.random.u64(..seconds * 1000))).await;
+    }
+}
