@@ -131,7 +131,7 @@ pub fn flags(text: &str) -> BTreeSet<String> {
     let begins = text.match_indices("--").map(|(place, _)| &text[place + 2..]);
     let names =
         begins.map(|rest| rest.split(|c: char| !(c.is_ascii_lowercase() || c == '-')).next().unwrap());
-    names.filter(|name| !name.is_empty()).map(str::to_owned).collect()
+    names.filter(|name| name.starts_with(|c: char| c != '-')).map(str::to_owned).collect()
 }
 
 /// A part of a page: from one heading to the next.
