@@ -125,7 +125,7 @@ pub fn notes_set(name: &str, set: &[&str]) -> String {
 /// The same where the chart sees a cluster that has these APIs beside Kubernetes' own.
 pub fn notes_in_cluster(name: &str, apis: &[&str], set: &[&str]) -> String {
     let copy = copy(&Chart::OURS.path(), &format!("cluster-{name}"));
-    let file = copy.join("templates/_known.tpl");
+    let file = copy.join("templates/_cluster.tpl");
     let asking = r#"lookup "v1" "Namespace" "" .Release.Namespace"#;
     let text = fs::read_to_string(&file).unwrap();
     assert_eq!(text.matches(asking).count(), 1);
