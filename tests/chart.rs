@@ -15,6 +15,8 @@ mod schema;
 #[path = "chart/upgrade.rs"]
 mod upgrade;
 
+use cinder_csi::cli;
+use cinder_csi::config::Fixed;
 use serde_json::Value;
 
 use helm::{Chart, Variant, show_only, text};
@@ -198,6 +200,39 @@ fn the_chart_knows_the_parameters_that_the_docs_list() {
         // A sidecar's: any of these is taken.
         listed.retain(|name| !name.starts_with("csi.storage.k8s.io/"));
         assert_eq!(documents::names(kind), listed, "{kind}: {page}");
+    }
+}
+
+#[test]
+fn the_chart_knows_the_flags_that_the_driver_takes() {
+    let parse = |flag: &str| {
+        let line = ["--endpoint=unix:///csi.sock".to_owned(), format!("--{flag}")];
+        cli::parse(line, &Fixed::default()).err().map_or_else(String::new, |exit| exit.text)
+    };
+    let known = documents::names("Flag");
+    for flag in &known {
+        assert!(!parse(flag).contains("unexpected argument"), "{flag}: {}", parse(flag));
+    }
+    assert!(parse("pin-zones").contains("unexpected argument"));
+    let mut shown = documents::flags(&parse("help"));
+    let mut listed = documents::flags(&documents::section("docs/configuration.md", "## Flags"));
+    for flag in ["help", "version"] {
+        assert!(shown.remove(flag) && listed.remove(flag), "{flag}");
+    }
+    assert!(shown.is_subset(&known), "{:?}", shown.difference(&known));
+    assert_eq!(listed, known);
+}
+
+/// tests/run kubernetes runs the sidecars that are built from these modules.
+#[test]
+fn the_sidecars_of_the_chart_are_those_that_the_tests_run() {
+    let values: Value = serde_saphyr::from_str(&documents::read("charts/cinder-csi/values.yaml")).unwrap();
+    let modules = documents::read("tests/kubernetes/modules/sidecars/go.mod");
+    for sidecar in ["attacher", "provisioner", "resizer", "snapshotter"] {
+        let module = format!("github.com/kubernetes-csi/external-{sidecar}/v");
+        let required: Vec<_> =
+            modules.lines().filter_map(|line| line.trim().strip_prefix(&module)?.split(' ').nth(1)).collect();
+        assert_eq!(required, [text(&values["csi"][sidecar]["image"]["tag"])], "{sidecar}");
     }
 }
 

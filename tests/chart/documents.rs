@@ -110,9 +110,9 @@ pub fn readme() -> String {
     page
 }
 
-/// The names in the list of that kind in _checks.tpl.
+/// The names in the list of that kind in _known.tpl.
 pub fn names(kind: &str) -> BTreeSet<String> {
-    let all = read("charts/cinder-csi/templates/_checks.tpl");
+    let all = read("charts/cinder-csi/templates/_known.tpl");
     let (_, rest) = all.split_once(&format!("\"{kind}\" (list ")).unwrap();
     let (list, _) = rest.split_once(')').unwrap();
     list.split('"').skip(1).step_by(2).map(str::to_owned).collect()
@@ -124,4 +124,19 @@ pub fn table(page: &str, head: &str) -> BTreeSet<String> {
     let lines = all.lines().skip_while(|line| !line.starts_with(head)).skip(2);
     let rows = lines.take_while(|line| line.starts_with('|'));
     rows.filter_map(|line| line.split('`').nth(1)).map(str::to_owned).collect()
+}
+
+/// The flags that a text names, without dashes.
+pub fn flags(text: &str) -> BTreeSet<String> {
+    let begins = text.match_indices("--").map(|(place, _)| &text[place + 2..]);
+    let names =
+        begins.map(|rest| rest.split(|c: char| !(c.is_ascii_lowercase() || c == '-')).next().unwrap());
+    names.filter(|name| name.starts_with(|c: char| c != '-')).map(str::to_owned).collect()
+}
+
+/// A part of a page: from one heading to the next.
+pub fn section(page: &str, heading: &str) -> String {
+    let all = read(page);
+    let (_, rest) = all.split_once(&format!("\n{heading}\n")).unwrap();
+    rest.split("\n#").next().unwrap().to_owned()
 }

@@ -12,6 +12,9 @@ use crate::documents;
 /// What the tests say they are; a chart may ask.
 const KUBERNETES: &str = "1.36.3";
 
+/// A line of a variant whose values come over the existing chart's defaults.
+const OLD_DEFAULTS: &str = "# defaults: tests/chart/old/values.yaml\n";
+
 /// A chart's directory.
 #[derive(Clone, Copy, Debug)]
 pub struct Chart(&'static str);
@@ -51,7 +54,8 @@ impl Variant {
 
     pub fn named(name: &str) -> Self {
         let values = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/chart/variants/{name}.yaml"));
-        let chart = if name == "legacy-reuse" { with_old_defaults() } else { Chart::OURS.path() };
+        let reused = fs::read_to_string(&values).unwrap().contains(OLD_DEFAULTS);
+        let chart = if reused { with_old_defaults() } else { Chart::OURS.path() };
         Self { name: name.to_owned(), chart, values }
     }
 
@@ -103,22 +107,30 @@ pub fn template_set(chart: Chart, set: &[&str]) -> Output {
 
 pub fn template_on(kubernetes: &str, chart: Chart, set: &[&str]) -> Output {
     let version = ["--kube-version", kubernetes].map(str::to_owned);
-    let set = set.iter().flat_map(|one| ["--set".to_owned(), (*one).to_owned()]);
-    template(&chart.path(), version.into_iter().chain(set))
+    template(&chart.path(), version.into_iter().chain(each("--set", set)))
 }
 
 /// What `helm template --show-only` of our chart shows, as a release of that name.
 pub fn show_only(release: &str, file: &str, set: &[&str]) -> Vec<Value> {
     let chart = Chart::OURS.path().display().to_string();
     let command = ["template", release, &chart, "-n", "kube-system", "--show-only", file];
-    let set = set.iter().flat_map(|one| ["--set".to_owned(), (*one).to_owned()]);
-    objects(&rendered(helm(command.map(str::to_owned), set)))
+    objects(&rendered(helm(command.map(str::to_owned), each("--set", set))))
 }
 
 /// What an install with `--set` says in the end; `name` is the test's.
 pub fn notes_set(name: &str, set: &[&str]) -> String {
-    let set = set.iter().flat_map(|one| ["--set".to_owned(), (*one).to_owned()]);
-    notes(&Chart::OURS.path(), name, set)
+    notes(&Chart::OURS.path(), name, each("--set", set))
+}
+
+/// The same where the chart sees a cluster that has these APIs beside Kubernetes' own.
+pub fn notes_in_cluster(name: &str, apis: &[&str], set: &[&str]) -> String {
+    let copy = copy(&Chart::OURS.path(), &format!("cluster-{name}"));
+    let file = copy.join("templates/_cluster.tpl");
+    let asking = r#"lookup "v1" "Namespace" "" .Release.Namespace"#;
+    let text = fs::read_to_string(&file).unwrap();
+    assert_eq!(text.matches(asking).count(), 1);
+    fs::write(file, text.replace(asking, "true")).unwrap();
+    notes(&copy, name, each("--api-versions", apis).chain(each("--set", set)))
 }
 
 /// Helm shows the notes to those who have a cluster, so a template of ours shows them here.
@@ -143,6 +155,11 @@ pub fn objects(manifest: &str) -> Vec<Value> {
 
 pub fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
+}
+
+/// A flag before each of them.
+fn each(flag: &str, values: &[&str]) -> impl Iterator<Item = String> {
+    values.iter().flat_map(move |value| [flag.to_owned(), (*value).to_owned()])
 }
 
 fn template(chart: &Path, values: impl IntoIterator<Item = String>) -> Output {

@@ -1,6 +1,6 @@
 //! Values that can't work are refused before anything is made, with a sentence.
 
-use crate::helm::{Chart, Variant, notes_set, rendered, template_on, template_set};
+use crate::helm::{Chart, Variant, notes_in_cluster, notes_set, rendered, template_on, template_set};
 
 pub const NEEDED: [&str; 3] = [
     "csi.plugin.image.repository=registry.example/cinder-csi",
@@ -35,6 +35,19 @@ fn values_that_cannot_work_together_are_refused_with_a_sentence() {
         (&["secret.name="], "which Secret? Name it by secret.name"),
         (&["secret.create=true"], "secret.create makes a Secret, but secret.data is empty"),
         (&["secret.create=true", "secret.data.clouds\\.yaml=x"], "secret.data has no entry cloud.conf"),
+        (
+            &["secret.create=true", "secret.data.cloud\\.conf=  "],
+            "secret.data has an entry cloud.conf without a section [Global]",
+        ),
+        (
+            &["secret.create=true", "secret.data.cloud\\.conf=# [Global]\n[BlockStorage]"],
+            "secret.data has an entry cloud.conf without a section [Global]",
+        ),
+        (&["secret.filename="], "the controller reads no cloud.conf, and nothing else names a cloud"),
+        (
+            &["secret.filename=", "csi.plugin.nodePlugin.extraArgs={--cloud=prod}"],
+            "the controller reads no cloud.conf, and nothing else names a cloud",
+        ),
         (&["controller.leaderElection=false"], "each replica would make every volume"),
         (
             &["controller.leaderElection=false", "csi.plugin.controllerPlugin.replicas=1"],
@@ -59,6 +72,22 @@ fn values_that_cannot_work_together_are_refused_with_a_sentence() {
         ),
         (&["csi.attacher.extraArgs=--worker-threads=5"], "csi.attacher.extraArgs is a text, and no list"),
         (&["csi.plugin.nodePlugin.extraArgs=a: b"], "csi.plugin.nodePlugin.extraArgs is a text, and no list"),
+        (
+            &["csi.plugin.extraArgs={--cluster,prod,--pin-zones=true}"],
+            "csi.plugin.extraArgs has --pin-zones, which is no flag of cinder-csi",
+        ),
+        (
+            &["csi.plugin.nodePlugin.extraArgs=- -with-topolgy"],
+            "csi.plugin.nodePlugin.extraArgs has --with-topolgy",
+        ),
+        (
+            &[
+                "legacyNames=true",
+                concat!("csi.plugin.image.tag=", env!("CARGO_PKG_VERSION")),
+                "csi.plugin.controllerPlugin.extraArgs={--cloudname=a}",
+            ],
+            "csi.plugin.controllerPlugin.extraArgs has --cloudname",
+        ),
         (&["csi.provisioner.image.tag="], "csi.provisioner.image has no tag"),
         (&["csi.resizer.image.tag=null"], "csi.resizer.image has no tag"),
         (
@@ -131,6 +160,8 @@ fn a_value_that_nobody_knows_or_of_the_wrong_kind_is_refused_by_its_name() {
             "at '/csi/plugin/controllerPlugin/replicas': got string, want integer",
         ),
         ("timeout=3", "at '/timeout': got number, want string"),
+        ("timeout=0s", "at '/timeout': '0s' does not match pattern '[1-9]'"),
+        ("retryIntervalMax=0m0.0s", "at '/retryIntervalMax': '0m0.0s' does not match pattern '[1-9]'"),
         (
             "node.config.nodeVolumeAttachLimit=300",
             "at '/node/config/nodeVolumeAttachLimit': maximum: got 300, want 256",
@@ -230,6 +261,61 @@ fn what_goes_on_as_it_is_may_have_every_name_that_is_read() {
         Chart::OURS,
         &[&NEEDED[..], &[class, snapshots, attributes, digest, custom, text, unused]].concat(),
     ));
+}
+
+#[test]
+fn a_cloud_may_be_named_in_every_way_that_the_driver_reads() {
+    let made = "secret.create=true";
+    for set in [
+        &["secret.filename=", "csi.plugin.extraEnv[0].name=OS_CLOUD", "csi.plugin.extraEnv[0].value=prod"][..],
+        &["secret.filename=", "csi.plugin.controllerPlugin.extraArgs={--cloud=prod}"],
+        &["secret.filename=", "csi.plugin.extraArgs=- \"-cloud-config=/ours/cloud.conf\""],
+        &[made, "secret.data.cloud\\.conf=", "csi.plugin.extraArgs={--cloud,prod}"],
+        &[made, "secret.data.cloud\\.conf=x", "csi.plugin.extraArgs={--cloud-config=/ours/cloud.conf}"],
+        &[made, "secret.data.cloud\\.conf=[Metadata]\n [ global \"east\" ]\nuse-clouds"],
+        &[made, "secret.data.cloud\\.conf=# ours\n[GLOBAL]", "secret.data.ca\\.pem="],
+    ] {
+        let set: Vec<_> = NEEDED.iter().chain(set).copied().collect();
+        rendered(template_set(Chart::OURS, &set));
+    }
+}
+
+#[test]
+fn flags_may_be_written_as_the_existing_driver_takes_them() {
+    let flags = "csi.plugin.extraArgs=- -v4\n- -v=4\n- --log_dir\n- /x\n- --stderrthreshold=2\n- -nodeid=a\n- --kube-api-qps\n- -1";
+    let more = "csi.plugin.nodePlugin.extraArgs={--additional-topology,a=b,--pin-zone}";
+    rendered(template_set(Chart::OURS, &[&NEEDED[..], &[flags, more]].concat()));
+}
+
+#[test]
+fn a_flag_of_a_driver_of_another_version_is_told_and_not_refused() {
+    for image in [
+        "csi.plugin.image.tag=0.2.0",
+        "csi.plugin.image.digest=sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+    ] {
+        let told = notes_set("flags", &[&NEEDED[..], &[image, "csi.plugin.extraArgs={--new}"]].concat());
+        let words = "WARNING: csi.plugin.extraArgs has --new, which is no flag of cinder-csi";
+        assert!(told.contains(words) && told.contains("of another version"), "{told}");
+    }
+}
+
+#[test]
+fn a_cluster_without_the_snapshot_crds_is_told_of() {
+    let told = |apis: &[&str], set: &[&str]| notes_in_cluster("crds", apis, &[&NEEDED[..], set].concat());
+    let gate = ["csi.snapshotter.extraArgs={--feature-gates=CSIVolumeGroupSnapshot=true}"];
+    let snapshots = "snapshot.storage.k8s.io/v1";
+    let advice = "the sidecar snapshotter waits for: install them, or set csi.snapshotter.enabled=false.";
+    assert!(told(&[], &[]).contains(advice));
+    let groups = "this cluster has no CRDs of group snapshots";
+    assert!(told(&[snapshots], &gate).contains(groups));
+    for said in [
+        told(&[], &["csi.snapshotter.enabled=false"]),
+        told(&[snapshots], &[]),
+        told(&[snapshots, "groupsnapshot.storage.k8s.io/v1beta2"], &gate),
+        notes_set("crds", &NEEDED),
+    ] {
+        assert!(!said.contains(advice) && !said.contains(groups), "{said}");
+    }
 }
 
 #[test]

@@ -1,45 +1,73 @@
-{{/* What is wrong with the values, and what to do: sentences, as a list in YAML. */}}
+{{/* What is wrong with the values, and what to do: sentences, as a list in YAML. Each subject has a template that gives such a list. */}}
 {{- define "cinder-csi.problems" -}}
+{{- $problems := list -}}
+{{- range list "images" "credentials" "controller" "args" "node" "monitors" "ports" "classes" "manifests" "names" "cluster" -}}
+{{- $problems = concat $problems (include (printf "cinder-csi.problems.%s" .) $ | fromYamlArray) -}}
+{{- end -}}
+{{- toYaml $problems -}}
+{{- end -}}
+
+{{- define "cinder-csi.problems.images" -}}
+{{- $problems := list -}}
+{{- $driver := .Values.csi.plugin.image.repository -}}
+{{- if not $driver -}}
+{{- $problems = append $problems "csi.plugin.image.repository is empty, and no image of the driver is published yet: name the one that you built (docs/image.md)." -}}
+{{- else if hasSuffix "/cinder-csi-plugin" $driver -}}
+{{- $problems = append $problems (printf "csi.plugin.image.repository is %s, the existing driver, which this chart's flags don't fit: name an image of cinder-csi." $driver) -}}
+{{- end -}}
+{{- range include "cinder-csi.allSidecars" . | fromYamlArray -}}
+{{- $image := (index $.Values.csi .).image -}}
+{{- if not (and $image.repository (or $image.tag $image.digest)) -}}
+{{- $problems = append $problems (printf "csi.%s.image has no %s: leave the whole of it to the chart, or name the sidecar's own." . (ternary "tag" "repository" (ne ($image.repository | default "") ""))) -}}
+{{- end -}}
+{{- end -}}
+{{- toYaml $problems -}}
+{{- end -}}
+
+{{/* A controller needs a section [Global] of a cloud.conf, a cloud of clouds.yaml, or OS_* variables: src/config.rs. */}}
+{{- define "cinder-csi.problems.credentials" -}}
 {{- $problems := list -}}
 {{- $secret := .Values.secret -}}
 {{- $plugin := .Values.csi.plugin -}}
-{{- $image := $plugin.image.repository -}}
-{{- if not $image -}}
-{{- $problems = append $problems "csi.plugin.image.repository is empty, and no image of the driver is published yet: name the one that you built (docs/image.md)." -}}
-{{- else if hasSuffix "/cinder-csi-plugin" $image -}}
-{{- $problems = append $problems (printf "csi.plugin.image.repository is %s, the existing driver, which this chart's flags don't fit: name an image of cinder-csi." $image) -}}
+{{- $flags := list -}}
+{{- range list $plugin.extraArgs $plugin.controllerPlugin.extraArgs -}}
+{{- $flags = concat $flags (include "cinder-csi.flags" (dict "root" $ "args" .) | fromYamlArray) -}}
 {{- end -}}
-
+{{- $elsewhere := or (has "cloud" $flags) (has "cloud-config" $flags) -}}
 {{- if $secret.enabled -}}
 {{- if and $secret.create (not $secret.data) -}}
 {{- $problems = append $problems "secret.create makes a Secret, but secret.data is empty: give it an entry cloud.conf, or name a Secret that is there by secret.name without secret.create." -}}
 {{- else if and $secret.create $secret.filename (not (hasKey $secret.data $secret.filename)) -}}
 {{- $problems = append $problems (printf "secret.data has no entry %s, which secret.filename names: the driver would look for it in vain." $secret.filename) -}}
+{{- else if and $secret.create $secret.filename (not $elsewhere) (not (regexMatch "(?mi)^[^#;\\n]*\\[\\s*global\\b" (get $secret.data $secret.filename))) -}}
+{{- $problems = append $problems (printf "secret.data has an entry %s without a section [Global], which says where the cloud is, or with use-clouds that clouds.yaml does: write it (docs/configuration.md)." $secret.filename) -}}
 {{- else if and (not $secret.create) (not $secret.name) -}}
 {{- $problems = append $problems "secret.enabled is true, but which Secret? Name it by secret.name, or let the chart make it by secret.create and secret.data." -}}
 {{- end -}}
 {{- else if kindIs "invalid" $secret.hostMount -}}
 {{- $problems = append $problems "The controller has no credentials: set secret.enabled with secret.name or secret.data; or secret.hostMount: true for /etc/config of its host; or secret.hostMount: false where something else brings the file." -}}
 {{- end -}}
+{{- range $plugin.extraEnv -}}
+{{- $elsewhere = or $elsewhere (hasPrefix "OS_" .name) -}}
+{{- end -}}
+{{- if not (or $secret.filename $elsewhere) -}}
+{{- $problems = append $problems "secret.filename is empty, so the controller reads no cloud.conf, and nothing else names a cloud: set secret.filename, give OS_* variables by csi.plugin.extraEnv, or --cloud by csi.plugin.controllerPlugin.extraArgs." -}}
+{{- end -}}
+{{- toYaml $problems -}}
+{{- end -}}
 
-{{- $replicas := int $plugin.controllerPlugin.replicas -}}
+{{- define "cinder-csi.problems.controller" -}}
+{{- $problems := list -}}
+{{- $replicas := int .Values.csi.plugin.controllerPlugin.replicas -}}
+{{- $strategy := .Values.csi.plugin.controllerPlugin.strategy.type -}}
 {{- if and (gt $replicas 1) (not .Values.controller.leaderElection) -}}
 {{- $problems = append $problems (printf "csi.plugin.controllerPlugin.replicas is %d, but controller.leaderElection is false: each replica would make every volume. Set one replica, or leader election." $replicas) -}}
 {{- end -}}
-{{- if and (not .Values.controller.leaderElection) (ne $plugin.controllerPlugin.strategy.type "Recreate") -}}
+{{- if and (ne $strategy "Recreate") (not .Values.controller.leaderElection) -}}
 {{- $problems = append $problems "controller.leaderElection is false, and an update would run the old and the new Pod side by side: set csi.plugin.controllerPlugin.strategy.type to Recreate." -}}
 {{- end -}}
-{{- if not (and (isAbs $plugin.nodePlugin.kubeletDir) (trimAll "/" $plugin.nodePlugin.kubeletDir)) -}}
-{{- $problems = append $problems (printf "csi.plugin.nodePlugin.kubeletDir is %q: it must be the absolute path of a directory, such as /var/lib/kubelet." $plugin.nodePlugin.kubeletDir) -}}
-{{- end -}}
-
-{{- $flags := include "cinder-csi.extraArgs" (dict "root" . "args" .Values.csi.provisioner.extraArgs) -}}
-{{- if and .Values.csiDriver.storageCapacity (contains "--enable-capacity=false" $flags) -}}
-{{- $problems = append $problems "csiDriver.storageCapacity is true, but csi.provisioner.extraArgs has --enable-capacity=false: without the provisioner's figures Pods with new claims would wait for ever. Set csiDriver.storageCapacity to false." -}}
-{{- end -}}
-
 {{- $known := list "socket" -}}
-{{- if or $secret.enabled $secret.hostMount -}}{{- $known = append $known "cloud-config" -}}{{- end -}}
+{{- if or .Values.secret.enabled .Values.secret.hostMount -}}{{- $known = append $known "cloud-config" -}}{{- end -}}
 {{- $own := include "cinder-csi.volumes" . | fromYaml -}}
 {{- range $own.volumes -}}{{- $known = append $known .name -}}{{- end -}}
 {{- range $own.mounts -}}
@@ -47,67 +75,92 @@
 {{- $problems = append $problems (printf "csi.plugin.volumeMounts names the volume %s, and csi.plugin.volumes has none of that name." .name) -}}
 {{- end -}}
 {{- end -}}
-
-{{- $watched := or $plugin.podMonitor.enabled .Values.monitoring.serviceMonitor.enabled -}}
-{{- if and $watched (not $plugin.httpEndpoint.enabled) -}}
-{{- $problems = append $problems "A monitor is asked for, but csi.plugin.httpEndpoint.enabled is false: there would be nothing to look at." -}}
-{{- end -}}
-{{- if and $watched .Values.monitoring.nodes .Values.csi.livenessprobe.enabled -}}
-{{- $problems = append $problems "monitoring.nodes is true, but with csi.livenessprobe.enabled the nodes' drivers serve no metrics: set one of them to false." -}}
-{{- end -}}
-{{- if and $plugin.podMonitor.enabled .Values.monitoring.serviceMonitor.enabled -}}
-{{- $problems = append $problems "csi.plugin.podMonitor.enabled and monitoring.serviceMonitor.enabled are both true: everything would be counted twice. Choose one." -}}
+{{- toYaml $problems -}}
 {{- end -}}
 
-{{- $args := dict "plugin" $plugin.extraArgs "plugin.controllerPlugin" $plugin.controllerPlugin.extraArgs "plugin.nodePlugin" $plugin.nodePlugin.extraArgs -}}
-{{- range include "cinder-csi.allSidecars" . | fromYamlArray -}}
-{{- $image := (index $.Values.csi .).image -}}
-{{- if not (and $image.repository (or $image.tag $image.digest)) -}}
-{{- $problems = append $problems (printf "csi.%s.image has no %s: leave the whole of it to the chart, or name the sidecar's own." . (ternary "tag" "repository" (ne ($image.repository | default "") ""))) -}}
-{{- end -}}
-{{- $_ := set $args . (index $.Values.csi .).extraArgs -}}
-{{- end -}}
-{{- range $place, $given := $args -}}
-{{- $text := include "cinder-csi.extraArgs" (dict "root" $ "args" $given) -}}
-{{- $list := (printf "args:\n%s" (indent 2 $text) | fromYaml).args -}}
+{{/* Flags of the user's. A driver of another version may have other flags: the notes name those that ours hasn't. */}}
+{{- define "cinder-csi.problems.args" -}}
+{{- $problems := list -}}
+{{- $leaders := include "cinder-csi.sidecars" . | fromYamlArray -}}
+{{- range $place, $args := include "cinder-csi.allArgs" . | fromYaml -}}
+{{- $it := dict "root" $ "args" $args -}}
+{{- $text := include "cinder-csi.extraArgs" $it -}}
+{{- $list := (include "cinder-csi.parsedArgs" $it | fromYaml).args -}}
 {{- if and (regexMatch "(?m)^\\s*[^#\\s]" $text) (not (kindIs "slice" $list)) -}}
 {{- $problems = append $problems (printf "csi.%s.extraArgs is a text, and no list is in it: %s. Write [--flag=value]; with --set, csi.%s.extraArgs={--flag=value}." $place (trunc 60 $text) $place) -}}
 {{- end -}}
+{{- if and (hasPrefix "plugin" $place) (has "http-endpoint" (include "cinder-csi.flags" $it | fromYamlArray)) -}}
+{{- $problems = append $problems (printf "csi.%s.extraArgs has --http-endpoint, where the probes wouldn't ask: set csi.plugin.httpEndpoint.port or node.httpPort." $place) -}}
+{{- end -}}
+{{- if and (eq $place "provisioner") $.Values.csiDriver.storageCapacity (contains "--enable-capacity=false" $text) -}}
+{{- $problems = append $problems "csiDriver.storageCapacity is true, but csi.provisioner.extraArgs has --enable-capacity=false: without the provisioner's figures Pods with new claims would wait for ever. Set csiDriver.storageCapacity to false." -}}
+{{- end -}}
+{{- if and (has $place $leaders) (regexMatch "--?leader-election=(f|F|0)" $text) -}}
+{{- $problems = append $problems (printf "csi.%s.extraArgs switches leader election off, which the probes and the rights don't know: set controller.leaderElection to false." $place) -}}
+{{- end -}}
+{{- end -}}
+{{- if include "cinder-csi.sameVersion" . -}}
+{{- range include "cinder-csi.unknownFlags" . | fromYamlArray -}}
+{{- $problems = append $problems (printf "%s: the driver would end at once. docs/configuration.md lists its flags." .) -}}
+{{- end -}}
+{{- end -}}
+{{- toYaml $problems -}}
 {{- end -}}
 
-{{- range $place, $args := dict "" $plugin.extraArgs "controllerPlugin." $plugin.controllerPlugin.extraArgs "nodePlugin." $plugin.nodePlugin.extraArgs -}}
-{{- if regexMatch "--?http-endpoint\\b" (include "cinder-csi.extraArgs" (dict "root" $ "args" $args)) -}}
-{{- $problems = append $problems (printf "csi.plugin.%sextraArgs has --http-endpoint, where the probes wouldn't ask: set csi.plugin.httpEndpoint.port or node.httpPort." $place) -}}
+{{- define "cinder-csi.problems.node" -}}
+{{- $problems := list -}}
+{{- $folder := .Values.csi.plugin.nodePlugin.kubeletDir -}}
+{{- if not (and (isAbs $folder) (trimAll "/" $folder)) -}}
+{{- $problems = append $problems (printf "csi.plugin.nodePlugin.kubeletDir is %q: it must be the absolute path of a directory, such as /var/lib/kubelet." $folder) -}}
 {{- end -}}
+{{- toYaml $problems -}}
 {{- end -}}
 
-{{- $ports := dict -}}
-{{- with include "cinder-csi.controllerPort" . | int -}}{{- $_ := set $ports (toString .) (ternary "csi.plugin.httpEndpoint.port" "the port of the controller's driver" $plugin.httpEndpoint.enabled) -}}{{- end -}}
+{{- define "cinder-csi.problems.monitors" -}}
+{{- $problems := list -}}
+{{- $pods := .Values.csi.plugin.podMonitor.enabled -}}
+{{- $service := .Values.monitoring.serviceMonitor.enabled -}}
+{{- if and (or $pods $service) (not .Values.csi.plugin.httpEndpoint.enabled) -}}
+{{- $problems = append $problems "A monitor is asked for, but csi.plugin.httpEndpoint.enabled is false: there would be nothing to look at." -}}
+{{- end -}}
+{{- if and (or $pods $service) .Values.monitoring.nodes .Values.csi.livenessprobe.enabled -}}
+{{- $problems = append $problems "monitoring.nodes is true, but with csi.livenessprobe.enabled the nodes' drivers serve no metrics: set one of them to false." -}}
+{{- end -}}
+{{- if and $pods $service -}}
+{{- $problems = append $problems "csi.plugin.podMonitor.enabled and monitoring.serviceMonitor.enabled are both true: everything would be counted twice. Choose one." -}}
+{{- end -}}
+{{- toYaml $problems -}}
+{{- end -}}
+
+{{- define "cinder-csi.problems.ports" -}}
+{{- $problems := list -}}
+{{- $taken := dict -}}
+{{- with include "cinder-csi.controllerPort" . | int -}}
+{{- $_ := set $taken (toString .) (ternary "csi.plugin.httpEndpoint.port" "the port of the controller's driver" $.Values.csi.plugin.httpEndpoint.enabled) -}}
+{{- end -}}
 {{- if .Values.csi.livenessprobe.enabled -}}
-{{- if hasKey $ports "9808" -}}
+{{- if hasKey $taken "9808" -}}
 {{- $problems = append $problems "csi.plugin.httpEndpoint.port is 9808, which the sidecar livenessprobe takes: choose another." -}}
 {{- end -}}
-{{- $_ := set $ports "9808" "the sidecar livenessprobe" -}}
+{{- $_ := set $taken "9808" "the sidecar livenessprobe" -}}
 {{- end -}}
-{{- range include "cinder-csi.sidecars" . | fromYamlArray -}}
-{{- $sidecar := . -}}
-{{- with include "cinder-csi.sidecarPort" (dict "root" $ "name" .) -}}
-{{- if hasKey $ports . -}}
-{{- $problems = append $problems (printf "csi.%s.httpPort is %s, which %s is, too: choose another." $sidecar . (get $ports .)) -}}
+{{- range $sidecar := include "cinder-csi.sidecars" . | fromYamlArray -}}
+{{- with include "cinder-csi.sidecarPort" (dict "root" $ "name" $sidecar) -}}
+{{- if hasKey $taken . -}}
+{{- $problems = append $problems (printf "csi.%s.httpPort is %s, which %s is, too: choose another." $sidecar . (get $taken .)) -}}
 {{- end -}}
-{{- $_ := set $ports . (printf "csi.%s.httpPort" $sidecar) -}}
-{{- end -}}
-{{- $flags := include "cinder-csi.extraArgs" (dict "root" $ "args" (index $.Values.csi .).extraArgs) -}}
-{{- if regexMatch "--?leader-election=(f|F|0)" $flags -}}
-{{- $problems = append $problems (printf "csi.%s.extraArgs switches leader election off, which the probes and the rights don't know: set controller.leaderElection to false." .) -}}
+{{- $_ := set $taken . (printf "csi.%s.httpPort" $sidecar) -}}
 {{- end -}}
 {{- end -}}
-
-{{- $nodePort := int .Values.node.httpPort | toString -}}
-{{- if and .Values.controller.hostNetwork .Values.node.hostNetwork (hasKey $ports $nodePort) -}}
-{{- $problems = append $problems (printf "controller.hostNetwork and node.hostNetwork put both on the host's ports, and node.httpPort is %s, which %s is, too: choose another." $nodePort (get $ports $nodePort)) -}}
+{{- $port := int .Values.node.httpPort | toString -}}
+{{- if and .Values.controller.hostNetwork .Values.node.hostNetwork (hasKey $taken $port) -}}
+{{- $problems = append $problems (printf "controller.hostNetwork and node.hostNetwork put both on the host's ports, and node.httpPort is %s, which %s is, too: choose another." $port (get $taken $port)) -}}
+{{- end -}}
+{{- toYaml $problems -}}
 {{- end -}}
 
+{{- define "cinder-csi.problems.classes" -}}
+{{- $problems := list -}}
 {{- $defaults := list -}}
 {{- range $key, $name := include "cinder-csi.storageClasses" . | fromYaml -}}
 {{- $class := index $.Values.storageClass $key -}}
@@ -125,16 +178,30 @@
 {{- if not (or .Values.storageClass.enabled .Values.test.storageClassName) -}}
 {{- $problems = append $problems "storageClass.enabled is false, so `helm test` has no class: name one of this driver's by test.storageClassName." -}}
 {{- end -}}
+{{- toYaml $problems -}}
+{{- end -}}
+
+{{- define "cinder-csi.problems.manifests" -}}
+{{- $problems := list -}}
 {{- range regexSplit "(?m)^---.*$" (.Values.storageClass.custom | default "") -1 -}}
 {{- $object := fromYaml . -}}
 {{- if and $object (not (and $object.kind $object.apiVersion)) -}}
 {{- $problems = append $problems (printf "storageClass.custom must be whole manifests, as text, and this is none: %s" (trim . | trunc 60 | quote)) -}}
 {{- end -}}
 {{- end -}}
-{{- if not .Values.legacyNames -}}
-{{- $problems = concat $problems (include "cinder-csi.mistakes" (dict "root" . "old" true) | fromYamlArray) -}}
+{{- toYaml $problems -}}
 {{- end -}}
-{{- $problems = concat $problems (include "cinder-csi.mistakes" (dict "root" . "old" false) | fromYamlArray) -}}
+
+{{- define "cinder-csi.problems.names" -}}
+{{- $problems := include "cinder-csi.unknownNames" (dict "root" . "old" false) | fromYamlArray -}}
+{{- if not .Values.legacyNames -}}
+{{- $problems = concat (include "cinder-csi.unknownNames" (dict "root" . "old" true) | fromYamlArray) $problems -}}
+{{- end -}}
+{{- toYaml $problems -}}
+{{- end -}}
+
+{{- define "cinder-csi.problems.cluster" -}}
+{{- $problems := list -}}
 {{- with lookup "storage.k8s.io/v1" "CSIDriver" "" "cinder.csi.openstack.org" -}}
 {{- $modes := .spec.volumeLifecycleModes | default list -}}
 {{- if ne (has "Ephemeral" $modes) $.Values.legacyNames -}}
@@ -145,62 +212,4 @@
 {{- $problems = append $problems (printf "volumeAttributesClasses need Kubernetes 1.34 or later, and this is %s." .Capabilities.KubeVersion.Version) -}}
 {{- end -}}
 {{- toYaml $problems -}}
-{{- end -}}
-
-{{/* Names that nobody knows, in values that go on to Kubernetes or to the driver as they are: sentences, as a list in YAML. root; old: in the values
-     that the existing chart has, too, where such a name never did anything and may be in anyone's file; otherwise in ours. */}}
-{{- define "cinder-csi.mistakes" -}}
-{{- $values := .root.Values -}}
-{{- $plugin := $values.csi.plugin -}}
-{{- $looks := list -}}
-{{- if .old -}}
-{{- range list "delete" "retain" -}}
-{{- $looks = append $looks (list "StorageClass" (printf "storageClass.%s.parameters" .) (index $values.storageClass .).parameters) -}}
-{{- end -}}
-{{- range list "controllerPlugin" "nodePlugin" -}}
-{{- $looks = append $looks (list "PodSecurityContext" (printf "csi.plugin.%s.podSecurityContext" .) (index $plugin .).podSecurityContext) -}}
-{{- $looks = append $looks (list "SecurityContext" (printf "csi.plugin.%s.securityContext" .) (index $plugin .).securityContext) -}}
-{{- end -}}
-{{- range $key, $part := $values.csi -}}
-{{- $looks = append $looks (list "ResourceRequirements" (printf "csi.%s.resources" $key) $part.resources) -}}
-{{- end -}}
-{{- else -}}
-{{- range list "deleteWait" "retainWait" -}}
-{{- $looks = append $looks (list "StorageClass" (printf "storageClass.%s.parameters" .) (index $values.storageClass .).parameters) -}}
-{{- end -}}
-{{- range list "VolumeSnapshotClass" "VolumeAttributesClass" -}}
-{{- $kind := . -}}
-{{- range index $values (printf "%ses" (untitle .)) -}}
-{{- $looks = append $looks (list $kind (printf "the parameters of the %s %s" $kind .name) .parameters) -}}
-{{- end -}}
-{{- end -}}
-{{- $looks = append $looks (list "SecurityContext" "node.securityContext" $values.node.securityContext) -}}
-{{- end -}}
-{{- $mistakes := list -}}
-{{- range $looks -}}
-{{- $known := include "cinder-csi.names" (first .) | fromYamlArray -}}
-{{- $also := ternary "^(csi\\.storage\\.k8s\\.io/|metadata\\..)" "^csi\\.storage\\.k8s\\.io/" (eq (first .) "VolumeAttributesClass") -}}
-{{- $place := index . 1 -}}
-{{- range $name, $_ := last . -}}
-{{- if not (or (has $name $known) (regexMatch $also $name)) -}}
-{{- $mistakes = append $mistakes (printf "%s: nobody knows %s there. Known are %s." $place $name (join ", " $known)) -}}
-{{- end -}}
-{{- end -}}
-{{- end -}}
-{{- toYaml $mistakes -}}
-{{- end -}}
-
-{{/* The names that each of them knows: docs/volumes.md, docs/snapshots.md, docs/volume-attributes.md; core/v1 of Kubernetes. */}}
-{{- define "cinder-csi.names" -}}
-{{- dict
-  "StorageClass" (list "type" "availability" "mkfs-options" "appendVolumeMetadata" "cloud" "az-map" "regenerate-uuid"
-    "scheduler-hint-same-host" "scheduler-hint-different-host" "scheduler-hint-query" "scheduler-hint-local-to-instance")
-  "VolumeSnapshotClass" (list "type" "availability" "cloud" "force-create" "backup-max-duration-seconds-per-gb")
-  "VolumeAttributesClass" (list "type" "migration-policy" "metadata.KEY")
-  "ResourceRequirements" (list "limits" "requests" "claims")
-  "SecurityContext" (list "allowPrivilegeEscalation" "appArmorProfile" "capabilities" "privileged" "procMount" "readOnlyRootFilesystem" "runAsGroup"
-    "runAsNonRoot" "runAsUser" "seLinuxOptions" "seccompProfile" "windowsOptions")
-  "PodSecurityContext" (list "appArmorProfile" "fsGroup" "fsGroupChangePolicy" "runAsGroup" "runAsNonRoot" "runAsUser" "seLinuxChangePolicy"
-    "seLinuxOptions" "seccompProfile" "supplementalGroups" "supplementalGroupsPolicy" "sysctls" "windowsOptions")
-  | dig . list | toYaml -}}
 {{- end -}}

@@ -25,6 +25,39 @@
 {{- end -}}
 {{- end -}}
 
+{{/* The same as YAML: a map whose args are the list, unless the text has none in it. */}}
+{{- define "cinder-csi.parsedArgs" -}}
+args:
+{{ include "cinder-csi.extraArgs" . | indent 2 }}
+{{- end -}}
+
+{{/* The names of the flags among them, as a list: root, args. -v4 is v; a number with a sign is a flag's value. */}}
+{{- define "cinder-csi.flags" -}}
+{{- $names := list -}}
+{{- $list := (include "cinder-csi.parsedArgs" . | fromYaml).args -}}
+{{- if kindIs "slice" $list -}}
+{{- range $list -}}
+{{- $flag := toString . | regexFind "^--?[^0-9.][^=]*" -}}
+{{- if regexMatch "^-v[0-9]+$" $flag -}}
+{{- $names = append $names "v" -}}
+{{- else if $flag -}}
+{{- $names = append $names ($flag | trimPrefix "-" | trimPrefix "-" | replace "_" "-") -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- toYaml $names -}}
+{{- end -}}
+
+{{/* extraArgs by their places in csi: the driver's, and those of the sidecars that are enabled. */}}
+{{- define "cinder-csi.allArgs" -}}
+{{- $plugin := .Values.csi.plugin -}}
+{{- $all := dict "plugin" $plugin.extraArgs "plugin.controllerPlugin" $plugin.controllerPlugin.extraArgs "plugin.nodePlugin" $plugin.nodePlugin.extraArgs -}}
+{{- range include "cinder-csi.allSidecars" . | fromYamlArray -}}
+{{- $_ := set $all . (index $.Values.csi .).extraArgs -}}
+{{- end -}}
+{{- toYaml $all -}}
+{{- end -}}
+
 {{/* The controller's own volumes and where they are mounted. The existing chart has the host's /etc/cacert by default. */}}
 {{- define "cinder-csi.volumes" -}}
 {{- $plugin := .Values.csi.plugin -}}
