@@ -97,29 +97,13 @@ impl Account<'_> {
 
     /// What an error of the cloud is best mended by.
     pub fn places(&self, credential: &Credential) -> Places {
-        let companions: &[Key] = match credential {
-            Credential::Password { scope: Scope::Trust(_), .. } => &[],
-            Credential::Password { .. } => &[Key::UserId, Key::Username, Key::TenantId, Key::TenantName],
-            Credential::ApplicationCredential { .. } => {
-                &[Key::ApplicationCredentialId, Key::ApplicationCredentialName]
-            }
-            Credential::Token { .. } | Credential::Federated { .. } => &[],
-        };
-        let proofs: &[Key] = match credential {
-            Credential::Password { scope: Scope::Trust(_), .. } => &[Key::TrusteePassword, Key::Password],
-            Credential::Password { .. } => &[Key::Password],
-            Credential::ApplicationCredential { .. } => &[Key::ApplicationCredentialSecret],
-            Credential::Token { .. } => &[Key::Token],
-            Credential::Federated { .. } => {
-                &[Key::AccessTokenFile, Key::AccessToken, Key::ClientSecret, Key::Password, Key::ClientId]
-            }
-        };
-        let proof = proofs.iter().find(|key| self.settings.has(**key)).or(proofs.first());
-        let companions = companions.iter().filter(|key| self.settings.has(**key));
-        let proof: Vec<_> = proof.into_iter().chain(companions).map(|key| self.found(*key)).collect();
+        let (secrets, owner) = settings_of(credential);
+        let secret = secrets.iter().find(|key| self.settings.has(**key)).or(secrets.first());
+        let owner = owner.iter().filter(|key| self.settings.has(**key));
+        let credential: Vec<_> = secret.into_iter().chain(owner).map(|key| self.found(*key)).collect();
         Places {
             auth_url: self.found(Key::AuthUrl),
-            proof: proof.join(", "),
+            credential: credential.join(", "),
             region: self.found(Key::Region),
             interface: self.found(Key::EndpointType),
             ca: self.found(Key::CaFile),
@@ -248,6 +232,24 @@ impl Account<'_> {
         let message =
             format!("\"{}\" contradicts \"{}\" ({}): remove one of them", one.name, other.name, other.place);
         Error::at(&one.place, message)
+    }
+}
+
+/// Where a credential's secret may be, in the order of use, and what says whose it is.
+fn settings_of(credential: &Credential) -> (&'static [Key], &'static [Key]) {
+    match credential {
+        Credential::Password { scope: Scope::Trust(_), .. } => (&[Key::TrusteePassword, Key::Password], &[]),
+        Credential::Password { .. } => {
+            (&[Key::Password], &[Key::UserId, Key::Username, Key::TenantId, Key::TenantName])
+        }
+        Credential::ApplicationCredential { .. } => (
+            &[Key::ApplicationCredentialSecret],
+            &[Key::ApplicationCredentialId, Key::ApplicationCredentialName],
+        ),
+        Credential::Token { .. } => (&[Key::Token], &[]),
+        Credential::Federated { .. } => {
+            (&[Key::AccessTokenFile, Key::AccessToken, Key::ClientSecret, Key::Password], &[])
+        }
     }
 }
 

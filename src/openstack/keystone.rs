@@ -140,8 +140,9 @@ impl Keystone {
 
     fn next_step(&self, error: &Error) -> Option<String> {
         let Options { places, credential, auth_url, .. } = &*self.options;
-        let look =
-            || format!("{}: see {} (Keystone is {auth_url})", identity::next_step(credential), places.proof);
+        let look = || {
+            format!("{}: see {} (Keystone is {auth_url})", identity::next_step(credential), places.credential)
+        };
         match error.status.map(|status| status.as_u16()) {
             Some(400 | 401 | 403) => Some(look()),
             Some(404) if self.is_federated() => Some(look()),

@@ -1,7 +1,9 @@
 //! What a copy is made from: which kind of thing that is, whether it can be copied now, and what it demands of the copy.
 
 use super::{Wanted, ZoneChoice};
-use crate::openstack::{Backup, BackupId, BackupStatus, Origin, Snapshot, SnapshotId, SnapshotStatus, Status, Volume};
+use crate::openstack::{
+    Backup, BackupId, BackupStatus, Origin, Snapshot, SnapshotId, SnapshotStatus, Status, Volume,
+};
 use crate::volume::{Condition, Error, Result, Saved, Volumes, metadata, remedy, snapshot};
 
 /// A source as the cloud shows it.

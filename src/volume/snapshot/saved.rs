@@ -4,9 +4,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::super::metadata::BACKUP;
-use super::super::{
-    BackupId, Error, GroupSnapshotId, Result, SnapshotId, VolumeId, Volumes, remedy,
-};
+use super::super::{BackupId, Error, GroupSnapshotId, Result, SnapshotId, VolumeId, Volumes, remedy};
 use crate::openstack::{self, Backup, BackupStatus, Snapshot, SnapshotStatus};
 
 /// A snapshot or a backup: ids are UUIDs, and one doesn't say of which it is.
