@@ -104,7 +104,7 @@ impl Driver {
     /// What the HTTP endpoint is asked.
     fn answers(&self) -> telemetry::Answers {
         let (liveness, readiness) = (self.liveness.clone(), self.readiness());
-        let health = Health::new(liveness.clone(), readiness.clone(), std::future::pending());
+        let health = self.health(std::future::pending());
         telemetry::Answers {
             live: Arc::new(move || {
                 let liveness = liveness.clone();
@@ -120,12 +120,16 @@ impl Driver {
         Readiness { access: self.access.clone(), registration: self.registration.clone() }
     }
 
+    fn health(&self, stop: impl Future<Output = ()> + Send + 'static) -> Health {
+        Health::new(self.liveness.clone(), self.readiness(), stop)
+    }
+
     /// Serves CSI until `stop`, then ends what is under way.
     pub async fn run(self, stop: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
-        let readiness = self.readiness();
-        let Self { endpoint, mut services, node, registration, liveness, access, startup } = self;
         let stop = stop.boxed().shared();
-        services.health = Some(Health::new(liveness, readiness, stop.clone()));
+        let health = self.health(stop.clone());
+        let Self { endpoint, mut services, node, registration, access, startup, .. } = self;
+        services.health = Some(health);
         let _ = access.map(|access| tokio::spawn(access.run()));
         if let Some(startup) = startup {
             kubernetes::welcome(startup, registration.as_ref());

@@ -286,7 +286,7 @@ pub fn parse(arguments: impl IntoIterator<Item = String>, source: &dyn Source) -
 
 impl ServeFlags {
     fn finish(self, source: &dyn Source) -> Result<Serve, Exit> {
-        let endpoint = self.endpoint.filter(|url| !url.is_empty()).or_else(|| source.var("CSI_ENDPOINT"));
+        let endpoint = self.endpoint.and_then(given).or_else(|| source.var("CSI_ENDPOINT"));
         let endpoint =
             endpoint.ok_or_else(|| usage("--endpoint is missing: give --endpoint unix:///csi/csi.sock"))?;
         if !self.provide_controller_service && !self.provide_node_service {
@@ -313,7 +313,7 @@ impl ServeFlags {
                 .map(PathBuf::from)
                 .collect(),
             cloud_names,
-            cloud: self.cloud.filter(|name| !name.is_empty()),
+            cloud: self.cloud.and_then(given),
             cluster: self.cluster,
             list_only_cluster: self.list_only_cluster,
             strict_parameters: self.strict_parameters,

@@ -82,10 +82,7 @@ impl Volumes {
 
     /// The volume now, or `NotFound`.
     pub async fn get(&self, id: VolumeId) -> Result<Volume> {
-        self.cinder.get_volume(id).await.map_err(|error| match error.kind {
-            Kind::NotFound => refused_as_unknown(id, &error),
-            _ => Error::reading(&error),
-        })
+        self.known(id, Error::reading).await
     }
 
     /// The volume before a change of it. An earlier call may have left its work under way, so that a look which fails
@@ -96,9 +93,14 @@ impl Volumes {
 
     /// As [`Self::observe`], where there must be one.
     async fn observe_known(&self, id: VolumeId) -> Result<Volume> {
+        self.known(id, Error::unsettled).await
+    }
+
+    /// The volume, or `NotFound`; `otherwise` is what any other failure means.
+    async fn known(&self, id: VolumeId, otherwise: fn(openstack::Error) -> Error) -> Result<Volume> {
         self.cinder.get_volume(id).await.map_err(|error| match error.kind {
-            Kind::NotFound => refused_as_unknown(id, &error),
-            _ => Error::unsettled(&error),
+            Kind::NotFound => not_found(id, Some(&error)),
+            _ => otherwise(error),
         })
     }
 
@@ -119,20 +121,7 @@ impl Volumes {
     }
 }
 
-/// What to look for where Cinder knows an id no more.
-const GONE: &str = "see whether it was deleted or belongs to another project";
-
-fn not_found(id: VolumeId) -> Error {
-    let why =
-        format!("volume {id} is unknown to Cinder in this project; {GONE} (openstack volume show {id})");
-    Error::new(Condition::NotFound, why)
-}
-
-/// Cinder's answer was 404.
-fn refused_as_unknown(id: VolumeId, error: &openstack::Error) -> Error {
-    let mut unknown = not_found(id);
-    if let Some(request) = &error.request_id {
-        unknown.message.push_str(&format!(" (request {request})"));
-    }
-    unknown
+/// `error` is Cinder's 404, where there was one.
+fn not_found(id: VolumeId, error: Option<&openstack::Error>) -> Error {
+    remedy::unknown(format_args!("volume {id}"), format_args!("volume show {id}"), error)
 }

@@ -6,11 +6,13 @@
 use std::time::Duration;
 
 use cinder_csi::config::{Config, Fixed, Request, Watch};
-use cinder_csi::openstack::{Cloud, Error, Kind};
+use cinder_csi::openstack::{self, Cloud, Error, Kind};
 use cinder_csi::pace;
 use cinder_csi::sandbox::{Fault, Settings, SimulatedCloud, Trouble};
 use futures_util::future::join_all;
 use http::Method;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpListener;
 
 const FILE: &str = "clouds.yaml";
 const TOKENS: &str = "/var/run/secrets/idp/token";
@@ -155,4 +157,27 @@ async fn who_refuses_is_told_and_what_to_check() {
     let auth = format!("client_id: csi-client\nclient_secret: clientsecret\n{at}");
     let error = ask(&connect(&simulated, &clouds_yaml("v3oidcclientcredentials", &auth))).await.unwrap_err();
     assert_eq!(error.kind, Kind::Unavailable, "{error}");
+}
+
+#[tokio::test]
+async fn a_server_without_tls_is_told_with_the_line_of_keystones_address() {
+    let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = server.local_addr().unwrap();
+    tokio::spawn(async move {
+        let mut held = Vec::new();
+        loop {
+            let (mut stream, _) = server.accept().await.unwrap();
+            stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.unwrap();
+            held.push(stream);
+        }
+    });
+    let yaml = clouds_yaml("v3oidcaccesstoken", "access_token: canary");
+    let config = Config::load(&yaml, &request()).unwrap();
+    let mut options = config.clouds[""].clone();
+    options.auth_url = format!("https://{address}/v3").parse().unwrap();
+    let http = openstack::http::client(&options.tls, &config.proxy).unwrap();
+    let error = ask(&Cloud::new(http, options)).await.unwrap_err().to_string();
+    let parts = ["doesn't speak TLS", "should \"auth_url\" in clouds.yaml:5, or the", "begin with http:// ?"];
+    assert!(parts.iter().all(|part| error.contains(part)), "{error}");
+    assert!(!error.contains("canary"), "{error}");
 }

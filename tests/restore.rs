@@ -138,8 +138,10 @@ async fn a_name_stands_for_one_source() {
 async fn only_an_answer_that_it_is_unknown_means_that_a_source_is_not_there() {
     let stand = Stand::new().await;
     let copied = |source| CreateVolumeRequest { volume_content_source: source, ..volume("copy") };
-    stand.refused(copied(of_snapshot(NOBODY)), Code::NotFound, "as a snapshot and as a backup").await;
-    stand.refused(copied(of_volume(NOBODY)), Code::NotFound, NOBODY).await;
+    stand.refused(copied(of_snapshot(NOBODY)), Code::NotFound, "its source: snapshot or backup").await;
+    let unknown = format!("its source: volume {NOBODY} is unknown to Cinder in this project");
+    stand.refused(copied(of_volume(NOBODY)), Code::NotFound, &unknown).await;
+    stand.refused(copied(of_volume(NOBODY)), Code::NotFound, "(request req-").await;
     for path in ["/snapshots/{id}", "/backups/{id}"] {
         stand.bed.cloud.fault(Fault::on(Method::GET, path, Trouble::Refused(503)).always());
         let status = create(&stand.driver, copied(of_snapshot(NOBODY))).await.unwrap_err();

@@ -72,7 +72,7 @@ pub fn normalize(arguments: impl IntoIterator<Item = String>, long: impl Fn(&str
 /// As Go writes one: `1m30s`.
 pub fn duration(text: &str) -> Result<Duration, String> {
     crate::config::duration::parse(text)
-        .ok_or_else(|| "is not a duration such as 5m, 90s or 1m30s".to_owned())
+        .ok_or_else(|| "it is not a duration such as 5m, 90s or 1m30s".to_owned())
 }
 
 pub fn number<T: FromStr>(text: &str) -> Result<T, String> {

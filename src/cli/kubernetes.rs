@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Exit, flags, usage};
+use super::{Exit, flags, given, usage};
 use crate::config::Source;
 use crate::k8s::{Pod, Settings};
 
@@ -39,7 +39,6 @@ impl Flags {
     /// The variable goes before the flag in the existing driver, too (`buildKubeConfig` in
     /// <https://github.com/kubernetes/cloud-provider-openstack/blob/master/pkg/csi/csi.go>).
     pub fn settings(self, source: &dyn Source) -> Settings {
-        let given = |text: String| Some(text).filter(|text| !text.is_empty());
         let kubeconfig = source.var("KUBECONFIG").and_then(given).or_else(|| given(self.kubeconfig));
         Settings {
             kubeconfig: kubeconfig.map(PathBuf::from),
@@ -53,13 +52,13 @@ impl Flags {
 /// The Pod that this is, as manifests tell it:
 /// <https://kubernetes.io/docs/concepts/workloads/pods/downward-api/>.
 pub fn pod(source: &dyn Source) -> Option<Pod> {
-    let var = |name| source.var(name).filter(|value| !value.is_empty());
+    let var = |name| source.var(name).and_then(given);
     Some(Pod { namespace: var("POD_NAMESPACE")?, name: var("POD_NAME")?, uid: var("POD_UID") })
 }
 
 /// The Node that `what` is about.
 pub fn node_name(what: &str, source: &dyn Source) -> Result<String, Exit> {
-    source.var("NODE_NAME").filter(|name| !name.is_empty()).ok_or_else(|| {
+    source.var("NODE_NAME").and_then(given).ok_or_else(|| {
         usage(&format!(
             "{what} needs the environment variable NODE_NAME: give the container the field spec.nodeName of its Pod"
         ))
@@ -67,11 +66,6 @@ pub fn node_name(what: &str, source: &dyn Source) -> Result<String, Exit> {
 }
 
 pub fn startup_taint(key: String, is_node: bool, source: &dyn Source) -> Result<StartupTaint, Exit> {
-    if cfg!(not(feature = "k8s")) {
-        return Err(usage(
-            "--startup-taint: this build of the driver has no Kubernetes client (feature k8s)",
-        ));
-    }
     if !is_node {
         return Err(usage("--startup-taint is for a node, and --provide-node-service is false"));
     }

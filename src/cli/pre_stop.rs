@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::{Exit, flags, kubernetes, usage};
+use super::{Exit, flags, kubernetes};
 use crate::config::Source;
 use crate::k8s::Settings;
 
@@ -29,9 +29,6 @@ pub struct PreStop {
 
 impl PreStopFlags {
     pub fn finish(self, source: &dyn Source) -> Result<PreStop, Exit> {
-        if cfg!(not(feature = "k8s")) {
-            return Err(usage("pre-stop: this build of the driver has no Kubernetes client (feature k8s)"));
-        }
         Ok(PreStop {
             node: kubernetes::node_name("pre-stop", source)?,
             timeout: self.timeout,

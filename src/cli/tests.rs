@@ -258,7 +258,6 @@ fn the_pod_is_known_where_its_manifest_tells() {
 }
 
 #[test]
-#[cfg(feature = "k8s")]
 fn what_is_about_a_node_is_told_its_name() {
     let at = Fixed::default().with_var("NODE_NAME", "node-1");
     let run = |arguments: &[&str], source| parse(arguments.iter().map(|text| text.to_string()), source);
@@ -290,20 +289,11 @@ fn what_is_about_a_node_is_told_its_name() {
             &at,
             "--provide-node-service is false",
         ),
-        (&["pre-stop", "--timeout=soon"], &at, "is not a duration"),
+        (&["pre-stop", "--timeout=soon"], &at, "it is not a duration"),
         (&["pre-stop", "--cluster=x"], &at, "--cluster"),
     ] {
         let exit = run(arguments, source).unwrap_err();
         assert!(exit.code == 64 && exit.text.contains(expected), "{arguments:?}: {}", exit.text);
-    }
-}
-
-#[test]
-#[cfg(not(feature = "k8s"))]
-fn without_a_kubernetes_client_what_needs_one_is_refused() {
-    for arguments in [&["--endpoint=unix:///s", "--startup-taint=k"][..], &["pre-stop"]] {
-        let exit = run(arguments).unwrap_err();
-        assert!(exit.code == 64 && exit.text.contains("no Kubernetes client"), "{}", exit.text);
     }
 }
 

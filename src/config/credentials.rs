@@ -4,8 +4,6 @@
 //! <https://github.com/gophercloud/utils/blob/main/openstack/clientconfig/requests.go> (`v3auth`) and
 //! <https://github.com/gophercloud/gophercloud/blob/main/auth_options.go> (`ToTokenV3CreateMap`).
 
-use std::path::Path;
-
 use secrecy::SecretString;
 use url::Url;
 
@@ -26,13 +24,11 @@ impl Account<'_> {
     pub fn auth_url(&self) -> Result<Url> {
         let setting =
             self.need(Key::AuthUrl, "it is Keystone's URL, such as https://keystone.example:5000/v3")?;
-        let wrong = |what: &str| Error::at(&setting.place, format!("\"{}\" {what}", setting.name));
-        let url = http_url(setting)?;
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err(wrong("holds a user name or password: move it to \"username\" and \"password\""));
-        }
+        let url = http_url(setting, "\"username\" and \"password\"")?;
         if url.path().trim_end_matches('/').ends_with("/v2.0") {
-            return Err(wrong("names version 2 of Keystone's API, which is gone since 2018: end it in /v3"));
+            return Err(
+                setting.wrong("names version 2 of Keystone's API, which is gone since 2018: end it in /v3")
+            );
         }
         Ok(url)
     }
@@ -43,10 +39,7 @@ impl Account<'_> {
             "public" | "publicURL" => Ok(Interface::Public),
             "internal" | "internalURL" => Ok(Interface::Internal),
             "admin" | "adminURL" => Ok(Interface::Admin),
-            _ => Err(Error::at(
-                &setting.place,
-                format!("\"{}\" is not public, internal or admin", setting.name),
-            )),
+            _ => Err(setting.wrong("is not public, internal or admin")),
         }
     }
 
@@ -97,29 +90,13 @@ impl Account<'_> {
 
     /// What an error of the cloud is best mended by.
     pub fn places(&self, credential: &Credential) -> Places {
-        let companions: &[Key] = match credential {
-            Credential::Password { scope: Scope::Trust(_), .. } => &[],
-            Credential::Password { .. } => &[Key::UserId, Key::Username, Key::TenantId, Key::TenantName],
-            Credential::ApplicationCredential { .. } => {
-                &[Key::ApplicationCredentialId, Key::ApplicationCredentialName]
-            }
-            Credential::Token { .. } | Credential::Federated { .. } => &[],
-        };
-        let proofs: &[Key] = match credential {
-            Credential::Password { scope: Scope::Trust(_), .. } => &[Key::TrusteePassword, Key::Password],
-            Credential::Password { .. } => &[Key::Password],
-            Credential::ApplicationCredential { .. } => &[Key::ApplicationCredentialSecret],
-            Credential::Token { .. } => &[Key::Token],
-            Credential::Federated { .. } => {
-                &[Key::AccessTokenFile, Key::AccessToken, Key::ClientSecret, Key::Password, Key::ClientId]
-            }
-        };
-        let proof = proofs.iter().find(|key| self.settings.has(**key)).or(proofs.first());
-        let companions = companions.iter().filter(|key| self.settings.has(**key));
-        let proof: Vec<_> = proof.into_iter().chain(companions).map(|key| self.found(*key)).collect();
+        let (secrets, owner) = settings_of(credential);
+        let secret = secrets.iter().find(|key| self.settings.has(**key)).or(secrets.first());
+        let owner = owner.iter().filter(|key| self.settings.has(**key));
+        let credential: Vec<_> = secret.into_iter().chain(owner).map(|key| self.found(*key)).collect();
         Places {
             auth_url: self.found(Key::AuthUrl),
-            proof: proof.join(", "),
+            credential: credential.join(", "),
             region: self.found(Key::Region),
             interface: self.found(Key::EndpointType),
             ca: self.found(Key::CaFile),
@@ -245,43 +222,57 @@ impl Account<'_> {
     }
 
     pub(super) fn both(&self, one: &Setting, other: &Setting) -> Error {
-        let message =
-            format!("\"{}\" contradicts \"{}\" ({}): remove one of them", one.name, other.name, other.place);
-        Error::at(&one.place, message)
+        one.wrong(format_args!("contradicts \"{}\" ({}): remove one of them", other.name, other.place))
     }
 }
 
-/// url's own message doesn't quote the text, which may hold a password.
-pub(super) fn http_url(setting: &Setting) -> Result<Url> {
-    let wrong = |why: &str| {
-        let message =
-            format!("\"{}\" is not a URL{why}: write https://HOST... or http://HOST...", setting.name);
-        Error::at(&setting.place, message)
-    };
-    let url = Url::parse(setting.text()).map_err(|error| wrong(&format!(" ({error})")))?;
-    match matches!(url.scheme(), "http" | "https") && url.has_host() {
-        true => Ok(url),
-        false => Err(wrong("")),
+/// Where a credential's secret may be, in the order of use, and what says whose it is.
+fn settings_of(credential: &Credential) -> (&'static [Key], &'static [Key]) {
+    match credential {
+        Credential::Password { scope: Scope::Trust(_), .. } => (&[Key::TrusteePassword, Key::Password], &[]),
+        Credential::Password { .. } => {
+            (&[Key::Password], &[Key::UserId, Key::Username, Key::TenantId, Key::TenantName])
+        }
+        Credential::ApplicationCredential { .. } => (
+            &[Key::ApplicationCredentialSecret],
+            &[Key::ApplicationCredentialId, Key::ApplicationCredentialName],
+        ),
+        Credential::Token { .. } => (&[Key::Token], &[]),
+        Credential::Federated { .. } => {
+            (&[Key::AccessTokenFile, Key::AccessToken, Key::ClientSecret, Key::Password], &[])
+        }
     }
+}
+
+/// `instead` is where a user name and password belong. url's own message doesn't quote the text, which may hold a password.
+pub(super) fn http_url(setting: &Setting, instead: &str) -> Result<Url> {
+    let wrong =
+        |why: &str| setting.wrong(format_args!("is not a URL{why}: write https://HOST... or http://HOST..."));
+    let url = Url::parse(setting.text()).map_err(|error| wrong(&format!(" ({error})")))?;
+    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+        return Err(wrong(""));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(setting.wrong(format_args!("holds a user name or password: move it to {instead}")));
+    }
+    Ok(url)
 }
 
 fn incomplete(setting: &Setting, other: &str) -> Error {
-    Error::at(&setting.place, format!("\"{}\" is of use only together with \"{other}\"", setting.name))
+    setting.wrong(format_args!("is of use only together with \"{other}\""))
 }
 
 /// The file that a setting names, if it holds a PEM block of that kind.
 fn pem(reads: &Reads, setting: &Setting, label: &str) -> Result<Vec<u8>> {
-    let wrong = |what: String| Error::at(&setting.place, format!("the file of \"{}\" {what}", setting.name));
-    let bytes = reads.read(Path::new(setting.text())).map_err(|error| wrong(Error::cant_be_read(&error)))?;
+    let bytes = setting.read(reads)?;
     let marker = format!("{label}-----");
     if !bytes.windows(marker.len()).any(|window| window == marker.as_bytes()) {
-        return Err(wrong(format!("holds no PEM block of a {label}")));
+        return Err(setting.file_wrong(format_args!("holds no PEM block of a {label}")));
     }
     Ok(bytes)
 }
 
 fn secret(setting: &Setting, bytes: Vec<u8>) -> Result<SecretString> {
     let text = String::from_utf8(bytes);
-    text.map(SecretString::from)
-        .map_err(|_| Error::at(&setting.place, format!("the file of \"{}\" is not a PEM text", setting.name)))
+    text.map(SecretString::from).map_err(|_| setting.file_wrong("is not a PEM text"))
 }

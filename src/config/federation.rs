@@ -2,8 +2,6 @@
 //!
 //! <https://docs.openstack.org/keystoneauth/latest/plugin-options.html> has the names.
 
-use std::path::Path;
-
 use secrecy::SecretString;
 use url::Url;
 
@@ -74,12 +72,7 @@ impl Account<'_> {
         [TokenType::AccessToken, TokenType::IdToken]
             .into_iter()
             .find(|known| known.name() == setting.text())
-            .ok_or_else(|| {
-                Error::at(
-                    &setting.place,
-                    format!("\"{}\" is neither access_token nor id_token", setting.name),
-                )
-            })
+            .ok_or_else(|| setting.wrong("is neither access_token nor id_token"))
     }
 
     fn user_and_password(&self) -> Result<Grant> {
@@ -132,23 +125,16 @@ fn unsupported(kind: &Setting) -> Error {
 }
 
 fn url(setting: &Setting) -> Result<Url> {
-    let wrong = |what: &str| Error::at(&setting.place, format!("\"{}\" {what}", setting.name));
-    let url = http_url(setting)?;
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(wrong("holds a user name or password: move it to \"client_id\" and \"client_secret\""));
-    }
-    Ok(url)
+    http_url(setting, "\"client_id\" and \"client_secret\"")
 }
 
 fn from_file(reads: &Reads, file: &Setting) -> Result<SecretString> {
-    let wrong = |what: String| Error::at(&file.place, format!("the file of \"{}\" {what}", file.name));
-    let bytes = reads.read(Path::new(file.text())).map_err(|error| wrong(Error::cant_be_read(&error)))?;
-    let text = String::from_utf8(bytes).unwrap_or_default();
+    let text = String::from_utf8(file.read(reads)?).unwrap_or_default();
     let token = text.trim();
     // RFC 6750, 2.1: what may stand after "Bearer".
     let fits = |c: char| c.is_ascii_graphic();
     match !token.is_empty() && token.chars().all(fits) {
         true => Ok(SecretString::from(token)),
-        false => Err(wrong("holds no access token, which is one word".to_owned())),
+        false => Err(file.file_wrong("holds no access token, which is one word")),
     }
 }

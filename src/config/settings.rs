@@ -1,10 +1,13 @@
 //! What was said about one cloud, whoever said it: every format has its own names for the same settings.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::error::Place;
+use super::error::{Error, Place, Result};
+use super::source::Reads;
 use crate::text::nearest;
 
 /// A setting of a cloud, under its name in cloud.conf.
@@ -99,6 +102,21 @@ impl Key {
 impl Setting {
     pub fn text(&self) -> &str {
         self.value.expose_secret()
+    }
+
+    /// `what` is a predicate.
+    pub fn wrong(&self, what: impl fmt::Display) -> Error {
+        Error::at(&self.place, format!("\"{}\" {what}", self.name))
+    }
+
+    /// As [`Self::wrong`], of the file that it names.
+    pub fn file_wrong(&self, what: impl fmt::Display) -> Error {
+        Error::at(&self.place, format!("the file of \"{}\" {what}", self.name))
+    }
+
+    /// What is in the file that it names.
+    pub fn read(&self, reads: &Reads) -> Result<Vec<u8>> {
+        reads.read(Path::new(self.text())).map_err(|error| self.file_wrong(Error::cant_be_read(&error)))
     }
 }
 

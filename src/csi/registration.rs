@@ -3,7 +3,7 @@
 //! <https://kubernetes.io/docs/concepts/extend-kubernetes/compute-storage-net/device-plugins/#device-plugin-registration>
 //! names the folder; what is asked there is in `proto/pluginregistration.proto`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use tokio::sync::watch;
 use tonic::{Request, Response, Status};
@@ -22,14 +22,24 @@ const VERSION: &str = "1.0.0";
 pub struct Registration {
     endpoint: String,
     folder: PathBuf,
-    state: watch::Sender<Result<(), String>>,
+    state: watch::Sender<State>,
+}
+
+/// How far the kubelet has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum State {
+    Unasked,
+    /// It dials the CSI socket next, and tells what comes of that.
+    Asked,
+    /// Its words.
+    Refused(String),
+    Registered,
 }
 
 impl Registration {
     /// `endpoint`: the CSI socket as the kubelet sees it; `folder`: its `plugins_registry` as this process sees it.
     pub fn new(endpoint: String, folder: PathBuf) -> Self {
-        let state = Err(unasked(&folder));
-        Self { endpoint, folder, state: watch::Sender::new(state) }
+        Self { endpoint, folder, state: watch::Sender::new(State::Unasked) }
     }
 
     /// Ends when the kubelet has registered the driver.
@@ -37,13 +47,31 @@ impl Registration {
         let mut state = self.state.subscribe();
         async move {
             // An error means that the process ends, and with it whoever waits.
-            let _ = state.wait_for(Result::is_ok).await;
+            let _ = state.wait_for(|state| *state == State::Registered).await;
         }
     }
 
     /// What the kubelet said last.
     pub fn state(&self) -> Result<(), String> {
-        self.state.borrow().clone()
+        let why = match &*self.state.borrow() {
+            State::Registered => return Ok(()),
+            State::Unasked => return Err(self.unasked()),
+            State::Asked => "the kubelet hasn't registered the driver yet, though it asked for it".to_owned(),
+            State::Refused(words) => format!("the kubelet didn't register the driver: {words}"),
+        };
+        Err(format!(
+            "{why}; is the CSI socket at {} of the node (--kubelet-registration-path), and does NodeGetInfo answer? \
+             The kubelet's log says more (journalctl -u kubelet)",
+            self.endpoint
+        ))
+    }
+
+    fn unasked(&self) -> String {
+        format!(
+            "the kubelet hasn't registered the driver yet, nor asked for it: is its folder plugins_registry mounted at {} \
+             (--plugin-registration-path)?",
+            self.folder.display()
+        )
     }
 
     /// The kubelet dials it by its path, and grpc-go makes of that path the request's `:authority`, with `%2F` for each slash
@@ -59,29 +87,13 @@ impl Registration {
     }
 }
 
-fn unasked(folder: &Path) -> String {
-    format!(
-        "the kubelet hasn't registered the driver yet, nor asked for it: is its folder plugins_registry mounted at {} \
-         (--plugin-registration-path)?",
-        folder.display()
-    )
-}
-
-/// It dials the CSI socket next, and tells what comes of that.
-fn unfinished(endpoint: &str) -> String {
-    format!(
-        "the kubelet hasn't registered the driver yet, though it asked for it: is the CSI socket at {endpoint} of the node \
-         (--kubelet-registration-path), and does NodeGetInfo answer? The kubelet's log says more (journalctl -u kubelet)"
-    )
-}
-
 #[tonic::async_trait]
 impl registration_server::Registration for Registration {
     async fn get_info(&self, _: Request<InfoRequest>) -> Result<Response<PluginInfo>, Status> {
         self.state.send_if_modified(|state| {
-            let is_first = *state == Err(unasked(&self.folder));
+            let is_first = *state == State::Unasked;
             if is_first {
-                *state = Err(unfinished(&self.endpoint));
+                *state = State::Asked;
             }
             is_first
         });
@@ -99,18 +111,14 @@ impl registration_server::Registration for Registration {
         request: Request<RegistrationStatus>,
     ) -> Result<Response<RegistrationStatusResponse>, Status> {
         let status = request.into_inner();
-        let state = match status.plugin_registered {
-            true => Ok(()),
-            false => Err(format!(
-                "the kubelet didn't register the driver: {}; is the CSI socket at {} of the node, and does NodeGetInfo answer?",
-                status.error, self.endpoint
-            )),
-        };
-        match &state {
+        let _ = self.state.send_replace(match status.plugin_registered {
+            true => State::Registered,
+            false => State::Refused(status.error),
+        });
+        match self.state() {
             Ok(()) => info!(endpoint = self.endpoint, "the kubelet has registered the driver"),
             Err(why) => error!("{why}"),
         }
-        let _ = self.state.send_replace(state);
         Ok(Response::new(RegistrationStatusResponse {}))
     }
 }

@@ -77,18 +77,18 @@ pub async fn serve(
 ) -> io::Result<()> {
     let (controller, node) = (services.controller.is_some(), services.node.is_some());
     let announce = || info!(?endpoint, controller, node, "serving CSI");
+    let mount = "mount the kubelet's folder of the driver, or the one shared with the sidecars,";
+    let failed = |error| cant_listen("--endpoint", endpoint, mount, error);
     match endpoint {
         Endpoint::Unix(path) => {
-            let (listener, own) = socket::bind(path).map_err(|error| unusable(path, error))?;
+            let (listener, own) = socket::bind(path).map_err(failed)?;
             announce();
             let served = serve_connections(UnixListenerStream::new(listener), services, stop).await;
             socket::remove(path, own)?;
             served
         }
         Endpoint::Tcp(address) => {
-            let listener = TcpListener::bind(address).await.map_err(|error| {
-                io::Error::new(error.kind(), format!("--endpoint: can't listen on {address}: {error}"))
-            })?;
+            let listener = TcpListener::bind(address).await.map_err(failed)?;
             announce();
             serve_connections(TcpListenerStream::new(listener), services, stop).await
         }
@@ -119,8 +119,12 @@ where
 /// Tells the kubelet of the driver until `stop`.
 pub async fn register(registration: Registration, stop: impl Future<Output = ()>) -> io::Result<()> {
     let (path, registrars) = (registration.socket(), registration.registrars());
-    socket::clear(&registrars).map_err(|error| unregistered(&registrars, error))?;
-    let (listener, own) = socket::bind(&path).map_err(|error| unregistered(&path, error))?;
+    let mount = "mount the kubelet's folder plugins_registry";
+    let failed = |path: &Path, error| {
+        cant_listen("--plugin-registration-path", &Endpoint::Unix(path.to_owned()), mount, error)
+    };
+    socket::clear(&registrars).map_err(|error| failed(&registrars, error))?;
+    let (listener, own) = socket::bind(&path).map_err(|error| failed(&path, error))?;
     // The kubelet forgets a driver whose socket goes, whoever still holds a connection.
     let gone = async {
         stop.await;
@@ -133,24 +137,12 @@ pub async fn register(registration: Registration, stop: impl Future<Output = ()>
     served.map_err(io::Error::other)
 }
 
-fn unregistered(path: &Path, error: io::Error) -> io::Error {
-    let next = absent(path, &error, "mount the kubelet's folder plugins_registry");
-    let why = format!("--plugin-registration-path: can't listen on {}: {error}{next}", path.display());
-    io::Error::new(error.kind(), why)
-}
-
-fn unusable(path: &Path, error: io::Error) -> io::Error {
-    let next = absent(
-        path,
-        &error,
-        "mount the kubelet's folder of the driver, or the one shared with the sidecars,",
-    );
-    let why = format!("--endpoint: can't listen on {}: {error}{next}", path.display());
-    io::Error::new(error.kind(), why)
-}
-
-/// What to do where the folder of a socket isn't there.
-fn absent(path: &Path, error: &io::Error, mount: &str) -> String {
-    let folder = path.parent().filter(|_| error.kind() == io::ErrorKind::NotFound);
-    folder.map(|folder| format!("; {mount} at {}", folder.display())).unwrap_or_default()
+/// `mount`: what to do where the folder of the socket isn't there.
+fn cant_listen(flag: &str, place: &Endpoint, mount: &str, error: io::Error) -> io::Error {
+    let folder = match place {
+        Endpoint::Unix(path) if error.kind() == io::ErrorKind::NotFound => path.parent(),
+        _ => None,
+    };
+    let next = folder.map(|folder| format!("; {mount} at {}", folder.display())).unwrap_or_default();
+    io::Error::new(error.kind(), format!("{flag}: can't listen on {place}: {error}{next}"))
 }

@@ -27,24 +27,31 @@ pub enum Condition {
     Internal,
 }
 
-/// The cause, the object it concerns, and what to do about it.
+/// The cause, the object it concerns, what to do about it, and what else is known.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{object}: {cause}{}", next.as_deref().map(|next| format!("; {next}")).unwrap_or_default())]
+#[error("{object}: {cause}{}{}", clause(next.as_deref()), clause(details.as_deref()))]
 pub struct Error {
     condition: Condition,
     object: String,
     cause: String,
     next: Option<String>,
+    details: Option<String>,
 }
 
 impl Error {
     pub fn new(condition: Condition, object: impl Display, cause: impl Display) -> Self {
-        Self { condition, object: object.to_string(), cause: cause.to_string(), next: None }
+        Self { condition, object: object.to_string(), cause: cause.to_string(), next: None, details: None }
     }
 
     /// What the reader of this error can do.
     pub fn next(mut self, next: impl Display) -> Self {
         self.next = Some(next.to_string());
+        self
+    }
+
+    /// For whom the next step doesn't help.
+    pub fn details(mut self, details: impl Display) -> Self {
+        self.details = Some(details.to_string());
         self
     }
 
@@ -84,14 +91,19 @@ impl<T> On<T> for std::io::Result<T> {
     }
 }
 
+fn clause(part: Option<&str>) -> String {
+    part.map(|part| format!("; {part}")).unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn an_error_reads_as_object_cause_and_next_step() {
+    fn an_error_reads_as_object_cause_next_step_and_details() {
         let error = Error::precondition("/dev/vdb", "it holds swap").next("detach it");
         assert_eq!(error.to_string(), "/dev/vdb: it holds swap; detach it");
+        assert_eq!(error.details("by mkswap").to_string(), "/dev/vdb: it holds swap; detach it; by mkswap");
         assert_eq!(Error::internal("a", "b").to_string(), "a: b");
     }
 }

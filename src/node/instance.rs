@@ -117,8 +117,9 @@ pub(super) async fn identify(host: &dyn Host, whoami: &Whoami) -> Result<Identit
             failed.push(format!("DMI: {reason}"));
             // The metadata service may be down for a moment.
             let cause = "can't tell which Nova server it is";
-            let next = format!("{REMEDY}, or set --node-id; asked were {}", failed.join("; "));
-            Err(Error::new(Condition::Unavailable, "this node", cause).next(next))
+            Err(Error::new(Condition::Unavailable, "this node", cause)
+                .next(format_args!("{REMEDY}, or set --node-id"))
+                .details(format_args!("asked were {}", failed.join("; "))))
         }
     }
 }

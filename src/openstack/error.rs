@@ -81,6 +81,13 @@ impl Error {
         self.kind == Kind::OverLimit && self.message.contains("maximum allowed limit")
     }
 
+    /// The same for the same trouble: all but the id of the request.
+    pub fn sentence(&self) -> String {
+        let status = self.status.map(|status| format!(": HTTP {}", status.as_u16())).unwrap_or_default();
+        let step = self.next_step().map(|step| format!("; {step}")).unwrap_or_default();
+        format!("{} could not {}{status}: {}{step}", self.service.name(), self.operation, self.message)
+    }
+
     /// What to do about a limit that the cloud names and doesn't explain.
     fn next_step(&self) -> Option<&'static str> {
         match (self.kind, self.service) {
@@ -97,14 +104,7 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} could not {}", self.service.name(), self.operation)?;
-        if let Some(status) = self.status {
-            write!(f, ": HTTP {}", status.as_u16())?;
-        }
-        write!(f, ": {}", self.message)?;
-        if let Some(step) = self.next_step() {
-            write!(f, "; {step}")?;
-        }
+        f.write_str(&self.sentence())?;
         if let Some(id) = &self.request_id {
             write!(f, " (request {id})")?;
         }

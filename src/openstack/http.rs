@@ -42,6 +42,26 @@ const SILENCE: Duration = Duration::from_secs(30);
 /// As many as Go's client follows.
 const REDIRECTS: usize = 10;
 
+/// Why no TLS came about with a server that is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NoTls {
+    /// Its certificate isn't trusted.
+    Untrusted,
+    /// It doesn't speak TLS.
+    Unspoken,
+}
+
+impl NoTls {
+    /// A failure's message keeps rustls' words: <https://docs.rs/rustls/latest/rustls/enum.Error.html>.
+    pub fn in_words(message: &str) -> Option<Self> {
+        match message {
+            _ if message.contains("invalid peer certificate") => Some(Self::Untrusted),
+            _ if message.contains("InvalidContentType") => Some(Self::Unspoken),
+            _ => None,
+        }
+    }
+}
+
 /// The client of a cloud.
 pub fn client(tls: &Tls, proxy: &Proxy) -> io::Result<Http> {
     let mut builder = builder().tls_backend_preconfigured(tls::config(tls)?);
@@ -204,14 +224,12 @@ fn reason(error: &reqwest::Error) -> String {
         cause = error.source();
     }
     let text = last.unwrap_or_else(|| "the request failed".to_owned());
-    match text.as_str() {
-        _ if text.contains("invalid peer certificate") => {
+    match NoTls::in_words(&text) {
+        Some(NoTls::Untrusted) => {
             format!("{text} (if the cloud's certificate is its own, name it in ca-file)")
         }
-        _ if text.contains("InvalidContentType") => {
-            "the server there doesn't speak TLS: is it http:// ?".to_owned()
-        }
-        _ => text,
+        Some(NoTls::Unspoken) => format!("the server there doesn't speak TLS ({text})"),
+        None => text,
     }
 }
 

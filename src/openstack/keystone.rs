@@ -19,6 +19,7 @@ use url::Url;
 use super::answer::Answer;
 use super::exchange::Addressed;
 use super::flight::{Age, Flight};
+use super::http::NoTls;
 use super::layer::Exchanges;
 use super::request::{Path, Request};
 use super::{Credential, Effect, Error, Kind, Options, Result, Service};
@@ -139,8 +140,9 @@ impl Keystone {
 
     fn next_step(&self, error: &Error) -> Option<String> {
         let Options { places, credential, auth_url, .. } = &*self.options;
-        let look =
-            || format!("{}: see {} (Keystone is {auth_url})", identity::next_step(credential), places.proof);
+        let look = || {
+            format!("{}: see {} (Keystone is {auth_url})", identity::next_step(credential), places.credential)
+        };
         match error.status.map(|status| status.as_u16()) {
             Some(400 | 401 | 403) => Some(look()),
             Some(404) if self.is_federated() => Some(look()),
@@ -153,12 +155,22 @@ impl Keystone {
             Some(_) => None,
             // Its answer came, and is what's wrong.
             None if error.kind == Kind::Malformed => None,
-            None if error.message.contains("peer certificate") => Some(format!("see {}", places.ca)),
-            None if self.is_federated() => {
-                Some(format!("is that where Keystone ({auth_url}) or the identity provider is?"))
+            None => Some(self.unanswered(&error.message)),
+        }
+    }
+
+    /// Where to look when nobody answers who can be understood. A federated user's way leads over the identity provider.
+    fn unanswered(&self, words: &str) -> String {
+        let Options { places, auth_url, .. } = &*self.options;
+        let at = &places.auth_url;
+        match (NoTls::in_words(words), self.is_federated()) {
+            (Some(NoTls::Untrusted), _) => format!("see {}", places.ca),
+            (Some(NoTls::Unspoken), false) => format!("should {at} begin with http:// ?"),
+            (Some(NoTls::Unspoken), true) => {
+                format!("should {at}, or the identity provider's address, begin with http:// ?")
             }
-            None if error.message.contains("doesn't speak TLS") => Some(format!("see {}", places.auth_url)),
-            None => Some(format!("is {} right, and Keystone up?", places.auth_url)),
+            (None, false) => format!("is {at} right, and Keystone up?"),
+            (None, true) => format!("is that where Keystone ({auth_url}) or the identity provider is?"),
         }
     }
 }

@@ -26,7 +26,7 @@ pub struct Options {
 pub struct Places {
     pub auth_url: String,
     /// The password, or what else proves who we are, and what it belongs to.
-    pub proof: String,
+    pub credential: String,
     pub region: String,
     pub interface: String,
     pub ca: String,
@@ -36,7 +36,7 @@ impl Default for Places {
     fn default() -> Self {
         Self {
             auth_url: "auth-url".to_owned(),
-            proof: "the cloud's configuration".to_owned(),
+            credential: "the cloud's configuration".to_owned(),
             region: "region".to_owned(),
             interface: "os-endpoint-type".to_owned(),
             ca: "ca-file".to_owned(),

@@ -91,7 +91,7 @@ impl Volumes {
                 Step::Refuse(condition, why) => return Err(Error::new(condition, why)),
             }
             let looks = looks.get_or_insert_with(|| self.watch.follow(Interest::Change(id)));
-            seen = looks.next().await?.ok_or_else(|| not_found(id))?;
+            seen = looks.next().await?.ok_or_else(|| not_found(id, None))?;
         }
     }
 
@@ -156,7 +156,7 @@ impl Volumes {
     /// Nova didn't find something, and the server is there.
     async fn contradicted(&self, id: VolumeId, error: &openstack::Error) -> Error {
         match self.observe(id).await {
-            Ok(None) => not_found(id),
+            Ok(None) => not_found(id, None),
             Ok(Some(_)) => Error::new(
                 Condition::Unsettled,
                 format!("{error}; the server and the volume both exist, so that the next call may succeed"),

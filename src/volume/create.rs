@@ -10,7 +10,8 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::namesakes::{ASK, Candidate, Glance, Order, Posted, Stage};
+use super::namesakes::{Candidate, Glance, Order, Posted, Stage};
+use super::remedy::ASK;
 use super::watch::{Interest, Seen};
 use super::{Condition, Error, Result, Volume, VolumeId, Volumes};
 use crate::openstack::{self, Kind, Status};

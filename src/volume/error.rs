@@ -40,6 +40,23 @@ pub enum Condition {
     Failed,
 }
 
+impl Condition {
+    /// See [`Error::reading`].
+    pub(super) fn of_reading(error: &openstack::Error) -> Self {
+        match error.kind {
+            Kind::NotFound => Self::NotFound,
+            Kind::Refused | Kind::Unsupported => Self::Precondition,
+            // Cinder answers 413 to two different conditions: a quota, and the largest size that one volume may have.
+            Kind::OverLimit if error.is_of_one_size() => Self::OutOfRange,
+            Kind::OverLimit => Self::Exhausted,
+            Kind::Forbidden => Self::Denied,
+            Kind::Unauthenticated => Self::Unauthenticated,
+            Kind::Throttled | Kind::Unavailable | Kind::Malformed => Self::Unavailable,
+            Kind::Deadline => Self::TimedOut,
+        }
+    }
+}
+
 impl Error {
     pub fn new(condition: Condition, message: impl Into<String>) -> Self {
         Self { condition, message: message.into() }
@@ -48,18 +65,7 @@ impl Error {
     /// A call that changed nothing failed, while no change of ours is under way.
     pub fn reading(error: impl Borrow<openstack::Error>) -> Self {
         let error = error.borrow();
-        let condition = match error.kind {
-            Kind::NotFound => Condition::NotFound,
-            Kind::Refused | Kind::Unsupported => Condition::Precondition,
-            // Cinder answers 413 to two different conditions: a quota, and the largest size that one volume may have.
-            Kind::OverLimit if error.is_of_one_size() => Condition::OutOfRange,
-            Kind::OverLimit => Condition::Exhausted,
-            Kind::Forbidden => Condition::Denied,
-            Kind::Unauthenticated => Condition::Unauthenticated,
-            Kind::Throttled | Kind::Unavailable | Kind::Malformed => Condition::Unavailable,
-            Kind::Deadline => Condition::TimedOut,
-        };
-        Self::new(condition, error.to_string())
+        Self::new(Condition::of_reading(error), error.to_string())
     }
 
     /// A call failed while a change is under way, or may be. Whatever the failure was, it says nothing about that change.

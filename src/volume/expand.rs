@@ -52,7 +52,7 @@ impl Volumes {
                 Step::Refuse(why) => return Err(Error::new(Condition::Precondition, why)),
             }
             let looks = looks.get_or_insert_with(|| self.watch.follow(Interest::Change(id)));
-            seen = looks.next().await?.ok_or_else(|| not_found(id))?;
+            seen = looks.next().await?.ok_or_else(|| not_found(id, None))?;
         }
     }
 }

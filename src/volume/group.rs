@@ -14,7 +14,9 @@ use std::collections::BTreeSet;
 
 use super::namesakes::{Posted, doubt_of};
 use super::watch::{Interest, Seen};
-use super::{Condition, Error, GONE, GroupId, GroupSnapshotId, Result, Saved, SnapshotId, VolumeId, Volumes};
+use super::{
+    Condition, Error, GroupId, GroupSnapshotId, Result, Saved, SnapshotId, VolumeId, Volumes, remedy,
+};
 use crate::openstack::{self, Effect, GroupSnapshot, GroupState, Kind};
 use ending::{Course, Ending};
 use member::at_once;
@@ -85,12 +87,8 @@ impl Volumes {
     pub async fn group_snapshot(&self, id: GroupSnapshotId) -> Result<CutGroup> {
         let found = self.cinder.find_group_snapshot(id).await.map_err(Error::reading)?;
         let unknown = || {
-            Error::new(
-                Condition::NotFound,
-                format!(
-                    "group snapshot {id} is unknown to Cinder in this project; {GONE} (openstack volume group snapshot show {id})"
-                ),
-            )
+            let show = format!("volume group snapshot show {id}");
+            remedy::unknown(format_args!("group snapshot {id}"), show, None)
         };
         self.with_members(found.ok_or_else(unknown)?).await
     }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Condition, Error, Volumes};
+use super::{Condition, Volumes};
 
 /// Why a cloud can't be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,11 +17,10 @@ pub struct Refusal {
 impl Volumes {
     /// Gets a token, unless one is held, and looks whether the catalog has block storage and compute.
     pub async fn log_in(&self) -> Result<(), Refusal> {
-        self.cinder.log_in().await.map_err(|error| {
-            let request_id = error.request_id.clone();
-            let Error { condition, message } =
-                Error::reading(crate::openstack::Error { request_id: None, ..error });
-            Refusal { condition, message, request_id }
+        self.cinder.log_in().await.map_err(|error| Refusal {
+            condition: Condition::of_reading(&error),
+            message: error.sentence(),
+            request_id: error.request_id,
         })
     }
 }

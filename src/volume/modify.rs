@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::watch::Interest;
-use super::{Condition, Error, Result, Volume, VolumeId, Volumes, not_found, refused_as_unknown, remedy};
+use super::{Condition, Error, Result, Volume, VolumeId, Volumes, not_found, remedy};
 use crate::openstack::{self, Effect, Kind, Migration, Status, VolumeType};
 
 /// What a VolumeAttributesClass asks for.
@@ -95,7 +95,7 @@ impl Volumes {
             }
             let looks = looks.get_or_insert_with(|| self.watch.follow(Interest::Change(id)));
             let looked = looks.next().await.map_err(|error| held_up(error, held.as_deref()));
-            seen = looked?.ok_or_else(|| not_found(id))?;
+            seen = looked?.ok_or_else(|| not_found(id, None))?;
             if let Sent::Accepted { at_rest } = &mut sent {
                 *at_rest += u32::from(is_at_rest(&seen));
             }
@@ -125,7 +125,7 @@ impl Volumes {
         match self.cinder.update_volume_metadata(seen.id, metadata).await {
             Ok(()) => seen.metadata.extend(metadata.clone()),
             Err(error) if error.effect == Effect::Unknown => return Err(Error::unsettled(&error)),
-            Err(error) if error.kind == Kind::NotFound => return Err(refused_as_unknown(seen.id, &error)),
+            Err(error) if error.kind == Kind::NotFound => return Err(not_found(seen.id, Some(&error))),
             Err(error) => return Err(refused(&error)),
         }
         Ok(())

@@ -17,6 +17,7 @@ use std::future::Future;
 use jiff::Timestamp;
 use uuid::Uuid;
 
+use super::remedy::ASK;
 use super::watch::{Interest, Looks, Seen};
 use super::{Condition, Error, Result, Volumes, metadata};
 use crate::openstack;
@@ -59,9 +60,6 @@ pub enum Stage {
     /// Cinder couldn't delete it, and no tenant can try again.
     Stuck,
 }
-
-/// Where nothing but another try is left to the caller.
-pub const ASK: &str = "if it fails again, ask the cloud's operator";
 
 /// What a caller asks for under a name, and the calls that make it so.
 pub trait Order: Sync {

@@ -1,6 +1,25 @@
-//! What a person can do about a volume whose status nothing ends by itself.
+//! What a person can do where nothing ends by itself.
 
-use crate::openstack::{Status, Volume};
+use std::fmt::Display;
+
+use super::{Condition, Error};
+use crate::openstack::{self, Status, Volume};
+
+/// Where nothing but another try is left to the caller.
+pub(super) const ASK: &str = "if it fails again, ask the cloud's operator";
+
+/// Cinder knows no such thing; `show` is the command that looks for it, and `error` Cinder's 404, where there was one.
+pub(super) fn unknown(what: impl Display, show: impl Display, error: Option<&openstack::Error>) -> Error {
+    let request = error.and_then(|error| error.request_id.as_ref());
+    let request = request.map(|id| format!(" (request {id})")).unwrap_or_default();
+    Error::new(
+        Condition::NotFound,
+        format!(
+            "{what} is unknown to Cinder in this project; see whether it was deleted or belongs to another project \
+             (openstack {show}){request}"
+        ),
+    )
+}
 
 /// The status, why it is in the way, and the way out. `verdict` follows "which".
 pub(super) fn told(volume: &Volume, verdict: &str) -> String {

@@ -7,6 +7,7 @@ mod zones;
 
 pub use list::{Place, SavedPage};
 pub use saved::Saved;
+pub(super) use saved::not_found;
 pub(super) use zones::Known as KnownZones;
 
 use std::collections::BTreeMap;

@@ -81,7 +81,7 @@ async fn a_keystone_that_is_not_there_names_its_address_and_the_line_of_it() {
 async fn a_keystone_without_tls_names_the_line_of_its_address() {
     let (_cloud, _served, address) = cloud().await;
     let text = conf(address, PASSWORD).replace("http://", "https://");
-    refused(&text, &["\"auth-url\" in FILE:2", "doesn't speak TLS: is it http:// ?"]).await;
+    refused(&text, &["doesn't speak TLS", "should \"auth-url\" in FILE:2 begin with http:// ?"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,8 +1,10 @@
 //! What a copy is made from: which kind of thing that is, whether it can be copied now, and what it demands of the copy.
 
 use super::{Wanted, ZoneChoice};
-use crate::openstack::{Backup, BackupStatus, Origin, Snapshot, SnapshotId, SnapshotStatus, Status, Volume};
-use crate::volume::{Condition, Error, GONE, Result, Saved, Volumes, metadata};
+use crate::openstack::{
+    Backup, BackupId, BackupStatus, Origin, Snapshot, SnapshotId, SnapshotStatus, Status, Volume,
+};
+use crate::volume::{Condition, Error, Result, Saved, Volumes, metadata, remedy, snapshot};
 
 /// A source as the cloud shows it.
 #[derive(Clone, Debug)]
@@ -40,12 +42,12 @@ impl Volumes {
             return Ok(Fitted { wanted: wanted.clone(), zone_elsewhere: None });
         };
         let found = match origin {
-            Origin::Volume(id) => self.cinder.find_volume(id).await.map(|found| found.map(Found::Volume)),
-            Origin::Snapshot(id) => return fitted(wanted, judge(self.snapshot_or_backup(id).await?)?),
-            Origin::Backup(id) => self.cinder.find_backup(id).await.map(|found| found.map(Found::Backup)),
+            Origin::Volume(id) => self.get(id).await.map(Found::Volume),
+            Origin::Snapshot(id) => self.snapshot_or_backup(id).await,
+            Origin::Backup(id) => self.backup(id).await.map(Found::Backup),
         };
-        let found = found.map_err(Error::reading)?;
-        fitted(wanted, judge(found.ok_or_else(|| unknown(origin))?)?)
+        let found = found.map_err(|error| error.context("its source"))?;
+        fitted(wanted, judge(found)?)
     }
 
     /// Only an answer of both that it isn't there means that.
@@ -57,21 +59,16 @@ impl Volumes {
                 Ok(Found::Snapshot(snapshot, volume))
             }
             Some(Saved::Backup(backup)) => Ok(Found::Backup(backup)),
-            None => {
-                let why = format!(
-                    "{id} is unknown to Cinder in this project, as a snapshot and as a backup; {GONE}"
-                );
-                Err(Error::new(Condition::NotFound, why))
-            }
+            None => Err(snapshot::not_found(id)),
         }
     }
-}
 
-fn unknown(origin: Origin) -> Error {
-    Error::new(
-        Condition::NotFound,
-        format!("its source, {origin}, is unknown to Cinder in this project; {GONE}"),
-    )
+    async fn backup(&self, id: BackupId) -> Result<Backup> {
+        let found = self.cinder.find_backup(id).await.map_err(Error::reading)?;
+        found.ok_or_else(|| {
+            remedy::unknown(format_args!("backup {id}"), format_args!("volume backup show {id}"), None)
+        })
+    }
 }
 
 /// Cinder copies what is `available`, and volumes that are `in-use` (`cinder/volume/flows/api/create_volume.py`).

@@ -19,7 +19,7 @@ impl Volumes {
             return Err(Error::unsettled(error));
         }
         for id in volumes {
-            let Some(volume) = self.look_at(*id).await? else { return Ok(Some(not_found(*id))) };
+            let Some(volume) = self.look_at(*id).await? else { return Ok(Some(not_found(*id, None))) };
             if let Some(why) = hindrance(&volume) {
                 return if why.condition == Condition::Unsettled { Err(why) } else { Ok(Some(why)) };
             }

@@ -4,9 +4,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::super::metadata::BACKUP;
-use super::super::{
-    BackupId, Condition, Error, GONE, GroupSnapshotId, Result, SnapshotId, VolumeId, Volumes,
-};
+use super::super::{BackupId, Error, GroupSnapshotId, Result, SnapshotId, VolumeId, Volumes, remedy};
 use crate::openstack::{self, Backup, BackupStatus, Snapshot, SnapshotStatus};
 
 /// A snapshot or a backup: ids are UUIDs, and one doesn't say of which it is.
@@ -85,12 +83,7 @@ impl Volumes {
     }
 
     pub async fn get_saved(&self, id: SnapshotId) -> Result<Saved> {
-        let found = self.find_saved(id).await?;
-        found.ok_or_else(|| {
-            let why =
-                format!("snapshot {id} is unknown to Cinder in this project, and no backup has that id; {GONE} (openstack volume snapshot show {id})");
-            Error::new(Condition::NotFound, why)
-        })
+        self.find_saved(id).await?.ok_or_else(|| not_found(id))
     }
 
     /// Returns once Cinder knows neither a snapshot nor a backup of this id.
@@ -112,4 +105,9 @@ impl Volumes {
         let backup = self.cinder.find_backup(BackupId::from(Uuid::from(id))).await?;
         Ok(backup.map(Saved::Backup))
     }
+}
+
+/// Neither a snapshot nor a backup has this id.
+pub fn not_found(id: SnapshotId) -> Error {
+    remedy::unknown(format_args!("snapshot or backup {id}"), format_args!("volume snapshot show {id}"), None)
 }

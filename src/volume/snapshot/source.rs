@@ -32,7 +32,7 @@ impl Volumes {
 }
 
 fn plan(id: VolumeId, volume: Option<&Volume>) -> Step {
-    let Some(volume) = volume else { return Step::Refuse(not_found(id)) };
+    let Some(volume) = volume else { return Step::Refuse(not_found(id, None)) };
     match &volume.status {
         Status::Available => Step::Cut { force: false },
         Status::InUse => Step::Cut { force: true },
