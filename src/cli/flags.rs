@@ -62,7 +62,9 @@ pub fn normalize(arguments: impl IntoIterator<Item = String>, long: impl Fn(&str
                 }
                 ignored.push(format!("--{known}"));
             }
-            _ if is_single_dash(&argument) && long(name) => kept.push(format!("-{argument}")),
+            _ if argument.starts_with('-') && long(&dashed) => {
+                kept.push(value.map_or(format!("--{dashed}"), |value| format!("--{dashed}={value}")));
+            }
             _ => kept.push(argument),
         }
     }
@@ -176,10 +178,6 @@ fn split(argument: &str) -> (&str, Option<&str>) {
     }
 }
 
-fn is_single_dash(argument: &str) -> bool {
-    argument.starts_with('-') && !argument.starts_with("--") && argument.len() > 2
-}
-
 #[cfg(test)]
 mod tests {
     use super::server as server_of;
@@ -234,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn klogs_flags_are_left_out_with_their_values() {
+    fn flags_are_written_one_way_and_klogs_left_out_with_their_values() {
         let arguments = [
             "-logtostderr",
             "--stderrthreshold",
@@ -242,10 +240,13 @@ mod tests {
             "--log_dir=/x",
             "--alsologtostderr=false",
             "-v=4",
-            "-endpoint=x",
+            "-endpoint=x_y",
+            "--cloud_config",
+            "a_b",
         ];
-        let normal = normalize(arguments.map(str::to_owned), |name| name == "endpoint");
-        assert_eq!(normal.kept, ["-v=4", "--endpoint=x"]);
+        let known = |name: &str| ["endpoint", "cloud-config"].contains(&name);
+        let normal = normalize(arguments.map(str::to_owned), known);
+        assert_eq!(normal.kept, ["-v=4", "--endpoint=x_y", "--cloud-config", "a_b"]);
         assert_eq!(normal.ignored, ["--logtostderr", "--stderrthreshold", "--log-dir", "--alsologtostderr"]);
     }
 

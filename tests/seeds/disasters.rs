@@ -63,7 +63,7 @@ impl Disasters {
 
     fn strike_once(&mut self) {
         let scene = self.scene.clone();
-        scene.figures.faults.set(scene.figures.faults.get() + 1);
+        scene.figures.disasters.set(scene.figures.disasters.get() + 1);
         match self.random.u8(..16) {
             0 | 1 if !scene.lists_lag => {
                 scene.history.note("the leader is killed");

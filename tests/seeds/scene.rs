@@ -46,7 +46,7 @@ pub struct Scene {
 pub struct Figures {
     pub calls: Cell<usize>,
     pub kills: Cell<usize>,
-    pub faults: Cell<usize>,
+    pub disasters: Cell<usize>,
 }
 
 impl Scene {
