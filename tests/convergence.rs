@@ -5,6 +5,8 @@
 
 #[path = "bed/bed.rs"]
 mod bed;
+#[path = "convergence/late_lists.rs"]
+mod late_lists;
 
 use std::time::Duration;
 
@@ -244,22 +246,6 @@ async fn a_lost_reply_to_a_create_leaves_one_volume() {
         }
         assert_eq!(bed.all().await.len(), 1, "{trouble:?}");
     }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_name_that_lists_show_late_still_ends_with_one_volume() {
-    let bed = Bed::warm(Settings::default()).await;
-    bed.cloud.mishap(Mishap::Unlisted(Operation::Create, Duration::from_secs(3)));
-    bed.cloud.fault(Fault::on(Method::POST, "/volumes", Trouble::ResetAfter));
-    let name = wanted("pvc-1");
-    let first = rpc(Duration::from_secs(1), bed.volumes.ensure_created(&name)).await.unwrap_err();
-    assert_eq!(first.condition, Condition::TimedOut, "{first}");
-    // The second call doesn't see the first one's volume yet, makes another, and promises that one.
-    let promised = rpc(MINUTE, bed.volumes.ensure_created(&name)).await.unwrap().id;
-    pause(Duration::from_secs(11 * 60)).await;
-    assert_eq!(bed.all().await.len(), 2);
-    assert_eq!(rpc(MINUTE, bed.volumes.ensure_created(&name)).await.unwrap().id, promised);
-    assert_eq!(bed.all().await.iter().map(|volume| volume.id).collect::<Vec<_>>(), [promised]);
 }
 
 async fn pause(time: Duration) {
