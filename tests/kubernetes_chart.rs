@@ -5,37 +5,22 @@
 #[path = "bed/cluster.rs"]
 mod cluster;
 
-use cluster::{Cluster, SYSTEM, root};
-use serde_json::{Value, json};
+use cluster::{Cluster, SYSTEM, Undo, root};
+use serde_json::Value;
 
-/// Kinds that a monitoring operator brings: an API server without it refuses them.
-const MONITORING: [(&str, &str); 3] = [
-    ("podmonitors", "PodMonitor"),
-    ("servicemonitors", "ServiceMonitor"),
-    ("prometheusrules", "PrometheusRule"),
-];
-
-fn define(cluster: &Cluster, plural: &str, kind: &str) {
-    let name = format!("{plural}.monitoring.coreos.com");
-    let schema =
-        json!({ "openAPIV3Schema": { "type": "object", "x-kubernetes-preserve-unknown-fields": true } });
-    cluster.apply(&json!({
-        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": { "name": name },
-        "spec": {
-            "group": "monitoring.coreos.com", "scope": "Namespaced",
-            "names": { "plural": plural, "kind": kind, "singular": kind.to_lowercase() },
-            "versions": [{ "name": "v1", "served": true, "storage": true, "schema": schema }],
-        },
-    }));
-    cluster.kubectl(&["wait", "--for=condition=Established", "--timeout=60s", &format!("crd/{name}")]);
+/// The kinds that a monitoring operator brings, by its own schemas: an API server without it refuses them.
+fn monitoring(cluster: &Cluster) -> Undo<impl FnMut()> {
+    let crds = cluster.tools.join("monitoring");
+    cluster.kubectl(&["apply", "--server-side", "-f", crds.to_str().unwrap()]);
+    let undo = Undo(move || drop(cluster.kubectl(&["delete", "-f", crds.to_str().unwrap()])));
+    cluster.kubectl(&["wait", "--for=condition=Established", "--timeout=60s", "crd", "--all"]);
+    undo
 }
 
 #[test]
 fn the_api_server_takes_every_variant() {
     let cluster = Cluster::up();
-    for (plural, kind) in MONITORING {
-        define(&cluster, plural, kind);
-    }
+    let _monitoring = monitoring(&cluster);
     let chart = root().join("charts/cinder-csi");
     let old = root().join("tests/chart/old/values.yaml");
     let version: Value = serde_json::from_str(&cluster.kubectl(&["version", "-o", "json"])).unwrap();
@@ -62,8 +47,5 @@ fn the_api_server_takes_every_variant() {
         let all = rendered.lines().filter(|line| line.starts_with("kind: ")).count();
         assert_eq!(taken.lines().count(), all, "{name}: {taken}");
         println!("{name}: {all} objects");
-    }
-    for (plural, _) in MONITORING {
-        cluster.kubectl(&["delete", "crd", &format!("{plural}.monitoring.coreos.com")]);
     }
 }

@@ -64,7 +64,7 @@ fn ready(namespace: &Namespace) -> Duration {
 fn moved(namespace: &Namespace) -> Duration {
     let node = pod(namespace)["spec"]["nodeName"].as_str().unwrap().to_owned();
     let began = Instant::now();
-    namespace.cluster.kubectl(&["cordon", &node]);
+    let cordoned = namespace.cluster.cordoned(&node);
     namespace.kubectl(&["delete", "pod", "-l", "app=web", "--wait=false"]);
     let moved = until("ready on the other node", Duration::from_secs(120), || {
         let pod = pod(namespace);
@@ -75,7 +75,7 @@ fn moved(namespace: &Namespace) -> Duration {
         }
     });
     let time = began.elapsed();
-    namespace.cluster.kubectl(&["uncordon", &node]);
+    drop(cordoned);
     let starts = namespace.shell(moved["metadata"]["name"].as_str().unwrap(), "wc -l < /data/starts");
     assert_eq!(starts, "2", "the file of the first node is here");
     time

@@ -17,6 +17,8 @@ use serde_json::{Value, json};
 const PROVISIONER: &str = "cinder-csi-openstack-org";
 const ATTACHER: &str = "external-attacher-leader-cinder-csi-openstack-org";
 const MANY: usize = 20;
+const NODES: &str = "daemonset/cinder-csi-node";
+const OTHER_TAINT: &str = "example.com/other";
 
 /// The driver in every replica, as by the kernel's OOM killer.
 fn kill_controllers(cluster: &Cluster) {
@@ -96,15 +98,7 @@ fn twenty_claims_are_bound_and_twenty_pods_run_whoever_is_killed_meanwhile() {
     assert_eq!(volumes_of(&namespace), MANY, "each claim has one volume in the cloud");
     kill_controllers(&cluster);
     namespace.end();
-    cluster.kubectl(&[
-        "-n",
-        SYSTEM,
-        "wait",
-        "--for=condition=Available",
-        "--timeout=120s",
-        "deployment",
-        "--all",
-    ]);
+    cluster.rolled_out("deployment/cinder-csi-controller");
 }
 
 /// Volumes of the cloud that were made for claims of the namespace, by the name that the provisioner gave them.
@@ -128,11 +122,11 @@ fn a_pod_of_a_node_that_lost_its_power_runs_elsewhere_within_a_minute() {
     namespace.claim("data", CLASS, json!({}));
     namespace.deploy_web("cat /data/file || { echo kept > /data/file; sync; }; sleep 1000000", json!({}));
     let node = running(&namespace).unwrap()["spec"]["nodeName"].as_str().unwrap().to_owned();
-    let number = node.strip_prefix("node-").unwrap();
-    cluster.script(&["cut", number]);
+    let cut = cluster.cut(&node);
     cluster.kubectl(&["wait", "--for=condition=Ready=Unknown", "--timeout=180s", &format!("node/{node}")]);
     let tainted = Instant::now();
-    cluster.kubectl(&["taint", "node", &node, "node.kubernetes.io/out-of-service=nodeshutdown:NoExecute"]);
+    let out_of_service =
+        cluster.tainted(&node, "node.kubernetes.io/out-of-service", "nodeshutdown:NoExecute");
     let pod = until("the pod runs elsewhere", Duration::from_secs(60), || {
         let pod = running(&namespace).ok_or("no pod runs")?;
         if pod["spec"]["nodeName"] == node.as_str() { Err("it is still there".to_owned()) } else { Ok(pod) }
@@ -140,11 +134,10 @@ fn a_pod_of_a_node_that_lost_its_power_runs_elsewhere_within_a_minute() {
     println!("out-of-service taint to running elsewhere {:?}", tainted.elapsed());
     let pod = pod["metadata"]["name"].as_str().unwrap();
     assert_eq!(namespace.kubectl(&["logs", pod]).trim(), "kept");
-    cluster.kubectl(&["taint", "node", &node, "node.kubernetes.io/out-of-service-"]);
-    cluster.script(&["restore", number]);
-    cluster.kubectl(&["wait", "--for=condition=Ready", "--timeout=120s", &format!("node/{node}")]);
+    drop(out_of_service);
+    drop(cut);
     namespace.end();
-    cluster.kubectl(&["-n", SYSTEM, "rollout", "status", "daemonset/cinder-csi-node", "--timeout=120s"]);
+    cluster.rolled_out(NODES);
 }
 
 /// New nodes are made with the taint, so that no pod waits on them for a driver that isn't there.
@@ -152,18 +145,15 @@ fn a_pod_of_a_node_that_lost_its_power_runs_elsewhere_within_a_minute() {
 fn a_node_is_freed_once_its_driver_is_registered() {
     let _alone = alone();
     let cluster = Cluster::up();
-    cluster.kubectl(&["taint", "node", "node-1", "cinder.csi.openstack.org/agent-not-ready=:NoSchedule"]);
-    cluster.kubectl(&["taint", "node", "node-1", "example.com/other=kept:PreferNoSchedule"]);
+    let _not_ready = cluster.tainted("node-1", "cinder.csi.openstack.org/agent-not-ready", ":NoSchedule");
+    let _other = cluster.tainted("node-1", OTHER_TAINT, "kept:PreferNoSchedule");
     let old = driver_of(&cluster, "node-1").unwrap();
     cluster.kubectl(&["-n", SYSTEM, "delete", "pod", &old]);
     until("the taint is gone", Duration::from_secs(90), || {
-        let taints = cluster.get(&["node", "node-1"])["spec"]["taints"].clone();
-        if taints.as_array().is_some_and(|left| left.len() == 1) { Ok(()) } else { Err(taints.to_string()) }
+        let taints = cluster.taints("node-1");
+        if taints == [OTHER_TAINT] { Ok(()) } else { Err(taints.join("\n")) }
     });
-    let taints = cluster.get(&["node", "node-1"])["spec"]["taints"].clone();
-    assert_eq!(taints[0]["key"], "example.com/other");
-    cluster.kubectl(&["taint", "node", "node-1", "example.com/other-"]);
-    cluster.kubectl(&["-n", SYSTEM, "rollout", "status", "daemonset/cinder-csi-node", "--timeout=120s"]);
+    cluster.rolled_out(NODES);
 }
 
 /// Without its driver a node can unmount nothing.
@@ -175,17 +165,18 @@ fn the_driver_of_a_drained_node_stays_until_the_last_volume_is_detached() {
     namespace.claim("data", CLASS, json!({}));
     namespace.pod("user", "data", on_node("node-1"));
     namespace.ready("user");
-    cluster.kubectl(&["cordon", "node-1"]);
+    let _cordoned = cluster.cordoned("node-1");
     let driver = driver_of(&cluster, "node-1").unwrap();
     cluster.kubectl(&["-n", SYSTEM, "delete", "pod", &driver, "--wait=false"]);
     let attached = || !cluster.items(&["volumeattachments"]).is_empty();
     let there = || {
         cluster.items(&["pods", "-n", SYSTEM]).iter().any(|pod| pod["metadata"]["name"] == driver.as_str())
     };
-    let began = Instant::now();
-    while began.elapsed() < Duration::from_secs(10) {
+    let end = Instant::now() + Duration::from_secs(10);
+    until("ten seconds are over", Duration::from_secs(60), || {
         assert!(there(), "it ended while a volume is attached");
-    }
+        if Instant::now() > end { Ok(()) } else { Err("not yet".to_owned()) }
+    });
     namespace.kubectl(&["delete", "pod", "user", "--wait=false"]);
     until("the driver ends", Duration::from_secs(120), || {
         let before = attached();
@@ -195,9 +186,8 @@ fn the_driver_of_a_drained_node_stays_until_the_last_volume_is_detached() {
             (true, _) => Err("it is still there".to_owned()),
         }
     });
-    cluster.kubectl(&["uncordon", "node-1"]);
     namespace.end();
-    cluster.kubectl(&["-n", SYSTEM, "rollout", "status", "daemonset/cinder-csi-node", "--timeout=120s"]);
+    cluster.rolled_out(NODES);
 }
 
 /// The name of the driver's pod on a node.

@@ -1,5 +1,6 @@
 //! From the existing driver's chart to ours and back, on a real Kubernetes over a real OpenStack: `tests/run kubernetes`
-//! starts them. The existing chart is the one of tests/chart/old, which makes the same objects.
+//! starts them. The existing chart is the one of tests/chart/old, which makes the same objects. Both run our image: no registry
+//! is here to bring theirs. So their volume, their PersistentVolume and its claim are written by hand.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by them")]
 

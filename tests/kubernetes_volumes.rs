@@ -163,9 +163,12 @@ fn attributes_change_the_type_of_a_volume_in_use() {
     namespace.claim("data", CLASS, json!({}));
     namespace.pod("user", "data", json!({}));
     namespace.ready("user");
+    namespace.shell("user", "echo kept > /data/file; sync");
     namespace.kubectl(&["patch", "pvc", "data", "-p", r#"{"spec":{"volumeAttributesClassName":"fast"}}"#]);
     namespace.wait_for("pvc/data", ".status.currentVolumeAttributesClassName", "fast");
-    namespace.shell("user", "echo kept > /data/file; sync; cat /data/file");
+    let (_, volume) = namespace.volume("data");
+    assert_eq!(cluster.openstack(&["volume", "show", &volume, "-f", "value", "-c", "type"]), "lab-fast");
+    assert_eq!(namespace.shell("user", "cat /data/file"), "kept");
     namespace.end();
 }
 

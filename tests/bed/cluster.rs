@@ -5,6 +5,7 @@
 #![allow(clippy::disallowed_methods, reason = "users of a cluster run commands")]
 
 use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::{Mutex, MutexGuard};
@@ -22,7 +23,7 @@ pub const BUSYBOX: &str = "registry.local/busybox:lab";
 pub struct Cluster {
     place: PathBuf,
     kubeconfig: PathBuf,
-    programs: PathBuf,
+    pub tools: PathBuf,
     pub lab: PathBuf,
 }
 
@@ -38,17 +39,16 @@ fn set(name: &str) -> PathBuf {
 impl Cluster {
     pub fn up() -> Self {
         let place = set("CINDER_CSI_CLUSTER");
-        let tools = set("CINDER_CSI_CLUSTER_TOOLS");
         Self {
             kubeconfig: place.join("pki/admin.kubeconfig"),
-            programs: tools.join("bin"),
+            tools: set("CINDER_CSI_CLUSTER_TOOLS"),
             lab: place.join("openstack"),
             place,
         }
     }
 
     fn command(&self, program: &str, words: &[&str]) -> Command {
-        let mut command = Command::new(self.programs.join(program));
+        let mut command = Command::new(self.tools.join("bin").join(program));
         command.env("KUBECONFIG", &self.kubeconfig).args(words).stdin(Stdio::null());
         command
     }
@@ -100,7 +100,7 @@ impl Cluster {
         Slow { file }
     }
 
-    /// `tests/openstack/inventory`: a line for each volume, snapshot, backup, attachment and loop device, and Nova's own.
+    /// `tests/openstack/inventory`: a line for each thing that a driver can leave behind in the cloud.
     pub fn inventory(&self) -> Vec<String> {
         let mut command = Command::new(root().join("tests/openstack/inventory"));
         let output = command.env("CINDER_CSI_LAB", &self.lab).output().unwrap();
@@ -115,6 +115,46 @@ impl Cluster {
             .args(words)
             .env("OS_CLIENT_CONFIG_FILE", self.lab.join("clouds.yaml"));
         printed(command.output().unwrap(), words).trim().to_owned()
+    }
+
+    /// `kubectl rollout status` of one of the driver's objects.
+    pub fn rolled_out(&self, what: &str) {
+        self.kubectl(&["-n", SYSTEM, "rollout", "status", what, "--timeout=120s"]);
+    }
+
+    /// No new pod comes to the node, until what this returns is dropped.
+    pub fn cordoned(&self, node: &str) -> Undo<impl FnMut()> {
+        self.kubectl(&["cordon", node]);
+        Undo(move || drop(self.kubectl(&["uncordon", node])))
+    }
+
+    /// The node has the taint `key` until what this returns is dropped, or until somebody else removes it.
+    pub fn tainted(&self, node: &str, key: &str, value_and_effect: &str) -> Undo<impl FnMut()> {
+        self.kubectl(&["taint", "node", node, &format!("{key}={value_and_effect}")]);
+        let removed = format!("{key}-");
+        Undo(move || {
+            if self.taints(node).iter().any(|left| left == key) {
+                self.kubectl(&["taint", "node", node, &removed]);
+            }
+        })
+    }
+
+    /// The keys of a node's taints.
+    pub fn taints(&self, node: &str) -> Vec<String> {
+        let node = self.get(&["node", node]);
+        let taints = node["spec"]["taints"].as_array().cloned().unwrap_or_default();
+        taints.iter().map(|taint| taint["key"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// The node has no power until what this returns is dropped; then it is ready again.
+    pub fn cut(&self, node: &str) -> Undo<impl FnMut()> {
+        let number = node.strip_prefix("node-").unwrap();
+        self.script(&["cut", number]);
+        let ready = format!("node/{node}");
+        Undo(move || {
+            self.script(&["restore", number]);
+            self.kubectl(&["wait", "--for=condition=Ready", "--timeout=120s", &ready]);
+        })
     }
 
     /// `tests/kubernetes/SCRIPT`.
@@ -190,6 +230,21 @@ fn refused(output: Output, words: &[&str]) -> String {
     String::from_utf8(output.stderr).unwrap()
 }
 
+/// Puts back what a test changed, however the test ends.
+pub struct Undo<F: FnMut()>(pub F);
+
+impl<F: FnMut()> Drop for Undo<F> {
+    fn drop(&mut self) {
+        // A panic that leaves a drop while another one is under way ends the process, and the other tests with it.
+        let undone = catch_unwind(AssertUnwindSafe(&mut self.0));
+        if let Err(why) = undone
+            && !std::thread::panicking()
+        {
+            resume_unwind(why);
+        }
+    }
+}
+
 pub struct Slow {
     file: PathBuf,
 }
@@ -236,7 +291,7 @@ impl Namespace<'_> {
         self.apply("PersistentVolumeClaim", "v1", name, json!({ "spec": spec }));
     }
 
-    /// A pod that holds the claim of its name, at /data, or as /dev/data.
+    /// A pod that has the claim at /data, or as /dev/data.
     pub fn pod(&self, name: &str, claim: &str, more: Value) {
         let block = self.get(&["pvc", claim])["spec"]["volumeMode"] == "Block";
         let mut container = json!({

@@ -10,7 +10,10 @@ use serde_json::Value;
 use crate::documents;
 
 /// What the tests say they are; a chart may ask.
-const KUBERNETES: &str = "1.36.3";
+fn kubernetes() -> &'static str {
+    let pins = include_str!("../kubernetes/modules/cluster/go.mod");
+    pins.lines().find_map(|line| line.trim().strip_prefix("k8s.io/kubernetes v")).unwrap()
+}
 
 /// A line of a variant whose values come over the existing chart's defaults.
 const OLD_DEFAULTS: &str = "# defaults: tests/chart/old/values.yaml\n";
@@ -102,7 +105,7 @@ impl Variant {
 
 /// `helm template` of a chart with `--set`.
 pub fn template_set(chart: Chart, set: &[&str]) -> Output {
-    template_on(KUBERNETES, chart, set)
+    template_on(kubernetes(), chart, set)
 }
 
 pub fn template_on(kubernetes: &str, chart: Chart, set: &[&str]) -> Output {
@@ -194,6 +197,6 @@ fn copy(chart: &Path, name: &str) -> PathBuf {
 fn helm(command: impl IntoIterator<Item = String>, values: impl IntoIterator<Item = String>) -> Output {
     let helm = std::env::var("HELM").expect("HELM must name the program: use `tests/run chart`");
     let mut run = Command::new(helm);
-    run.args(command).args(["--kube-version", KUBERNETES]).args(values);
+    run.args(command).args(["--kube-version", kubernetes()]).args(values);
     run.output().unwrap()
 }

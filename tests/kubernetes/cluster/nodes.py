@@ -1,4 +1,5 @@
 """The nodes: namespaces of their own, with containerd, kubelet and kube-proxy. Each is a Nova server of the cloud."""
+import calendar
 import json
 import os
 import subprocess
@@ -6,7 +7,7 @@ import sys
 import time
 
 from cluster import config, images, pki
-from cluster.place import NODES, ZONE, must
+from cluster.place import NODES, ZONE, must, succeeds
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -18,15 +19,16 @@ def start(cluster, n):
     os.makedirs(os.path.join(home, 'run'), exist_ok=True)
     if not cluster.processes.running(name):
         config.write(place, n)
-        began(cluster, n)
+        power_on(cluster, n)
     pid = cluster.processes.pid(name)
+    wire(cluster, n, pid)
     cluster.processes.start('metadata%d' % n, sys.executable, HERE + '/metadata.py', str(pid), place.server(n), ZONE)
     cluster.wait(name, lambda: containerd(place, n, 'version').returncode == 0)
     load(place, n, images.all_of(place))
     open(os.path.join(home, 'run', 'images-loaded'), 'w').close()
 
 
-def began(cluster, n):
+def power_on(cluster, n):
     """A PID namespace whose first process ends every pod with itself, and mounts that nobody else sees: like a machine
     that loses its power when that one process is killed."""
     place, home = cluster.place, cluster.place.node(n)
@@ -36,11 +38,17 @@ def began(cluster, n):
     cluster.processes.start(
         'node%d' % n, 'unshare', '--pid', '--fork', '--kill-child=SIGKILL', '--mount', '--mount-proc', '--net', '--uts',
         '--propagation', 'private', HERE + '/node-init', env=environment(place, n))
-    pid = cluster.processes.pid('node%d' % n)
+
+
+def wire(cluster, n, pid):
+    """To the bridge; again where an earlier start got no further."""
+    place, outer = cluster.place, '%s-n%d' % (cluster.place.bridge, n)
     cluster.wait('node%d' % n, lambda: os.readlink('/proc/%d/ns/net' % pid) != os.readlink('/proc/self/ns/net'))
-    wire = '%s-n%d' % (place.bridge, n)
-    must('ip', 'link', 'add', wire, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', str(pid))
-    must('ip', 'link', 'set', wire, 'master', place.bridge, 'up')
+    if not succeeds('nsenter', '-t', str(pid), '-n', 'ip', 'link', 'show', 'eth0'):
+        # a node that has just ended keeps its end for a moment
+        succeeds('ip', 'link', 'del', outer)
+        must('ip', 'link', 'add', outer, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', str(pid))
+    must('ip', 'link', 'set', outer, 'master', place.bridge, 'up')
     must('ip', 'route', 'replace', '%s.%d.0/24' % (place.net, n), 'via', place.node_address(n), 'dev', place.bridge)
 
 
@@ -62,7 +70,7 @@ def ready(cluster, n):
 
 
 def seconds(stamp):
-    return time.mktime(time.strptime(stamp, '%Y-%m-%dT%H:%M:%SZ')) - time.timezone
+    return calendar.timegm(time.strptime(stamp, '%Y-%m-%dT%H:%M:%SZ'))
 
 
 def load(place, n, archives):

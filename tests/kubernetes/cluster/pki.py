@@ -10,7 +10,7 @@ DAYS = '30'
 
 def control_plane(place):
     pki = Pki(place)
-    if pki.has('ca.crt'):
+    if pki.has('proxy.kubeconfig'):     # the last of them
         return
     pki.authority('ca')
     pki.authority('front-proxy-ca')

@@ -60,7 +60,7 @@ class Place:
             self.ports[name] = next(free)
 
     def wipe(self):
-        for d in (self.run, self.logs, self.pki, os.path.join(self.dir, 'etcd'), *map(self.node, NODES)):
+        for d in (self.run, self.logs, self.pki, *(os.path.join(self.dir, d) for d in ('etcd', 'report')), *map(self.node, NODES)):
             shutil.rmtree(d, ignore_errors=True)
         for f in (self._settled(), os.path.join(self.dir, 'env')):
             if os.path.exists(f):
@@ -128,5 +128,9 @@ def must(*command, **more):
         raise SystemExit('cluster: %s: %s' % (' '.join(command), done.stderr.strip() or 'ended with %d' % done.returncode))
 
 
+def succeeds(*command):
+    return subprocess.run(command, capture_output=True).returncode == 0
+
+
 def add_bridge(name):
-    return subprocess.run(['ip', 'link', 'add', name, 'type', 'bridge'], capture_output=True).returncode == 0
+    return succeeds('ip', 'link', 'add', name, 'type', 'bridge')
