@@ -5,6 +5,7 @@
 //! with its whole history: `SEED=FIRST cargo test --test seeds one_seed -- --nocapture`.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic")]
+#![allow(clippy::disallowed_methods, reason = "which seeds are run is said in the environment")]
 
 #[path = "bed/bed.rs"]
 mod bed;

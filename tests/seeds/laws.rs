@@ -115,9 +115,6 @@ impl Scene {
             }
             Rpc::Unpublish { volume: id, server } => {
                 let held = volume(id).filter(|held| held.entries.contains(server));
-                // A tenant isn't shown the entry of an attach that never ended.
-                let is_shown = |held: &Held| !["reserved", "attaching"].contains(&&*held.status);
-                let held = held.filter(|held| is_shown(held) || !ledger.gone_servers.contains(server));
                 held.map(|held| format!("it is {} on {:?}", held.status, held.entries))
             }
             Rpc::Expand { volume: id, gib } => {
@@ -141,6 +138,7 @@ impl Scene {
     /// A final code says that nothing is left of the call: its sidecar forgets it.
     pub fn hold_final(&self, rpc: &Rpc, status: &Status) {
         let is_going = |held: &Held| held.status.contains("deleting");
+        let is_taken = |held: &Held| self.ledger.borrow().taken.contains(&held.id);
         let left = match rpc {
             Rpc::Create { name, .. } => {
                 let mut all = self.cloud.volumes().into_iter();
@@ -160,7 +158,7 @@ impl Scene {
             }
             Rpc::Delete { .. } | Rpc::Unpublish { .. } | Rpc::DeleteSnapshot { .. } => None,
         };
-        if let Some(held) = left {
+        if let Some(held) = left.filter(|held| !is_taken(held)) {
             let (code, said) = (status.code(), status.message());
             self.broke(format_args!(
                 "{rpc} was {code:?}, which is final, and the cloud has {held:?}: {said}"

@@ -68,8 +68,9 @@ impl World {
         let now = self.now();
         self.volume_mut(project, volume)?.become_("detaching", now);
         let host_up = self.begin_action(server, "detach_volume", "compute_detach_volume", request);
-        if host_up {
-            self.schedule_detach(volume, row.attachment);
+        match host_up {
+            true => self.schedule_detach(volume, row.attachment),
+            false => self.wait_for_host(server, volume),
         }
         Ok(())
     }
@@ -167,21 +168,35 @@ impl World {
 
     /// nova-compute carries out what it was asked while it was down.
     pub(super) fn resume_host(&mut self, server: &str) {
-        let Some(rows) = self.servers.get(server).map(|server| server.rows.clone()) else { return };
-        for row in rows {
-            match self.volumes.get(&row.volume).map(|volume| volume.status.as_str()) {
-                Some("detaching") => self.schedule_detach(&row.volume, row.attachment),
-                Some("reserved") => self.schedule_attach(&row.volume, row.attachment),
-                _ => {}
+        let rows = self.servers.get_mut(server).into_iter().flat_map(|server| &mut server.rows);
+        let waiting: Vec<_> =
+            rows.filter(|row| std::mem::take(&mut row.waits)).map(|row| row.clone()).collect();
+        for row in waiting {
+            let mut held = self.volumes.get(&row.volume).into_iter().flat_map(|volume| &volume.attachments);
+            match held.find(|held| held.id == row.attachment).map(|held| held.attached) {
+                Some(None) => self.schedule_attach(&row.volume, row.attachment),
+                Some(Some(_)) => self.schedule_detach(&row.volume, row.attachment),
+                None => {}
             }
         }
+    }
+
+    /// The host takes it up when it is there again.
+    fn wait_for_host(&mut self, server: &str, volume: &str) {
+        let rows = self.servers.get_mut(server).into_iter().flat_map(|server| &mut server.rows);
+        rows.filter(|row| row.volume == volume).for_each(|row| row.waits = true);
     }
 
     fn reserve(&mut self, server: &str, volume: &str, request: &str) -> Row {
         let (now, attachment, id) = (self.now(), self.new_id(), self.new_id());
         let device = self.servers.get(server).map(Server::free_device).unwrap_or_default();
-        let row =
-            Row { id, volume: volume.to_owned(), device: device.clone(), attachment: attachment.clone() };
+        let row = Row {
+            id,
+            volume: volume.to_owned(),
+            device: device.clone(),
+            attachment: attachment.clone(),
+            waits: false,
+        };
         if let Some(volume) = self.volumes.get_mut(volume) {
             let held = VolumeAttachment {
                 id: attachment.clone(),
@@ -195,8 +210,9 @@ impl World {
         if let Some(server) = self.servers.get_mut(server) {
             server.rows.push(row.clone());
         }
-        if self.begin_action(server, "attach_volume", "compute_attach_volume", request) {
-            self.schedule_attach(volume, attachment);
+        match self.begin_action(server, "attach_volume", "compute_attach_volume", request) {
+            true => self.schedule_attach(volume, attachment),
+            false => self.wait_for_host(server, volume),
         }
         row
     }

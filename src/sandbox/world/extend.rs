@@ -47,7 +47,8 @@ impl World {
             }
             Fate::Well => {}
         }
-        volume.size = size;
+        // A second extend may have been first: what ended with the server's detach let it begin.
+        volume.size = volume.size.max(size);
         volume.rest(now);
         if volume.is_attached()
             && let Some(delay) = self.growing_time()

@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use super::super::faults::Mishap;
-use super::{Event, Refusal, World};
+use super::{Event, Refusal, VolumeAttachment, World};
 
 #[derive(Clone, Debug)]
 pub(in crate::sandbox) struct Server {
@@ -30,6 +30,8 @@ pub(in crate::sandbox) struct Row {
     pub volume: String,
     pub device: String,
     pub attachment: String,
+    /// nova-compute was down when the attach or the detach was asked for.
+    pub waits: bool,
 }
 
 /// Something that was asked of a server.
@@ -171,8 +173,9 @@ impl World {
         }
         for row in server.rows {
             self.unplug(id, &row.volume).unwrap_or_default();
-            if let Some(volume) = self.volumes.get_mut(&row.volume).filter(|_| leaves.is_none()) {
-                volume.attachments.retain(|attachment| attachment.server != id);
+            if let Some(volume) = self.volumes.get_mut(&row.volume) {
+                let stays = |held: &VolumeAttachment| leaves.is_some() && held.attached.is_some();
+                volume.attachments.retain(|held| held.server != id || stays(held));
                 volume.rest(now);
             }
         }
