@@ -56,7 +56,7 @@ use volume::{Kind, Volume};
 
 /// After this nothing that was begun is still on its way.
 const LATER: Duration = Duration::from_secs(90);
-const STEPS: usize = 24;
+const STEPS: usize = 40;
 
 /// What a seed showed.
 struct Shown {
@@ -119,7 +119,7 @@ async fn play(seed: u64, kubelet: Kubelet, mut volumes: Vec<Volume>, mut random:
 
 /// One volume goes on, or both at once; something may befall one meanwhile.
 async fn step(kubelet: &Kubelet, volumes: &mut [Volume], random: &mut Rng) {
-    if random.u8(..30) == 0 {
+    if random.u8(..80) == 0 {
         kubelet.reboot(volumes);
     }
     if random.u8(..3) == 0 {

@@ -333,14 +333,12 @@ impl Ground for Lab {
     fn calm(&self) {
         self.state.lock().unwrap().is_calm = true;
         self.machine.world().busy.clear();
-        let attached = self.state.lock().unwrap().attached.clone();
-        for volume in self.state.lock().unwrap().promised.clone().keys() {
-            self.heal(self.place(volume));
-            self.resize(volume);
-            if attached.get(volume) == Some(&true) {
-                self.plug(volume);
-            }
-            self.link(volume);
+        let volumes: Vec<_> = self.state.lock().unwrap().promised.keys().cloned().collect();
+        for volume in volumes {
+            self.heal(self.place(&volume));
+            self.resize(&volume);
+            self.plug(&volume);
+            self.link(&volume);
         }
     }
 

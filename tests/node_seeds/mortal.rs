@@ -34,9 +34,10 @@ enum Fate {
     After,
 }
 
-/// One call of so many is the last. A look at a disk is some thirty reads.
-const OFTEN: u32 = 40;
-const RARELY: u32 = 600;
+/// One call of so many is the last: of those that look, of those that change something, of the thirty reads of one look at a disk.
+const OFTEN: u32 = 200;
+const GRAVELY: u32 = 12;
+const RARELY: u32 = 1500;
 
 impl Life {
     pub fn new(random: Rng, is_mortal: bool, history: History, judge: Arc<Judge>) -> Arc<Self> {
@@ -113,7 +114,7 @@ impl Mortal {
         Box::pin(async move {
             life.judge.touched(&disk, &verb);
             life.history.note(format!("  {verb}"));
-            let answer = life.clone().call(verb.clone(), OFTEN / 2, reply).await;
+            let answer = life.clone().call(verb.clone(), GRAVELY, reply).await;
             life.judge.touched(&disk, &verb);
             if let Err(error) = &answer {
                 life.history.note(format!("  {verb}: {error}"));
