@@ -122,7 +122,7 @@ async fn step(kubelet: &Kubelet, volumes: &mut [Volume], random: &mut Rng) {
     if random.u8(..80) == 0 {
         kubelet.reboot(volumes);
     }
-    if random.u8(..3) == 0 {
+    for _ in 0..random.u8(..6).saturating_sub(3) {
         kubelet.ground.strike(&volumes[random.usize(..2)].id);
     }
     let [one, two] = volumes else { return };

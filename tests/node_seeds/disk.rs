@@ -24,6 +24,8 @@ pub struct Disk {
     pub sick: bool,
     /// Whoever reads it or works on it waits.
     pub slow: bool,
+    /// What a slow back end has still to copy to it.
+    pub copied: Option<(&'static str, &'static str)>,
     blocks: BTreeMap<u64, Vec<u8>>,
 }
 

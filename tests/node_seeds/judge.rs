@@ -67,6 +67,9 @@ impl Judge {
             let at = |volume: &&Volume| volume.paths().any(|path| path == one.point);
             match volumes.iter().find(at) {
                 None => self.blame(format!("{one:?}: no volume belongs there")),
+                // A node whose disk has gone leads to the next one with its number, and a bind to a directory that someone
+                // unmounted meanwhile is an error: what no call has promised no pod sees.
+                Some(volume) if !volume.is_sure(&one.point, self.ground.blows(&volume.id)) => {}
                 Some(volume) if one.volume.as_ref() != Some(&volume.id) => {
                     self.blame(format!("{one:?}: it's the place of {}", volume.id));
                 }
@@ -130,8 +133,9 @@ impl Judge {
     }
 
     pub fn unstaged(&self, volume: &Volume) {
-        let left: Vec<_> = self.ground.shown();
-        let left: Vec<_> = left.iter().filter(|one| one.volume.as_ref() == Some(&volume.id)).collect();
+        let shown = self.ground.shown();
+        let its = |one: &&Shown| one.volume.as_ref() == Some(&volume.id) && !one.is_block;
+        let left: Vec<_> = shown.iter().filter(its).collect();
         if !left.is_empty() {
             self.blame(format!("{} was unstaged, and it's at {left:?}", volume.id));
         }

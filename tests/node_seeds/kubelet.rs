@@ -2,6 +2,7 @@
 //! (<https://github.com/kubernetes/kubernetes/blob/v1.36.1/pkg/kubelet/volumemanager/reconciler/reconciler_common.go>).
 
 use std::cell::{Cell, RefCell};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,11 +12,11 @@ use fastrand::Rng;
 use tokio::time::Instant;
 
 use super::disk::MIB;
-use super::ground::Ground;
+use super::ground::{Ground, Shown};
 use super::history::History;
 use super::judge::Judge;
 use super::mortal::{Life, Mortal};
-use super::volume::{Published, Volume};
+use super::volume::{Kind, Published, Volume};
 
 pub struct Kubelet {
     pub ground: Arc<dyn Ground>,
@@ -115,7 +116,7 @@ impl Kubelet {
         more(&self.figures.calls);
         self.judge.begin(volume);
         let (began, deadline) = (Instant::now(), Deadline::of_rpc(timeout));
-        let most = deadline.remaining() + Duration::from_millis(100) + self.lateness;
+        let whole = deadline.remaining();
         let answer = pace::within(deadline, work(node)).await;
         if life.is_dead() {
             more(&self.figures.deaths);
@@ -124,8 +125,10 @@ impl Kubelet {
             self.judge.end(volume);
             return None;
         }
-        if began.elapsed() > most {
-            self.judge.blame(format!("{short}: {what} took {:?} of {most:?}", began.elapsed()));
+        // A disk or a program that doesn't answer: then the driver says so a little later (`GRACE`).
+        let (took, grace) = (began.elapsed(), Duration::from_millis(100));
+        if took > whole + grace + self.lateness || took >= whole + grace && !life.is_waiting() {
+            self.judge.blame(format!("{short}: {what} took {took:?} of {whole:?}"));
         }
         match answer {
             Ok(answer) => {
@@ -148,7 +151,7 @@ impl Kubelet {
     /// The next thing that becomes of a volume.
     pub async fn step(&self, volume: &mut Volume, random: &mut Rng) {
         if volume.staged != Published::No && self.ground.blows(&volume.id) != volume.blows {
-            volume.leaving = true;
+            volume.leaving |= random.u8(..3) == 0;
         }
         match (volume.attached, volume.leaving, volume.staged) {
             (false, _, _) => self.attach(volume),
@@ -168,6 +171,7 @@ impl Kubelet {
             1 => self.stage(volume).await,
             2 | 3 => self.expand(volume).await,
             4 => drop(self.unpublish(volume, target).await),
+            5 => self.unstage_too_early(volume).await,
             _ => {
                 self.publish(volume, target).await;
                 self.write(volume, target, random);
@@ -185,12 +189,12 @@ impl Kubelet {
     pub async fn stage(&self, volume: &mut Volume) {
         if volume.staged == Published::No {
             volume.staged = Published::Maybe;
-            volume.blows = self.ground.blows(&volume.id);
         }
         let (request, blows) = (volume.stage(), self.ground.blows(&volume.id));
         let done = self.call(&volume.id, "stage".into(), async |node| node.stage(request).await).await;
         if done.is_some() {
             volume.staged = Published::Yes;
+            volume.blows = blows;
             self.judge.staged(volume, self.ground.blows(&volume.id) == blows);
         }
     }
@@ -228,6 +232,20 @@ impl Kubelet {
             volume.staged = Published::No;
             volume.leaving = false;
             self.judge.unstaged(volume);
+        }
+    }
+
+    /// By a kubelet that has forgotten what is published: refused.
+    async fn unstage_too_early(&self, volume: &Volume) {
+        let is_shown = |path: &Path| self.ground.shown().iter().any(|one| one.point == path);
+        let mut published = volume.targets.iter().filter(|target| target.published == Published::Yes);
+        if volume.kind == Kind::Raw || !is_shown(&volume.staging) || !published.any(|at| is_shown(&at.path)) {
+            return;
+        }
+        let (id, staging, blows) = (&volume.id, &volume.staging, self.ground.blows(&volume.id));
+        let work = async |node: Node| node.unstage(id, staging).await;
+        if self.call(id, "unstage too early".into(), work).await.is_some() && self.ground.blows(id) == blows {
+            self.judge.blame(format!("{id} was unstaged while it was published"));
         }
     }
 
@@ -282,40 +300,57 @@ impl Kubelet {
             return;
         }
         let shown = self.ground.shown();
-        let Some(one) = shown.iter().rev().find(|one| one.point == at.path && one.alive) else { return };
-        let words = format!("{} {}", &volume.id[..8], random.u16(..));
-        self.ground.write(one, &words);
-        if one.volume.as_ref() == Some(&volume.id) {
-            volume.words = words;
-        }
+        let is_its = |one: &&Shown| one.point == at.path && one.alive && one.volume.as_ref() == Some(&volume.id);
+        let Some(one) = shown.iter().rev().find(is_its) else { return };
+        volume.words = format!("{} {}", &volume.id[..8], random.u16(..));
+        self.ground.write(one, &volume.words);
     }
 
-    /// Nothing goes wrong any more: down, up, grown, read, down.
+    /// Nothing goes wrong any more: what was to be staged is, then down, up, grown, read, down.
     pub async fn conclude(&self, volumes: &mut [Volume], random: &mut Rng) {
         for volume in &mut *volumes {
-            self.bring_down(volume, random).await;
+            volume.leaving |= volume.targets.iter().any(|target| target.published != Published::No);
         }
+        self.bring_down(volumes, random).await;
+        for volume in &mut *volumes {
+            if volume.attached && volume.staged != Published::No {
+                self.stage_at_last(volume).await;
+            }
+            volume.leaving = true;
+        }
+        self.bring_down(volumes, random).await;
         self.judge.clean(volumes);
         for volume in &mut *volumes {
             self.bring_up(volume).await;
         }
         self.judge.look(volumes);
         for volume in &mut *volumes {
-            self.bring_down(volume, random).await;
-            self.detach(volume);
+            volume.leaving = true;
         }
+        self.bring_down(volumes, random).await;
         self.judge.clean(volumes);
     }
 
-    async fn bring_down(&self, volume: &mut Volume, random: &mut Rng) {
-        volume.leaving = true;
+    /// Those that are to leave.
+    async fn bring_down(&self, volumes: &mut [Volume], random: &mut Rng) {
         for _ in 0..PATIENCE {
-            if volume.published().all(|published| published == Published::No) {
-                return;
+            for volume in volumes.iter_mut().filter(|volume| volume.leaving) {
+                self.take_down(volume, random).await;
             }
-            self.take_down(volume, random).await;
             pace::sleep(self.rest.min(Duration::from_secs(1))).await;
         }
+    }
+
+    async fn stage_at_last(&self, volume: &mut Volume) {
+        volume.staged = Published::Maybe;
+        for _ in 0..PATIENCE {
+            self.stage(volume).await;
+            if volume.staged == Published::Yes {
+                return;
+            }
+            pace::sleep(self.rest.min(Duration::from_secs(1))).await;
+        }
+        self.judge.blame(format!("{} could not be staged", volume.id));
     }
 
     async fn bring_up(&self, volume: &mut Volume) {
@@ -324,13 +359,7 @@ impl Kubelet {
             self.detach(volume);
         }
         self.attach(volume);
-        for _ in 0..PATIENCE {
-            if volume.staged == Published::Yes {
-                break;
-            }
-            self.stage(volume).await;
-            pace::sleep(self.rest.min(Duration::from_secs(1))).await;
-        }
+        self.stage_at_last(volume).await;
         for target in 0..volume.targets.len() {
             self.publish(volume, target).await;
         }

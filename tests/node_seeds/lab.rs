@@ -19,6 +19,7 @@ use super::world::{BY_ID, Entry, World, node};
 pub const KUBELET: &str = "/kubelet";
 /// The serial of a virtio disk is cut to this.
 const SHORT: usize = 20;
+const ORIGIN: &str = "of its origin";
 
 #[derive(Clone)]
 pub struct Lab {
@@ -48,9 +49,10 @@ enum Blow {
     Slow,
     Busy,
     Grow,
+    Unmount,
 }
 
-const BLOWS: [Blow; 9] = [
+const BLOWS: [Blow; 10] = [
     Blow::Unplug,
     Blow::Replug,
     Blow::Swap,
@@ -60,6 +62,7 @@ const BLOWS: [Blow; 9] = [
     Blow::Slow,
     Blow::Busy,
     Blow::Grow,
+    Blow::Unmount,
 ];
 
 impl Lab {
@@ -176,13 +179,15 @@ impl Lab {
         let order: Vec<_> = if reversed { names.iter().rev().collect() } else { names.iter().collect() };
         for volume in order {
             *self.state.lock().unwrap().blows.entry(volume.clone()).or_default() += 1;
-            self.plug(volume);
+            if self.random(4) > 0 {
+                self.plug(volume);
+            }
         }
     }
 
     fn befall(&self, blow: Blow, volume: &str) {
         self.history.note(format!("{}: {blow:?}", &volume[..8]));
-        if matches!(blow, Blow::Unplug | Blow::Swap | Blow::Sicken) {
+        if matches!(blow, Blow::Unplug | Blow::Swap | Blow::Sicken | Blow::Unmount) {
             *self.state.lock().unwrap().blows.entry(volume.to_owned()).or_default() += 1;
         }
         let place = self.place(volume);
@@ -196,16 +201,31 @@ impl Lab {
             Blow::Slow => self.machine.world().disks[place].slow = true,
             Blow::Busy => self.occupy(place),
             Blow::Grow => self.resize(volume),
+            Blow::Unmount => self.unmount(place),
         }
     }
 
     fn heal(&self, place: usize) {
-        let mut world = self.machine.world();
-        world.disks[place].sick = false;
-        world.disks[place].slow = false;
+        let disk = &mut self.machine.world().disks[place];
+        disk.sick = false;
+        disk.slow = false;
+        if let Some((fs, words)) = disk.copied.take() {
+            disk.write_superblock(fs, false);
+            disk.write_words(words);
+        }
     }
 
-    /// Processes work wherever the disk is mounted, for a while.
+    /// Someone unmounts it at one place, behind the driver.
+    fn unmount(&self, place: usize) {
+        let mut world = self.machine.world();
+        let Some(index) = world.living(place) else { return };
+        let point = world.mounts.iter().find(|mount| mount.device == Some(index)).map(|mount| mount.point.clone());
+        if let Some(point) = point {
+            let _ = world.unmount(&point, true);
+        }
+    }
+
+    /// Processes work wherever the disk is mounted, for a while; where it's gone meanwhile they hang.
     fn occupy(&self, place: usize) {
         let mut world = self.machine.world();
         let Some(index) = world.living(place) else { return };
@@ -213,7 +233,7 @@ impl Lab {
         let points: Vec<_> = its.map(|mount| mount.point.clone()).collect();
         world.busy.extend(points.iter().cloned());
         drop(world);
-        self.later(20_000, move |lab| lab.machine.world().busy.retain(|point| !points.contains(point)));
+        self.later(20_000, move |lab| lab.machine.world().free(&points));
     }
 }
 
@@ -223,9 +243,13 @@ fn disk(volume: &mut Volume, has_serials: bool, random: &mut Rng) -> Disk {
     let mut disk = Disk::new(Some(volume.id.clone()), serial, volume.size);
     if let (Kind::Fs(fs), true) = (volume.kind, random.u8(..4) == 0) {
         volume.from_data = true;
-        volume.words = "of its origin".into();
-        disk.write_superblock(fs.name(), false);
-        disk.write_words(&volume.words);
+        volume.words = ORIGIN.into();
+        if random.u8(..3) == 0 {
+            disk.copied = Some((fs.name(), ORIGIN));
+        } else {
+            disk.write_superblock(fs.name(), false);
+            disk.write_words(ORIGIN);
+        }
     }
     disk
 }
@@ -332,7 +356,8 @@ impl Ground for Lab {
 
     fn calm(&self) {
         self.state.lock().unwrap().is_calm = true;
-        self.machine.world().busy.clear();
+        let points: Vec<_> = self.machine.world().busy.iter().cloned().collect();
+        self.machine.world().free(&points);
         let volumes: Vec<_> = self.state.lock().unwrap().promised.keys().cloned().collect();
         for volume in volumes {
             self.heal(self.place(&volume));

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -18,6 +18,8 @@ pub struct Life {
     random: Mutex<Rng>,
     is_mortal: AtomicBool,
     is_dead: AtomicBool,
+    /// Reads and programs that haven't ended.
+    waits: AtomicUsize,
     history: History,
     judge: Arc<Judge>,
 }
@@ -42,11 +44,24 @@ const RARELY: u32 = 1500;
 impl Life {
     pub fn new(random: Rng, is_mortal: bool, history: History, judge: Arc<Judge>) -> Arc<Self> {
         let (random, is_mortal) = (Mutex::new(random), AtomicBool::new(is_mortal));
-        Arc::new(Self { random, is_mortal, is_dead: AtomicBool::new(false), history, judge })
+        Arc::new(Self { random, is_mortal, is_dead: AtomicBool::new(false), waits: AtomicUsize::new(0), history, judge })
     }
 
     pub fn is_dead(&self) -> bool {
         self.is_dead.load(Ordering::Relaxed)
+    }
+
+    /// Whether a disk or a program keeps it waiting.
+    pub fn is_waiting(&self) -> bool {
+        self.waits.load(Ordering::Relaxed) > 0
+    }
+
+    /// What may take long.
+    async fn long<T>(self: Arc<Self>, call: impl Future<Output = T>) -> T {
+        self.waits.fetch_add(1, Ordering::Relaxed);
+        let ended = call.await;
+        self.waits.fetch_sub(1, Ordering::Relaxed);
+        ended
     }
 
     pub fn end(&self) {
@@ -137,7 +152,7 @@ impl Host for Mortal {
 
     fn unmount(&self, point: &Path, lazy: bool) -> Reply<()> {
         let verb = format!("unmount {}{}", point.display(), if lazy { " lazily" } else { "" });
-        self.watched(verb, point, self.below.unmount(point, lazy))
+        self.watched(verb, Path::new(""), self.below.unmount(point, lazy))
     }
 
     fn mountinfo(&self) -> Reply<Vec<u8>> {
@@ -146,7 +161,8 @@ impl Host for Mortal {
 
     fn run(&self, command: Command) -> Reply<Output> {
         if LOOKS.contains(&command.program) {
-            return self.often(command.program, self.below.run(command));
+            let look = self.often(command.program, self.below.run(command));
+            return Box::pin(self.life.clone().long(look));
         }
         let disk = PathBuf::from(command.arguments.last().cloned().unwrap_or_default());
         let arguments: Vec<_> = command.arguments.iter().map(|text| text.to_string_lossy()).collect();
@@ -154,7 +170,7 @@ impl Host for Mortal {
         let (life, program) = (self.life.clone(), command.program);
         let ran = self.watched(verb, &disk, self.below.run(command));
         Box::pin(async move {
-            let output = ran.await?;
+            let output = life.clone().long(ran).await?;
             life.history.note(format!("  {program} ended with {:?} {}", output.code, output.stderr.trim()));
             if program.starts_with("mkfs") && output.code == Some(0) {
                 life.judge.formatted(&disk);
@@ -205,7 +221,8 @@ impl Host for Mortal {
 
     fn read_disk(&self, disk: &Path, offset: u64, length: usize) -> Reply<Vec<u8>> {
         let verb = format!("read_disk {} at {offset}", disk.display());
-        Box::pin(self.life.clone().call(verb, RARELY, self.below.read_disk(disk, offset, length)))
+        let read = self.life.clone().call(verb, RARELY, self.below.read_disk(disk, offset, length));
+        Box::pin(self.life.clone().long(read))
     }
 
     fn write_disk(&self, disk: &Path, offset: u64, bytes: Vec<u8>) -> Reply<()> {

@@ -74,6 +74,16 @@ impl Volume {
         std::iter::once(&self.staging).chain(self.targets.iter().map(|target| &target.path)).map(AsRef::as_ref)
     }
 
+    /// Whether the volume was promised to be there, and nothing has befallen its disk since.
+    pub fn is_sure(&self, point: &Path, blows: u32) -> bool {
+        let mut targets = self.targets.iter().filter(|target| target.path == point);
+        let is_up = match targets.next() {
+            Some(target) => target.published == Published::Yes,
+            None => self.staged == Published::Yes,
+        };
+        is_up && self.blows == blows
+    }
+
     pub fn published(&self) -> impl Iterator<Item = Published> {
         self.targets.iter().map(|target| target.published).chain([self.staged])
     }

@@ -100,13 +100,15 @@ impl World {
         self.reap();
     }
 
-    /// Frees the names of the disks that have gone and are used by no one.
+    /// Frees the names of the disks that have gone and are used by no one. A bound device node is no user: mknod(2), it's a
+    /// number, and leads to the next disk that has it.
     pub fn reap(&mut self) {
-        let (mounts, processes) = (&self.mounts, &self.processes);
+        let (mounts, busy, processes) = (&self.mounts, &self.busy, &self.processes);
+        let is_used = |mount: &Mount| mount.fs.is_some() || busy.contains(&mount.point);
         self.devices.retain(|index, device| {
             !device.gone
                 || device.holds > 0
-                || mounts.iter().any(|mount| mount.device == Some(*index))
+                || mounts.iter().any(|mount| mount.device == Some(*index) && is_used(mount))
                 || processes.values().any(|process| process.device == *index)
         });
     }
@@ -238,6 +240,15 @@ impl World {
         self.paths.remove(path).map_or_else(missing, |_| Ok(()))
     }
 
+    /// Processes end, but for those that wait for a disk that has gone.
+    pub fn free(&mut self, points: &[PathBuf]) {
+        for point in points {
+            if !self.top(point).is_some_and(|mount| self.is_dead(mount)) {
+                self.busy.remove(point);
+            }
+        }
+    }
+
     pub fn is_mounted(&self, index: usize) -> bool {
         self.mounts.iter().any(|mount| mount.device == Some(index) && mount.fs.is_some())
     }
@@ -302,6 +313,7 @@ impl World {
             return errno(EBUSY);
         }
         self.mounts.remove(at);
+        self.busy.remove(point);
         self.reap();
         Ok(())
     }
