@@ -126,8 +126,8 @@ impl Kubelet {
             return None;
         }
         // A disk or a program that doesn't answer: then the driver says so a little later (`GRACE`).
-        let (took, grace) = (began.elapsed(), Duration::from_millis(100));
-        if took > whole + grace + self.lateness || took >= whole + grace && !life.is_waiting() {
+        let (took, most) = (began.elapsed(), whole + Duration::from_millis(100) + self.lateness);
+        if took > most || took == most && !life.is_waiting() {
             self.judge.blame(format!("{short}: {what} took {took:?} of {whole:?}"));
         }
         match answer {
@@ -334,6 +334,9 @@ impl Kubelet {
     /// Those that are to leave.
     async fn bring_down(&self, volumes: &mut [Volume], random: &mut Rng) {
         for _ in 0..PATIENCE {
+            if volumes.iter().all(|volume| !volume.leaving) {
+                return;
+            }
             for volume in volumes.iter_mut().filter(|volume| volume.leaving) {
                 self.take_down(volume, random).await;
             }

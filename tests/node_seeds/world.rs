@@ -224,7 +224,7 @@ impl World {
             Ok(FileKind::Directory) if entry == Entry::Directory => Ok(()),
             Ok(FileKind::File) if entry == Entry::File => Ok(()),
             Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io::ErrorKind::AlreadyExists.into()),
             Err(_) => {
                 self.paths.insert(path.to_owned(), entry);
                 Ok(())
