@@ -208,6 +208,7 @@ impl Kubelet {
         let done = self.call(&volume.id, what, async |node| node.publish(request).await).await;
         if done.is_some() {
             volume.targets[target].published = Published::Yes;
+            volume.targets[target].blows = blows;
             self.judge.published(volume, target, self.ground.blows(&volume.id) == blows);
         }
     }
@@ -237,7 +238,7 @@ impl Kubelet {
 
     /// By a kubelet that has forgotten what is published: refused.
     async fn unstage_too_early(&self, volume: &Volume) {
-        let is_shown = |path: &Path| self.ground.shown().iter().any(|one| one.point == path);
+        let is_shown = |path: &Path| self.ground.shown().iter().any(|one| one.point == path && one.alive);
         let mut published = volume.targets.iter().filter(|target| target.published == Published::Yes);
         if volume.kind == Kind::Raw || !is_shown(&volume.staging) || !published.any(|at| is_shown(&at.path)) {
             return;
@@ -259,7 +260,7 @@ impl Kubelet {
         }
         if volume.published().all(|published| published == Published::No) {
             volume.leaving = false;
-            if random.bool() {
+            if volume.attached && random.bool() {
                 self.detach(volume);
             }
         }

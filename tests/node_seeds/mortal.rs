@@ -2,13 +2,14 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use cinder_csi::node::{Command, Hold, Host, MountCall, MountKind, Output, Reply, Stat, Statfs, Uevents};
 use cinder_csi::pace;
 use fastrand::Rng;
+use tokio::time::Instant;
 
 use super::history::History;
 use super::judge::Judge;
@@ -18,8 +19,8 @@ pub struct Life {
     random: Mutex<Rng>,
     is_mortal: AtomicBool,
     is_dead: AtomicBool,
-    /// Reads and programs that haven't ended.
-    waits: AtomicUsize,
+    /// Reads and programs that haven't ended, and when the last one did.
+    waits: Mutex<(usize, Instant)>,
     history: History,
     judge: Arc<Judge>,
 }
@@ -44,23 +45,26 @@ const RARELY: u32 = 1500;
 impl Life {
     pub fn new(random: Rng, is_mortal: bool, history: History, judge: Arc<Judge>) -> Arc<Self> {
         let (random, is_mortal) = (Mutex::new(random), AtomicBool::new(is_mortal));
-        Arc::new(Self { random, is_mortal, is_dead: AtomicBool::new(false), waits: AtomicUsize::new(0), history, judge })
+        let waits = Mutex::new((0, Instant::now()));
+        Arc::new(Self { random, is_mortal, is_dead: AtomicBool::new(false), waits, history, judge })
     }
 
     pub fn is_dead(&self) -> bool {
         self.is_dead.load(Ordering::Relaxed)
     }
 
-    /// Whether a disk or a program keeps it waiting.
+    /// Whether a disk or a program keeps it waiting, or did a moment ago.
     pub fn is_waiting(&self) -> bool {
-        self.waits.load(Ordering::Relaxed) > 0
+        let (waits, ended) = *self.waits.lock().unwrap();
+        waits > 0 || ended.elapsed() < Duration::from_millis(100)
     }
 
     /// What may take long.
     async fn long<T>(self: Arc<Self>, call: impl Future<Output = T>) -> T {
-        self.waits.fetch_add(1, Ordering::Relaxed);
+        self.waits.lock().unwrap().0 += 1;
         let ended = call.await;
-        self.waits.fetch_sub(1, Ordering::Relaxed);
+        let mut waits = self.waits.lock().unwrap();
+        *waits = (waits.0 - 1, Instant::now());
         ended
     }
 

@@ -23,6 +23,8 @@ pub struct Target {
     pub path: PathBuf,
     pub read_only: bool,
     pub published: Published,
+    /// What had befallen the disk by then.
+    pub blows: u32,
 }
 
 #[derive(Clone, Debug)]
@@ -53,6 +55,7 @@ impl Volume {
             path: kubelet.join(format!("{short}-{name}")),
             read_only,
             published: Published::No,
+            blows: 0,
         };
         Self {
             kind,
@@ -76,12 +79,11 @@ impl Volume {
 
     /// Whether the volume was promised to be there, and nothing has befallen its disk since.
     pub fn is_sure(&self, point: &Path, blows: u32) -> bool {
-        let mut targets = self.targets.iter().filter(|target| target.path == point);
-        let is_up = match targets.next() {
-            Some(target) => target.published == Published::Yes,
-            None => self.staged == Published::Yes,
+        let (up, then) = match self.targets.iter().find(|target| target.path == point) {
+            Some(target) => (target.published, target.blows),
+            None => (self.staged, self.blows),
         };
-        is_up && self.blows == blows
+        up == Published::Yes && then == blows
     }
 
     pub fn published(&self) -> impl Iterator<Item = Published> {
