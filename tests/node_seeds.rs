@@ -69,7 +69,8 @@ struct Shown {
 }
 
 fn show(seed: u64) -> Shown {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
     runtime.block_on(async {
         pace::begin(SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000), seed);
         let mut random = Rng::with_seed(seed);
@@ -85,7 +86,8 @@ fn show(seed: u64) -> Shown {
 /// Two volumes. The first has the larger disk.
 fn volumes(random: &mut Rng, kubelet: &Path, sizes: [u64; 2]) -> Vec<Volume> {
     let of = |size: u64| {
-        let id = uuid::Builder::from_random_bytes(std::array::from_fn(|_| random.u8(..))).into_uuid().to_string();
+        let id =
+            uuid::Builder::from_random_bytes(std::array::from_fn(|_| random.u8(..))).into_uuid().to_string();
         let kind = [Kind::Fs(FsType::Ext4), Kind::Fs(FsType::Xfs), Kind::Raw][random.usize(..3)];
         Volume::new(id, kind, size * MIB, kubelet, random.bool())
     };

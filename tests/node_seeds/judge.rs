@@ -93,7 +93,8 @@ impl Judge {
         match (volume.kind, shown.as_slice()) {
             (Kind::Raw, []) => {}
             (Kind::Fs(_), [one]) if !one.is_block && !one.read_only => self.right(volume, one, undisturbed),
-            (_, shown) => self.blame(format!("{} is staged as {shown:?}", volume.id)),
+            (_, shown) if undisturbed => self.blame(format!("{} is staged as {shown:?}", volume.id)),
+            _ => {}
         }
     }
 
@@ -105,7 +106,8 @@ impl Judge {
             [one] if one.is_block == is_block && one.read_only == read_only => {
                 self.right(volume, one, undisturbed);
             }
-            shown => self.blame(format!("{} is published as {shown:?}", volume.id)),
+            shown if undisturbed => self.blame(format!("{} is published as {shown:?}", volume.id)),
+            _ => {}
         }
     }
 
@@ -121,7 +123,12 @@ impl Judge {
             self.blame(format!("{} is on a disk that has gone: {one:?}", volume.id));
         } else if self.ground.words(one) != volume.words {
             let words = self.ground.words(one);
-            self.blame(format!("{}: {words:?} at {}, not {:?}", volume.id, one.point.display(), volume.words));
+            self.blame(format!(
+                "{}: {words:?} at {}, not {:?}",
+                volume.id,
+                one.point.display(),
+                volume.words
+            ));
         }
     }
 

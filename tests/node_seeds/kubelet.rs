@@ -228,7 +228,8 @@ impl Kubelet {
     async fn unstage(&self, volume: &mut Volume) {
         let (id, staging) = (volume.id.clone(), volume.staging.clone());
         volume.staged = Published::Maybe;
-        let done = self.call(&id, "unstage".into(), async |node| node.unstage(&volume.id, &staging).await).await;
+        let done =
+            self.call(&id, "unstage".into(), async |node| node.unstage(&volume.id, &staging).await).await;
         if done.is_some() {
             volume.staged = Published::No;
             volume.leaving = false;
@@ -301,7 +302,8 @@ impl Kubelet {
             return;
         }
         let shown = self.ground.shown();
-        let is_its = |one: &&Shown| one.point == at.path && one.alive && one.volume.as_ref() == Some(&volume.id);
+        let is_its =
+            |one: &&Shown| one.point == at.path && one.alive && one.volume.as_ref() == Some(&volume.id);
         let Some(one) = shown.iter().rev().find(is_its) else { return };
         volume.words = format!("{} {}", &volume.id[..8], random.u16(..));
         self.ground.write(one, &volume.words);
@@ -372,5 +374,4 @@ impl Kubelet {
             self.judge.blame(format!("{} could not be brought up", volume.id));
         }
     }
-
 }

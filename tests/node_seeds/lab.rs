@@ -159,9 +159,10 @@ impl Lab {
         let mut world = self.machine.world();
         let size = world.disks[place].size;
         let may = |disk: &Disk| self.has_serials || disk.size < size;
-        let other = world.devices.iter().find(|(_, device)| {
-            device.disk != place && !device.gone && may(&world.disks[device.disk])
-        });
+        let other = world
+            .devices
+            .iter()
+            .find(|(_, device)| device.disk != place && !device.gone && may(&world.disks[device.disk]));
         let Some((index, _)) = other else { return };
         let (link, target) = (format!("virtio-{}", &volume[..SHORT]), node(*index));
         world.links.insert(link, target);
@@ -219,7 +220,8 @@ impl Lab {
     fn unmount(&self, place: usize) {
         let mut world = self.machine.world();
         let Some(index) = world.living(place) else { return };
-        let point = world.mounts.iter().find(|mount| mount.device == Some(index)).map(|mount| mount.point.clone());
+        let point =
+            world.mounts.iter().find(|mount| mount.device == Some(index)).map(|mount| mount.point.clone());
         if let Some(point) = point {
             let _ = world.unmount(&point, true);
         }

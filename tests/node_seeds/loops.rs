@@ -93,7 +93,8 @@ impl Ground for Loops {
         if !shown.is_block {
             return bed::write(&shown.point.join("words"), words);
         }
-        let script = "printf %-64s \"$2\" | dd of=\"$1\" seek=1M oflag=seek_bytes conv=notrunc,fsync status=none";
+        let script =
+            "printf %-64s \"$2\" | dd of=\"$1\" seek=1M oflag=seek_bytes conv=notrunc,fsync status=none";
         bed::run("sh", &["-c", script, "sh", shown.point.to_str().unwrap(), words]);
     }
 

@@ -6,9 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use cinder_csi::node::{
-    Command, Hold, Host, MountCall, MountKind, Output, Reply, Stat, Statfs, Uevents,
-};
+use cinder_csi::node::{Command, Hold, Host, MountCall, MountKind, Output, Reply, Stat, Statfs, Uevents};
 use cinder_csi::pace;
 use fastrand::Rng;
 use futures_util::future::BoxFuture;
@@ -91,7 +89,9 @@ impl Host for Machine {
     fn run(&self, command: Command) -> Reply<Output> {
         let machine = self.clone();
         Box::pin(async move {
-            tokio::spawn(async move { programs::run(&machine, &command).await }).await.map_err(io::Error::other)
+            tokio::spawn(async move { programs::run(&machine, &command).await })
+                .await
+                .map_err(io::Error::other)
         })
     }
 

@@ -74,7 +74,9 @@ impl Volume {
     }
 
     pub fn paths(&self) -> impl Iterator<Item = &Path> {
-        std::iter::once(&self.staging).chain(self.targets.iter().map(|target| &target.path)).map(AsRef::as_ref)
+        std::iter::once(&self.staging)
+            .chain(self.targets.iter().map(|target| &target.path))
+            .map(AsRef::as_ref)
     }
 
     /// Whether the volume was promised to be there, and nothing has befallen its disk since.
@@ -98,7 +100,11 @@ impl Volume {
     }
 
     fn expected(&self) -> Expected {
-        Expected { size_bytes: Some(self.stated), encrypted: Some(false), device_path: Some("/dev/vdz".into()) }
+        Expected {
+            size_bytes: Some(self.stated),
+            encrypted: Some(false),
+            device_path: Some("/dev/vdz".into()),
+        }
     }
 
     pub fn stage(&self) -> Stage {

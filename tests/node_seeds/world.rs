@@ -259,7 +259,13 @@ impl World {
 
     /// mount(2) of a file system: ENOENT, EBUSY for a disk that someone has for himself or that is mounted otherwise,
     /// EINVAL for one without this file system.
-    pub fn mount(&mut self, source: &Path, point: &Path, fs: &'static str, read_only: bool) -> io::Result<()> {
+    pub fn mount(
+        &mut self,
+        source: &Path,
+        point: &Path,
+        fs: &'static str,
+        read_only: bool,
+    ) -> io::Result<()> {
         let index = self.device(source)?;
         if self.paths.get(point) != Some(&Entry::Directory) {
             return missing();
@@ -294,7 +300,13 @@ impl World {
             Mount { point: point.to_owned(), read_only: read_only || mount.read_only, ..mount.clone() }
         } else {
             self.stat(source)?;
-            Mount { point: point.to_owned(), root: source.to_owned(), device: None, fs: Some("ext4"), read_only }
+            Mount {
+                point: point.to_owned(),
+                root: source.to_owned(),
+                device: None,
+                fs: Some("ext4"),
+                read_only,
+            }
         };
         // ENOTDIR: a file goes onto a file, a directory onto a directory.
         if bound.fs.is_none() != is_file {
