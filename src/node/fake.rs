@@ -24,7 +24,7 @@ pub(super) struct World {
     pub links: BTreeMap<PathBuf, PathBuf>,
     pub disks: BTreeMap<PathBuf, (Number, u64)>,
     pub mounts: Vec<String>,
-    /// Paths at which statfs never answers and a read fails.
+    /// Paths at which statfs never answers, and a read and a mkdir fail, until they're unmounted.
     pub hung: Vec<PathBuf>,
     /// Disks that someone has for himself.
     pub claimed: Vec<PathBuf>,
@@ -106,6 +106,7 @@ impl Host for Fake {
             return ready(Err(io::ErrorKind::ResourceBusy.into()));
         }
         world.done.push(format!("unmount {}{}", point.display(), if lazy { " lazily" } else { "" }));
+        world.hung.retain(|hung| hung != point);
         let ours = format!(" {} ", point.display());
         let last = world.mounts.iter().rposition(|line| line.contains(&ours));
         if let Some(last) = last {
@@ -154,8 +155,9 @@ impl Host for Fake {
         ready(Ok(names))
     }
 
-    fn make_directory(&self, _path: &Path) -> Reply<()> {
-        ready(Ok(()))
+    fn make_directory(&self, path: &Path) -> Reply<()> {
+        let is_hung = self.world().hung.iter().any(|hung| hung == path);
+        ready(if is_hung { Err(io::ErrorKind::AlreadyExists.into()) } else { Ok(()) })
     }
 
     fn make_file(&self, _path: &Path) -> Reply<()> {

@@ -53,17 +53,20 @@ pub(super) async fn disk_of(host: &dyn Host, mount: &Mount) -> Option<Number> {
     (mount.device.major != 0).then_some(mount.device)
 }
 
+/// The same, also of a disk's node: bound somewhere, it's a mount of devtmpfs (or of a container's tmpfs).
+async fn disk_under(host: &dyn Host, mount: &Mount) -> Option<Number> {
+    let bound = matches!(mount.fs.as_str(), "devtmpfs" | "tmpfs") && mount.root != Path::new("/");
+    match bound {
+        true => host.stat(&mount.point).await.ok()?.kind.disk(),
+        false => disk_of(host, mount).await,
+    }
+}
+
 /// The places where the disk is in use: its file system mounted, or its device node bound.
 pub(super) async fn uses(host: &dyn Host, mounts: &Mounts, number: Number) -> Vec<PathBuf> {
     let mut points = Vec::new();
     for mount in mounts.iter() {
-        // The device node of a disk, bound somewhere, is a mount of devtmpfs (or of a container's tmpfs).
-        let bound = matches!(mount.fs.as_str(), "devtmpfs" | "tmpfs") && mount.root != Path::new("/");
-        let disk = match bound {
-            true => host.stat(&mount.point).await.ok().and_then(|stat| stat.kind.disk()),
-            false => disk_of(host, mount).await,
-        };
-        if disk == Some(number) {
+        if disk_under(host, mount).await == Some(number) {
             points.push(mount.point.clone());
         }
     }
@@ -132,7 +135,7 @@ pub(super) async fn clear(host: &dyn Host, path: &Path) -> Result<()> {
 
 /// Whether the disk under a mount has gone.
 pub(super) async fn is_dead(host: &dyn Host, mount: &Mount) -> bool {
-    match disk_of(host, mount).await {
+    match disk_under(host, mount).await {
         Some(number) => device::has_vanished(host, number).await,
         None if mount.fs == "btrfs" => {
             let disk = host.stat(&mount.source).await;
@@ -222,6 +225,15 @@ mod tests {
         fake.world().busy.push("/staging".into());
         clear(&fake, Path::new("/staging")).await.unwrap();
         assert_eq!(fake.world().done, ["unmount /staging lazily"]);
+    }
+
+    #[tokio::test]
+    async fn a_busy_node_of_a_disk_that_has_gone_is_let_go_lazily() {
+        let fake = mounted(&["1 2 0:5 /vdb//deleted /raw rw - devtmpfs udev rw"]);
+        fake.world().busy.push("/raw".into());
+        fake.world().disks.insert("/raw".into(), (Number { major: 252, minor: 16 }, 1 << 30));
+        clear(&fake, Path::new("/raw")).await.unwrap();
+        assert_eq!(fake.world().done, ["unmount /raw lazily"]);
     }
 
     #[tokio::test]

@@ -103,8 +103,12 @@ pub(super) async fn unstage(host: Arc<dyn Host>, volume: String, staging: PathBu
 impl Staging<'_> {
     async fn run(&self) -> Result<()> {
         let staging = &self.request.staging;
-        self.host.make_directory(staging).await.on(staging.display(), "make the directory")?;
         let mut place = living(self.host, staging).await?;
+        // Not onto a mount: a file system that has shut down denies that its root is a directory.
+        if place.mount().is_none() {
+            self.host.make_directory(staging).await.on(staging.display(), "make the directory")?;
+            place = Place::observe(self.host, staging).await?;
+        }
         let is_ours = is_of(self.host, place.mount(), self.disk).await;
         if self.is_staged(place.mount(), is_ours)? && self.wants_own_uuid() {
             let path = place.path.clone();

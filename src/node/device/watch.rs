@@ -27,6 +27,7 @@ impl Watch {
             return pace::pause(self.pauses.step()).await;
         };
         let heard = tokio::select! {
+            biased;
             heard = events.next() => heard,
             whole = pace::pause(self.pauses.step()) => return whole,
         };

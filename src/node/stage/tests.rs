@@ -113,6 +113,17 @@ async fn a_staged_disk_that_was_pulled_out_makes_room_for_its_successor() {
 }
 
 #[tokio::test]
+async fn a_staged_disk_that_was_pulled_out_is_no_directory_any_more() {
+    let fake = Fake::default();
+    fake.world().mounts.push("1 2 252:32 / /staging rw - xfs /dev/vdc rw".into());
+    fake.world().hung.push("/staging".into());
+    let request = Stage { staging: "/staging".into(), ..request(FormatPolicy::Allowed) };
+    let error = staging(&fake, &disk(true), &request, false).run().await.unwrap_err();
+    assert!(error.to_string().contains("run blkid"), "{error}");
+    assert_eq!(fake.world().done[0], "unmount /staging");
+}
+
+#[tokio::test]
 async fn a_staged_disk_that_is_there_stays() {
     let fake = Fake::default();
     fake.plug("vdb", 16, 1 << 30, &[]);
