@@ -169,8 +169,13 @@ impl World {
     /// nova-compute carries out what it was asked while it was down.
     pub(super) fn resume_host(&mut self, server: &str) {
         let rows = self.servers.get_mut(server).into_iter().flat_map(|server| &mut server.rows);
-        let waiting: Vec<_> =
-            rows.filter(|row| std::mem::take(&mut row.waits)).map(|row| row.clone()).collect();
+        let waiting: Vec<_> = rows
+            .filter(|row| row.waits)
+            .map(|row| {
+                row.waits = false;
+                row.clone()
+            })
+            .collect();
         for row in waiting {
             let mut held = self.volumes.get(&row.volume).into_iter().flat_map(|volume| &volume.attachments);
             match held.find(|held| held.id == row.attachment).map(|held| held.attached) {
