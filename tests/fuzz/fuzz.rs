@@ -1,0 +1,8 @@
+//! One binary for each target: its name says which.
+
+#![no_main]
+
+#[path = "targets/targets.rs"]
+mod targets;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| targets::find(env!("CARGO_BIN_NAME"))(data));
