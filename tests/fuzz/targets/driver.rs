@@ -62,6 +62,10 @@ impl Driver {
 
 fn check(rpc: &str, status: &Status) {
     let (code, message) = (status.code(), status.message());
+    if code == Code::Unimplemented && message.is_empty() {
+        // tonic's word for a service that isn't there.
+        return;
+    }
     assert_readable(message);
     assert!(!message.contains("a bug in the driver"), "{rpc}: {message}");
     assert!(!message.contains("panicked"), "{rpc}: {message}");
