@@ -75,12 +75,12 @@ pub(super) async fn all<T: DeserializeOwned>(client: &Client, request: Request) 
     let mut whole: Part<T> = one(client, request.clone()).await?;
     let mut markers = HashSet::new();
     while let Some(marker) = whole.next.take() {
+        if !markers.insert(marker.clone()) || markers.len() > MOST {
+            return Err(request.error(Kind::Malformed, "the list's pages never end"));
+        }
         let part: Part<T> = one(client, request.clone().query("marker", &marker)).await?;
         whole.items.extend(part.items);
         whole.next = part.next;
-        if !markers.insert(marker) || markers.len() > MOST {
-            return Err(request.error(Kind::Malformed, "the list's pages never end"));
-        }
     }
     Ok(whole)
 }

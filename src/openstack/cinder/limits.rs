@@ -105,7 +105,9 @@ impl Quotas {
 
     fn of_set(set: BTreeMap<String, Entry>) -> Self {
         let quotas = set.into_iter().filter_map(|(name, entry)| match entry {
-            Entry::Quota { limit, in_use, reserved } => Some((name, Quota::new(limit, in_use.saturating_add(reserved)))),
+            Entry::Quota { limit, in_use, reserved } => {
+                Some((name, Quota::new(limit, in_use.saturating_add(reserved))))
+            }
             Entry::Other(_) => None,
         });
         let mut quotas: BTreeMap<_, _> = quotas.collect();

@@ -129,8 +129,11 @@ fn script(text: &[u8], headers: &[(&str, &str)]) -> Vec<Answer> {
 
 impl Answer {
     fn parse(text: &[u8], headers: &[(String, String)]) -> Self {
-        let whole = Self { status: StatusCode::OK, headers: headers.to_vec(), body: Bytes::copy_from_slice(text) };
-        let Some(status) = text.get(..3).and_then(|word| StatusCode::from_bytes(word).ok()) else { return whole };
+        let whole =
+            Self { status: StatusCode::OK, headers: headers.to_vec(), body: Bytes::copy_from_slice(text) };
+        let Some(status) = text.get(..3).and_then(|word| StatusCode::from_bytes(word).ok()) else {
+            return whole;
+        };
         let end = text.windows(2).position(|two| two == b"\n\n").unwrap_or(text.len());
         let head = String::from_utf8_lossy(&text[..end]);
         let headers = head.lines().skip(1).filter_map(|line| line.split_once(": "));
@@ -272,16 +275,17 @@ fn message(rpc: usize) -> Vec<u8> {
             let name = "snapshot-1".to_owned();
             CreateSnapshotRequest { source_volume_id: volume_id, name, ..Default::default() }.encode_to_vec()
         }
-        12 => DeleteSnapshotRequest { snapshot_id: SNAPSHOT.to_owned(), ..Default::default() }.encode_to_vec(),
-        14 => GetSnapshotRequest { snapshot_id: SNAPSHOT.to_owned(), ..Default::default() }.encode_to_vec(),
-        15 => {
-            ControllerExpandVolumeRequest { volume_id, capacity_range: Some(range), ..Default::default() }
-                .encode_to_vec()
+        12 => {
+            DeleteSnapshotRequest { snapshot_id: SNAPSHOT.to_owned(), ..Default::default() }.encode_to_vec()
         }
+        14 => GetSnapshotRequest { snapshot_id: SNAPSHOT.to_owned(), ..Default::default() }.encode_to_vec(),
+        15 => ControllerExpandVolumeRequest { volume_id, capacity_range: Some(range), ..Default::default() }
+            .encode_to_vec(),
         16 => ControllerGetVolumeRequest { volume_id }.encode_to_vec(),
         17 => {
             let mutable_parameters = [("type".to_owned(), "fast".to_owned())].into();
-            ControllerModifyVolumeRequest { volume_id, mutable_parameters, ..Default::default() }.encode_to_vec()
+            ControllerModifyVolumeRequest { volume_id, mutable_parameters, ..Default::default() }
+                .encode_to_vec()
         }
         18 => ControllerGetVolumeHealthRequest { volume_id, ..Default::default() }.encode_to_vec(),
         21 => {

@@ -81,7 +81,8 @@ fn services(http: Http, host: impl Host) -> Services {
         ..ControllerSettings::default()
     };
     let node = Node::new(Arc::new(host), node::Settings::default());
-    let settings_of_node = NodeSettings { whoami: Whoami::default(), topology: topology.clone(), attach_limit: 26 };
+    let settings_of_node =
+        NodeSettings { whoami: Whoami::default(), topology: topology.clone(), attach_limit: 26 };
     Services {
         identity: Identity { topology },
         controller: Some(Controller::new(clouds, settings)),

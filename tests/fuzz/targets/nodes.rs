@@ -32,8 +32,8 @@ pub fn mountinfo(data: &[u8]) {
 pub fn blkid(data: &[u8]) {
     let blkid = ended(data);
     let finds_nothing = blkid.code == Some(2);
-    let finds_ours =
-        blkid.code == Some(0) && blkid.stdout.lines().any(|line| ["TYPE=ext4", "TYPE=ext3", "TYPE=ext2"].contains(&line));
+    let finds_ours = blkid.code == Some(0)
+        && blkid.stdout.lines().any(|line| ["TYPE=ext4", "TYPE=ext3", "TYPE=ext2"].contains(&line));
     let machine = Machine { blkid, mountinfo: Vec::new(), ..Machine::default() };
     on(&machine, async |node| told(node.stage(stage(FsType::Ext4)).await));
     assert!(finds_nothing || !machine.has("mkfs"), "made a file system on a disk that isn't empty");

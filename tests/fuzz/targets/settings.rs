@@ -22,9 +22,9 @@ pub fn cloud_conf(data: &[u8]) {
 
 /// The same bytes are all three files, so that they find what they name.
 pub fn clouds_yaml(data: &[u8]) {
-    let source = ["clouds", "secure", "clouds-public"].into_iter().fold(Fixed::default(), |source, stem| {
-        source.with_file(format!("/etc/openstack/{stem}.yaml"), data)
-    });
+    let source = ["clouds", "secure", "clouds-public"]
+        .into_iter()
+        .fold(Fixed::default(), |source, stem| source.with_file(format!("/etc/openstack/{stem}.yaml"), data));
     for cloud in [None, Some("lab".to_owned())] {
         let source = source.clone().with_var("OS_CLIENT_CONFIG_FILE", CLOUDS);
         match Config::load(&source, &Request { cloud, ..Request::default() }) {

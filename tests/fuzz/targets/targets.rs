@@ -30,7 +30,11 @@ pub const TARGETS: [(&str, Target); 14] = [
 
 #[allow(dead_code, reason = "the replay walks all")]
 pub fn find(name: &str) -> Target {
-    TARGETS.iter().find(|(known, _)| *known == name).map(|(_, target)| *target).expect("a target of this name")
+    TARGETS
+        .iter()
+        .find(|(known, _)| *known == name)
+        .map(|(_, target)| *target)
+        .expect("a target of this name")
 }
 
 /// Nothing that a person reads is longer.
