@@ -184,7 +184,10 @@ impl Volumes {
                     format!("{what} {own} has the name {name}, too, and Cinder's lists don't show it yet");
                 Err(Error::new(Condition::Unsettled, why))
             }
-            None => Ok(self.doubts.forget(own.into())),
+            None => {
+                self.doubts.forget(own.into());
+                Ok(())
+            }
         }
     }
 
