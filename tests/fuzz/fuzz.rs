@@ -2,7 +2,4 @@
 
 #![no_main]
 
-#[path = "targets/targets.rs"]
-mod targets;
-
 libfuzzer_sys::fuzz_target!(|data: &[u8]| targets::find(env!("CARGO_BIN_NAME"))(data));
