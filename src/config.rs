@@ -184,7 +184,9 @@ fn load(reads: &Reads, request: &Request) -> Result<Config> {
 
 /// What is missing may be there, misspelt: no one would read the warnings of a process that has ended.
 fn beside(error: Error, warnings: &[Warning]) -> Error {
-    let told = warnings.iter().fold(error.message, |told, warning| format!("{told}; {warning}"));
+    /// More of them tell of another kind of file.
+    const MOST: usize = 10;
+    let told = warnings.iter().take(MOST).fold(error.message, |told, warning| format!("{told}; {warning}"));
     Error { message: told, ..error }
 }
 

@@ -52,6 +52,12 @@ fn a_misspelt_key_is_told_with_the_error_that_it_leads_to() {
 }
 
 #[test]
+fn of_many_misspelt_keys_ten_are_told_with_an_error() {
+    let error = refusal(&format!("{BASE}{}", "usernam=u\n".repeat(1000)));
+    assert_eq!(error.matches("did you mean").count(), 10);
+}
+
+#[test]
 fn syntax_and_type_errors_name_file_and_line() {
     let of_the_cloud = [
         ("[Global]\nauth_url = x", ":2: a key is written with '-', not '_'"),

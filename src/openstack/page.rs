@@ -1,14 +1,18 @@
 //! Lists that come in pages: <https://docs.openstack.org/api-guide/compute/paginated_collections.html>.
 
+use std::collections::HashSet;
 use std::time::SystemTime;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use url::Url;
 
-use super::Result;
 use super::client::Client;
 use super::request::Request;
+use super::{Kind, Result};
+
+/// A page holds a thousand, unless the operator wants less (Cinder's `osapi_max_limit`, Nova's `max_limit`).
+const MOST: usize = 1000;
 
 #[derive(Deserialize)]
 struct Listing<T> {
@@ -69,11 +73,12 @@ pub(super) async fn one<T: DeserializeOwned>(client: &Client, request: Request) 
 /// All pages. The date is the first page's: what changes while we read is seen again by who asks from it on.
 pub(super) async fn all<T: DeserializeOwned>(client: &Client, request: Request) -> Result<Part<T>> {
     let mut whole: Part<T> = one(client, request.clone()).await?;
+    let mut markers = HashSet::new();
     while let Some(marker) = whole.next.take() {
-        let part: Part<T> = one(client, request.clone().query("marker", &marker)).await?;
-        if part.next.as_ref() == Some(&marker) {
-            return Err(request.error(super::Kind::Malformed, "the list's next page is the same page again"));
+        if !markers.insert(marker.clone()) || markers.len() > MOST {
+            return Err(request.error(Kind::Malformed, "the list's pages never end"));
         }
+        let part: Part<T> = one(client, request.clone().query("marker", &marker)).await?;
         whole.items.extend(part.items);
         whole.next = part.next;
     }

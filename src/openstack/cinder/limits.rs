@@ -105,7 +105,9 @@ impl Quotas {
 
     fn of_set(set: BTreeMap<String, Entry>) -> Self {
         let quotas = set.into_iter().filter_map(|(name, entry)| match entry {
-            Entry::Quota { limit, in_use, reserved } => Some((name, Quota::new(limit, in_use + reserved))),
+            Entry::Quota { limit, in_use, reserved } => {
+                Some((name, Quota::new(limit, in_use.saturating_add(reserved))))
+            }
             Entry::Other(_) => None,
         });
         let mut quotas: BTreeMap<_, _> = quotas.collect();
@@ -244,6 +246,13 @@ mod tests {
         assert_eq!(quotas.of_type("other"), Default::default());
         assert_eq!(cloud.seen(SET)[0].query, "usage=true");
         assert!(cloud.seen(LIMITS).is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_quota_of_the_largest_numbers_has_nothing_left() {
+        let set = json!({"quota_set": {"gigabytes": {"limit": 9, "in_use": i64::MAX, "reserved": i64::MAX}}});
+        let cloud = cloud(Reply::json(200, set));
+        assert_eq!(cloud.cloud().cinder.supply().await.unwrap().quotas().gigabytes.left(), Some(0));
     }
 
     #[tokio::test(start_paused = true)]

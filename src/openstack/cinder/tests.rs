@@ -189,10 +189,18 @@ async fn pages_are_followed_by_marker_on_our_own_host() {
 
 #[tokio::test(start_paused = true)]
 async fn a_list_that_never_ends_is_malformed() {
-    let page = json!({"volumes": [small(1)], "volumes_links": [{"rel": "next", "href": "?marker=1"}]});
-    let cloud = Recorded::default();
-    cloud.on(DETAIL, [Reply::json(200, page)]);
-    assert_eq!(cloud.cloud().cinder.list_volumes_named("n").await.unwrap_err().kind, Kind::Malformed);
+    let page = |marker: &str| {
+        let links = json!([{"rel": "next", "href": format!("?marker={marker}")}]);
+        Reply::json(200, json!({"volumes": [small(1)], "volumes_links": links}))
+    };
+    let around = (0..9).map(|n| page(["1", "2"][n % 2])).collect();
+    let ever_on = (0..1100).map(|n| page(&n.to_string())).collect();
+    for (pages, asked) in [(vec![page("1")], 2), (around, 3), (ever_on, 1001)] {
+        let cloud = Recorded::default();
+        cloud.on(DETAIL, pages);
+        let ended = cloud.cloud().cinder.list_volumes_named("n").await.unwrap_err();
+        assert_eq!((ended.kind, cloud.count(DETAIL)), (Kind::Malformed, asked));
+    }
 }
 
 #[tokio::test(start_paused = true)]
