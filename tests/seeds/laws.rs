@@ -53,11 +53,7 @@ impl Scene {
         let mut ledger = self.ledger.borrow_mut();
         match rpc {
             Rpc::Create { name, shared, .. } => {
-                if let Some(earlier) = ledger.ids.insert(name.clone(), answer.id.clone())
-                    && earlier != answer.id
-                {
-                    self.broke(format_args!("{name} was {earlier}, and is {} now", answer.id));
-                }
+                self.hold_name(&mut ledger, name, &answer.id);
                 let servers = BTreeSet::new();
                 let promise = Promise { gib: answer.gib, shared: *shared, servers };
                 ledger.volumes.entry(answer.id.clone()).or_insert(promise);
@@ -76,14 +72,18 @@ impl Scene {
                 }
             }
             Rpc::Snapshot { name, .. } => {
-                if let Some(earlier) = ledger.ids.insert(name.clone(), answer.id.clone())
-                    && earlier != answer.id
-                {
-                    self.broke(format_args!("{name} was {earlier}, and is {} now", answer.id));
-                }
+                self.hold_name(&mut ledger, name, &answer.id);
                 ledger.snapshots.insert(answer.id.clone());
             }
             Rpc::DeleteSnapshot { snapshot } => drop(ledger.snapshots.remove(snapshot)),
+        }
+    }
+
+    /// A name has one id, unless its owner took that one away.
+    fn hold_name(&self, ledger: &mut Ledger, name: &str, id: &str) {
+        let earlier = ledger.ids.insert(name.to_owned(), id.to_owned());
+        if let Some(earlier) = earlier.filter(|earlier| earlier != id && !ledger.taken.contains(earlier)) {
+            self.broke(format_args!("{name} was {earlier}, and is {id} now"));
         }
     }
 

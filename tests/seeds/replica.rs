@@ -38,6 +38,10 @@ impl Replica {
         self.dead.send_replace(true);
     }
 
+    pub fn is_dead(&self) -> bool {
+        *self.dead.borrow()
+    }
+
     pub async fn died(&self) {
         has_died(&mut self.dead.subscribe()).await;
     }

@@ -85,9 +85,28 @@ impl Scene {
             return self.read(rpc, answer, true);
         }
         let (one, two) = tokio::join!(biased; self.ask(&leader, rpc), self.ask(&other, rpc));
-        match (self.read(rpc, one, false), self.read(rpc, two, false)) {
+        let (one, two) = (self.read(rpc, one, false), self.read(rpc, two, false));
+        match (&one, &two) {
+            (Outcome::Done(_), Outcome::Pending) => self.finish(rpc, &other).await,
+            (Outcome::Pending, Outcome::Done(_)) => self.finish(rpc, &leader).await,
+            _ => {}
+        }
+        match (one, two) {
             (done @ Outcome::Done(_), _) | (_, done @ Outcome::Done(_)) => done,
-            (pending @ Outcome::Pending, _) | (_, pending) => pending,
+            (Outcome::Pending, _) | (_, Outcome::Pending) => Outcome::Pending,
+            (Outcome::Final, Outcome::Final) => Outcome::Final,
+        }
+    }
+
+    /// The leader that doesn't know yet that it leads no more goes on until it has its answer.
+    async fn finish(&self, rpc: &Rpc, replica: &Replica) {
+        let mut pauses = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
+        while !self.is_overdue() && !replica.is_dead() {
+            pace::sleep(pauses.step()).await;
+            let answer = self.ask(replica, rpc).await;
+            if !matches!(self.read(rpc, answer, false), Outcome::Pending) {
+                return;
+            }
         }
     }
 

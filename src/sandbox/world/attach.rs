@@ -232,7 +232,12 @@ impl World {
 
     fn schedule_detach(&mut self, volume: &str, attachment: String) {
         let (fate, time) = self.fate(Operation::Detach, self.settings.latency.detach);
-        let Some(server) = self.holder(volume, &attachment) else { return };
+        let Some(server) = self.holder(volume, &attachment) else {
+            // The entry has gone already, and the row is about to.
+            let now = self.now();
+            self.volumes.get_mut(volume).into_iter().for_each(|volume| volume.rest(now));
+            return;
+        };
         let volume = volume.to_owned();
         if fate == Fate::Well {
             let unlinked = Event::Unlinked { volume: volume.clone(), attachment: attachment.clone() };

@@ -174,7 +174,8 @@ impl World {
         for row in server.rows {
             self.unplug(id, &row.volume).unwrap_or_default();
             if let Some(volume) = self.volumes.get_mut(&row.volume) {
-                let stays = |held: &VolumeAttachment| leaves.is_some() && held.attached.is_some();
+                let leaves = leaves.is_some() && volume.status != "detaching";
+                let stays = |held: &VolumeAttachment| leaves && held.attached.is_some();
                 volume.attachments.retain(|held| held.server != id || stays(held));
                 volume.rest(now);
             }
