@@ -186,8 +186,12 @@ fn load(reads: &Reads, request: &Request) -> Result<Config> {
 fn beside(error: Error, warnings: &[Warning]) -> Error {
     /// More of them tell of another kind of file.
     const MOST: usize = 10;
-    let told = warnings.iter().take(MOST).fold(error.message, |told, warning| format!("{told}; {warning}"));
-    Error { message: told, ..error }
+    let mut message =
+        warnings.iter().take(MOST).fold(error.message, |told, warning| format!("{told}; {warning}"));
+    if warnings.len() > MOST {
+        message = format!("{message}; and {} more", warnings.len() - MOST);
+    }
+    Error { message, ..error }
 }
 
 fn no_section(name: &str, request: &Request, known: &[String]) -> Error {

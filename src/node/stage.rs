@@ -14,7 +14,7 @@ use std::sync::Arc;
 use super::device::{self, Disk, Search};
 use super::error::{Condition, Error, On, Result};
 use super::filesystem::{self, FsType, Probe};
-use super::host::{Flags, Host, MountCall, MountKind};
+use super::host::{FileKind, Flags, Host, MountCall, MountKind};
 use super::mounts::Mount;
 use super::own_uuid::OwnUuid;
 use super::place::{self, Place};
@@ -110,7 +110,11 @@ impl Staging<'_> {
             place = Place::observe(self.host, staging).await?;
         }
         let is_ours = is_of(self.host, place.mount(), self.disk).await;
-        if self.is_staged(place.mount(), is_ours)? && self.wants_own_uuid() {
+        let is_staged = self.is_staged(place.mount(), is_ours)?;
+        if is_staged && place.kind != Some(FileKind::Directory) {
+            return Err(self.shut_down(&place));
+        }
+        if is_staged && self.wants_own_uuid() {
             let path = place.path.clone();
             place = self.own_uuid(&path).undo_replay(self.host, place).await?;
         }
@@ -200,6 +204,13 @@ impl Staging<'_> {
             (false, false) | (true, true) => return Ok(true),
         };
         Err(Error::new(Condition::Exists, object, differs).next("unstage it first"))
+    }
+
+    /// The disk is there, and the file system on it answers nothing any more.
+    fn shut_down(&self, place: &Place) -> Error {
+        let object = format!("volume {} at {}", self.request.volume, place.path.display());
+        Error::precondition(object, "its file system can't be read: it has shut down after an error")
+            .next("see this node's kernel log, and delete the pods that use it: it is unstaged then, and staged anew")
     }
 
     fn plan(&self, found: &Probe) -> Result<Plan> {

@@ -75,8 +75,12 @@ pub(super) async fn all<T: DeserializeOwned>(client: &Client, request: Request) 
     let mut whole: Part<T> = one(client, request.clone()).await?;
     let mut markers = HashSet::new();
     while let Some(marker) = whole.next.take() {
-        if !markers.insert(marker.clone()) || markers.len() > MOST {
-            return Err(request.error(Kind::Malformed, "the list's pages never end"));
+        if !markers.insert(marker.clone()) {
+            return Err(request.error(Kind::Malformed, "the list's pages never end: one came again"));
+        }
+        if markers.len() > MOST {
+            let why = format!("the list has more than {MOST} pages; raise osapi_max_limit in cinder.conf");
+            return Err(request.error(Kind::Malformed, why));
         }
         let part: Part<T> = one(client, request.clone().query("marker", &marker)).await?;
         whole.items.extend(part.items);

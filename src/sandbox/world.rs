@@ -90,6 +90,19 @@ enum Event {
     ServerGone { server: String },
 }
 
+impl Event {
+    /// That it is about.
+    fn attachment(&self) -> Option<&str> {
+        match self {
+            Event::Attaching { attachment, .. }
+            | Event::Attached { attachment, .. }
+            | Event::Unlinked { attachment, .. }
+            | Event::Detached { attachment, .. } => Some(attachment),
+            _ => None,
+        }
+    }
+}
+
 /// Everything that the cloud knows.
 pub(super) struct World {
     pub(super) settings: Settings,

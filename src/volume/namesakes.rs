@@ -136,10 +136,7 @@ impl Volumes {
         let mut attempt = Attempt { id: Uuid::new_v4().to_string(), posted };
         let mut looks = None;
         loop {
-            if let Some(own) = attempt.lost_unlisted(order.name(), &seen) {
-                self.discard_unlisted(order, own).await?;
-                attempt.posted = Posted::No;
-            }
+            self.add_unlisted(order, &mut attempt, &mut seen).await?;
             match plan(order, &attempt, &seen, self.cinder.clock()) {
                 Step::Create => attempt.posted = order.post(self, &attempt.id).await?,
                 Step::Wait => {}
@@ -147,12 +144,13 @@ impl Volumes {
                 Step::Settle(made) => return order.settle(self, made).await,
                 Step::Discard(id) => {
                     discard::<O>(self, id).await?;
+                    attempt.lose(id);
                     seen = self.named(order).await?;
                     continue;
                 }
                 Step::Remove(id, why) => return Err(remove::<O>(self, id, why).await),
-                Step::Broken(id) => return Err(broken::<O>(self, id).await),
-                Step::Refuse(error) => return Err(error),
+                Step::Broken(id) => return Err(self.before(order, broken::<O>(self, id).await)),
+                Step::Refuse(error) => return Err(self.before(order, error)),
             }
             let interest = order.interest(attempt.followed(&seen));
             let looks = looks.get_or_insert_with(|| self.watch.follow(interest.clone()));
@@ -165,30 +163,33 @@ impl Volumes {
     async fn earlier<O: Order>(&self, order: &O, seen: &[O::Made]) -> Result<Posted<Id<O>>> {
         let Some(made) = self.doubts.made(&doubt(order)) else { return Ok(Posted::No) };
         let id = Id::<O>::from(made);
-        let is_there = seen.iter().any(|one| one.id() == id)
-            || O::get(self, id).await.map_err(Error::unsettled)?.is_some();
-        if is_there {
-            return Ok(Posted::As(id));
+        let one = match seen.iter().find(|one| one.id() == id) {
+            Some(one) => Some(one.clone()),
+            None => O::get(self, id).await.map_err(Error::unsettled)?,
+        };
+        if one.is_some_and(|one| !plan::is_going(&one)) {
+            return Ok(Posted::Earlier(id));
         }
         self.doubts.forget(made);
         Ok(Posted::No)
     }
 
-    /// Another one is answered: nobody was promised this one, which only this process can know of.
-    async fn discard_unlisted<O: Order>(&self, order: &O, own: Id<O>) -> Result<()> {
+    /// Which of several it is can only be told with the own one among them.
+    async fn add_unlisted<O: Order>(
+        &self,
+        order: &O,
+        attempt: &mut Attempt<Id<O>>,
+        seen: &mut Vec<O::Made>,
+    ) -> Result<()> {
+        let Some(own) = attempt.unlisted(order.name(), seen) else { return Ok(()) };
         match O::get(self, own).await.map_err(Error::unsettled)? {
-            Some(one) if one.is_unpromised() && one.is_free() => discard::<O>(self, own).await,
-            Some(_) => {
-                let (what, name) = (O::Made::WHAT, order.name());
-                let why =
-                    format!("{what} {own} has the name {name}, too, and Cinder's lists don't show it yet");
-                Err(Error::new(Condition::Unsettled, why))
-            }
+            Some(one) => seen.push(one),
             None => {
                 self.doubts.forget(own.into());
-                Ok(())
+                attempt.lose(own);
             }
         }
+        Ok(())
     }
 
     async fn named<O: Order>(&self, order: &O) -> Result<Vec<O::Made>> {

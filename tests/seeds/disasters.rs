@@ -190,15 +190,17 @@ pub async fn calm(scene: &Scene) {
     scene.cloud.clear_mishaps();
     let (volumes, snapshots) = (scene.cloud.volumes(), scene.cloud.snapshots());
     pace::sleep(OPERATOR_COMES).await;
-    let is_stuck = |held: &&Held| !["available", "in-use"].contains(&&*held.status);
+    let is_at_rest =
+        |held: &Held| held.status == "in-use" || (held.status == "available" && held.rows.is_empty());
+    let is_stuck = |held: &&Held| !is_at_rest(held);
     let volumes_now = scene.cloud.volumes();
     for held in volumes_now.iter().filter(|held| volumes.contains(held)).filter(is_stuck) {
-        scene.history.note(format_args!("the operator resets {held:?}"));
+        scene.history.note(format_args!("the operator resets {held}"));
         reset_volume(scene, held);
     }
     let snapshots_now = scene.cloud.snapshots();
     for held in snapshots_now.iter().filter(|held| snapshots.contains(held)).filter(is_stuck) {
-        scene.history.note(format_args!("the operator resets {held:?}"));
+        scene.history.note(format_args!("the operator resets {held}"));
         scene.cloud.set_status(&held.id, "error");
         if held.status.contains("deleting") {
             scene.cloud.delete_snapshot(&held.id);
@@ -209,7 +211,7 @@ pub async fn calm(scene: &Scene) {
 fn reset_volume(scene: &Scene, held: &Held) {
     match held.status.as_str() {
         "creating" | "error" => drop(scene.cloud.set_status(&held.id, "error")),
-        "reserved" | "attaching" | "detaching" => {
+        "available" | "reserved" | "attaching" | "detaching" => {
             let ledger = scene.ledger.borrow();
             let promised = ledger.volumes.get(&held.id).map(|promise| &promise.servers);
             let asked = |server: &&String| promised.is_some_and(|servers| servers.contains(*server));

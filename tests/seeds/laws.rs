@@ -160,9 +160,7 @@ impl Scene {
         };
         if let Some(held) = left.filter(|held| !is_taken(held)) {
             let (code, said) = (status.code(), status.message());
-            self.broke(format_args!(
-                "{rpc} was {code:?}, which is final, and the cloud has {held:?}: {said}"
-            ));
+            self.broke(format_args!("{rpc} was {code:?}, which is final, and the cloud has {held}: {said}"));
         }
     }
 
@@ -185,18 +183,18 @@ impl Scene {
                 Some(promise) => self.hold_volume(held, promise),
                 None if self.foreign.iter().any(|other| other.id == held.id) => {}
                 None if ledger.taken.contains(&held.id) => {}
-                None => self.broke(format_args!("nobody was promised {held:?}")),
+                None => self.broke(format_args!("nobody was promised {held}")),
             }
         }
         for other in self.foreign.iter().filter(|other| !volumes.contains(other)) {
-            self.broke(format_args!("somebody else's volume was touched: {other:?}"));
+            self.broke(format_args!("somebody else's volume was touched: {other}"));
         }
         for id in ledger.volumes.keys().filter(|id| !volumes.iter().any(|held| held.id == **id)) {
             self.broke(format_args!("volume {id} was promised, and is lost"));
         }
         let snapshots = self.cloud.snapshots();
         for held in snapshots.iter().filter(|held| !ledger.snapshots.contains(&held.id)) {
-            self.broke(format_args!("nobody was promised the snapshot {held:?}"));
+            self.broke(format_args!("nobody was promised the snapshot {held}"));
         }
         let is_there =
             |id: &String| snapshots.iter().any(|held| held.id == *id && held.status == "available");
@@ -212,13 +210,13 @@ impl Scene {
         let mut entries = held.entries.clone();
         entries.sort();
         if held.status != status || !is_on(&entries) || !is_on(&held.rows) {
-            self.broke(format_args!("it should be {status} on {:?}: {held:?}", promise.servers));
+            self.broke(format_args!("it should be {status} on {:?}: {held}", promise.servers));
         }
         if held.gigabytes as i64 != promise.gib {
-            self.broke(format_args!("{} GiB were promised: {held:?}", promise.gib));
+            self.broke(format_args!("{} GiB were promised: {held}", promise.gib));
         }
         if promise.servers.len() > 1 && !promise.shared {
-            self.broke(format_args!("it was promised to several servers: {held:?}"));
+            self.broke(format_args!("it was promised to several servers: {held}"));
         }
     }
 

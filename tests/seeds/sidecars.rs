@@ -78,8 +78,7 @@ impl Scene {
     /// One call, now and then by two leaders at once.
     async fn call(&self, rpc: &Rpc) -> Outcome {
         let (leader, other) = self.replicas();
-        let may_be_two = !self.is_calm() && !self.lists_lag;
-        let are_two = may_be_two && self.random.borrow_mut().u32(..TWINS) == 0;
+        let are_two = !self.is_calm() && self.random.borrow_mut().u32(..TWINS) == 0;
         if !are_two {
             let answer = self.ask(&leader, rpc).await;
             return self.read(rpc, answer, true);

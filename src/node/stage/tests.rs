@@ -124,6 +124,21 @@ async fn a_staged_disk_that_was_pulled_out_is_no_directory_any_more() {
 }
 
 #[tokio::test]
+async fn a_staged_file_system_that_has_shut_down_is_not_staged() {
+    let fake = Fake::default();
+    fake.plug("vdb", 16, 1 << 30, &[]);
+    fake.world().mounts.push("1 2 252:16 / /staging rw - ext4 /dev/vdb rw".into());
+    fake.world().hung.push("/staging".into());
+    let request = Stage { staging: "/staging".into(), ..request(FormatPolicy::Allowed) };
+    let error = staging(&fake, &disk(true), &request, false).run().await.unwrap_err();
+    assert!(
+        error.to_string().contains("has shut down after an error; see this node's kernel log"),
+        "{error}"
+    );
+    assert!(fake.world().done.is_empty());
+}
+
+#[tokio::test]
 async fn a_staged_disk_that_is_there_stays() {
     let fake = Fake::default();
     fake.plug("vdb", 16, 1 << 30, &[]);

@@ -1,5 +1,7 @@
 //! What the project has, as the cloud itself knows it: no list lags, no fault blurs it.
 
+use std::fmt;
+
 use super::{Snapshot, Volume, World};
 
 /// A volume or a snapshot.
@@ -15,6 +17,16 @@ pub struct Held {
     pub entries: Vec<String>,
     /// The servers that Nova has a row of it for.
     pub rows: Vec<String>,
+}
+
+impl fmt::Display for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Held { id, name, status, gigabytes, entries, rows, .. } = self;
+        write!(
+            f,
+            "{name} ({id}): {status}, {gigabytes} GiB, Cinder's entries {entries:?}, Nova's rows {rows:?}"
+        )
+    }
 }
 
 impl World {

@@ -167,6 +167,9 @@ impl World {
     pub(super) fn bury(&mut self, id: &str) {
         let Some(server) = self.servers.remove(id) else { return };
         let now = self.now();
+        // What its host was doing ends with it.
+        self.events
+            .retain(|_, event| server.rows.iter().all(|row| event.attachment() != Some(&row.attachment)));
         let leaves = self.mishaps.iter().position(|mishap| *mishap == Mishap::LeavesEntries);
         if let Some(index) = leaves {
             self.mishaps.remove(index);

@@ -22,6 +22,8 @@ pub enum Posted<I> {
     #[default]
     No,
     As(I),
+    /// An earlier call's POST made this one.
+    Earlier(I),
     /// The POST was sent and no clear answer came.
     Unclear,
 }
@@ -43,24 +45,36 @@ pub enum Step<C: Candidate> {
 }
 
 impl<I: Copy + Eq> Attempt<I> {
-    fn made<C: Candidate<Id = I>>(&self, one: &C) -> bool {
-        self.posted == Posted::As(one.id()) || one.metadata().get(ATTEMPT) == Some(&self.id)
+    /// This process made it and nobody was promised it. Another process may have settled it since.
+    fn owns<C: Candidate<Id = I>>(&self, one: &C) -> bool {
+        let made = self.made() == Some(one.id()) || one.metadata().get(ATTEMPT) == Some(&self.id);
+        made && !one.is_settled()
     }
 
-    /// This attempt's own one, where the lists show another of the name at rest, and not it.
-    pub fn lost_unlisted<C: Candidate<Id = I>>(&self, name: &str, seen: &[C]) -> Option<I> {
-        let Posted::As(own) = self.posted else { return None };
-        let is_other = |one: &C| one.name() == name && one.stage() == Stage::Made;
-        let is_lost = seen.iter().any(is_other) && seen.iter().all(|one| one.id() != own);
-        is_lost.then_some(own)
+    /// What this process made.
+    fn made(&self) -> Option<I> {
+        match self.posted {
+            Posted::As(id) | Posted::Earlier(id) => Some(id),
+            Posted::No | Posted::Unclear => None,
+        }
+    }
+
+    /// What this process made, where the lists show others of the name, and not it.
+    pub fn unlisted<C: Candidate<Id = I>>(&self, name: &str, seen: &[C]) -> Option<I> {
+        let is_other = seen.iter().any(|one| one.name() == name);
+        self.made().filter(|made| is_other && seen.iter().all(|one| one.id() != *made))
+    }
+
+    /// What this process made isn't there any more.
+    pub fn lose(&mut self, gone: I) {
+        if self.made() == Some(gone) {
+            self.posted = Posted::No;
+        }
     }
 
     /// The one that the next looks are at.
     pub fn followed<C: Candidate<Id = I>>(&self, seen: &[C]) -> Option<I> {
-        let own = match &self.posted {
-            Posted::As(id) => Some(*id),
-            Posted::No | Posted::Unclear => None,
-        };
+        let own = self.made();
         let known = own.filter(|id| seen.is_empty() || seen.iter().any(|one| one.id() == *id));
         known.or_else(|| seen.iter().find(|one| is_being_made(*one)).map(Candidate::id)).or(own)
     }
@@ -82,7 +96,7 @@ pub fn plan<O: Order>(
         .filter(|one| one.name() == order.name() && !is_going(*one))
         .collect();
     there.sort_by_key(|one| (Reverse(one.is_settled()), one.created_at(), one.id()));
-    let is_free_to_go = |one: &O::Made| one.is_unpromised() || (attempt.made(one) && !one.is_settled());
+    let is_free_to_go = |one: &O::Made| one.is_unpromised() || attempt.owns(one);
     let unmade = |one: &&&O::Made| one.stage() == Stage::Broken && is_free_to_go(one);
     if let Some(broken) = there.iter().find(unmade) {
         // Beside another of the name the error would be final for that one, too.
@@ -101,7 +115,7 @@ pub fn plan<O: Order>(
     }
 }
 
-fn is_going<C: Candidate>(one: &C) -> bool {
+pub fn is_going<C: Candidate>(one: &C) -> bool {
     matches!(one.stage(), Stage::Going | Stage::Stuck)
 }
 
@@ -125,7 +139,7 @@ fn absent<C: Candidate>(attempt: &Attempt<C::Id>) -> Step<C> {
     match attempt.posted {
         Posted::No => Step::Create,
         // Lists may show a new one late.
-        Posted::As(_) | Posted::Unclear => Step::Wait,
+        Posted::As(_) | Posted::Earlier(_) | Posted::Unclear => Step::Wait,
     }
 }
 
@@ -134,8 +148,12 @@ fn alone<O: Order>(order: &O, attempt: &Attempt<<O::Made as Candidate>::Id>, one
     if is_being_made(one) {
         return Step::Wait;
     }
-    if let Some(difference) = order.difference(one).filter(|_| attempt.made(one)) {
-        return Step::Remove(one.id(), Some(order.mistaken(one, &difference)));
+    if let Some(difference) = order.difference(one).filter(|_| attempt.owns(one)) {
+        return match attempt.posted {
+            // It is as it was asked for then.
+            Posted::Earlier(id) if id == one.id() => Step::Discard(id),
+            _ => Step::Remove(one.id(), Some(order.mistaken(one, &difference))),
+        };
     }
     match one.stage() {
         Stage::Broken => Step::Broken(one.id()),
@@ -147,7 +165,7 @@ fn alone<O: Order>(order: &O, attempt: &Attempt<<O::Made as Candidate>::Id>, one
 /// More than one: the settled one wins, else the oldest. The winner is answered once the others are gone.
 fn contested<C: Candidate>(attempt: &Attempt<C::Id>, there: &[&C], now: SystemTime) -> Step<C> {
     let losers = || there.iter().skip(1);
-    let removable = |loser: &&&C| attempt.made(**loser) || is_dead(**loser, now);
+    let removable = |loser: &&&C| attempt.owns(**loser) || is_dead(**loser, now);
     if let Some(loser) = losers().filter(removable).find(|loser| loser.is_free()) {
         return Step::Discard(loser.id());
     }
@@ -160,7 +178,7 @@ fn contested<C: Candidate>(attempt: &Attempt<C::Id>, there: &[&C], now: SystemTi
 
 /// Refuses once this attempt's own one is out of the way.
 fn without_own<C: Candidate>(attempt: &Attempt<C::Id>, there: &[&C], refusal: Error) -> Step<C> {
-    match there.iter().find(|one| attempt.made(**one)) {
+    match there.iter().find(|one| attempt.owns(**one)) {
         Some(own) if !own.is_free() => Step::Wait,
         Some(own) => Step::Discard(own.id()),
         None => Step::Refuse(refusal),
@@ -192,7 +210,7 @@ fn incompatible<O: Order>(
     there: &[&O::Made],
     now: SystemTime,
 ) -> Option<Step<O::Made>> {
-    let others = there.iter().filter(|one| !attempt.made(**one));
+    let others = there.iter().filter(|one| !attempt.owns(**one));
     let (other, difference) = others.filter_map(|one| Some((one, order.difference(one)?))).next()?;
     if is_dead(*other, now) {
         return Some(Step::Discard(other.id()));

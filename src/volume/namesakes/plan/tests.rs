@@ -125,6 +125,29 @@ fn of_two_the_settled_one_wins_then_the_older() {
 }
 
 #[test]
+fn what_another_process_has_settled_since_is_never_removed() {
+    let large = Wanted { size: 5, ..wanted() };
+    let newer = volume(Status::Available).with_id(2).made_by("theirs").created("2026-01-01T00:00:01Z");
+    for posted in [Posted::As(id(1)), Posted::Earlier(id(1))] {
+        let made = volume(Status::Available).made_by("ours").settled();
+        let step = plan(&large, &ours(posted.clone()), std::slice::from_ref(&made), soon());
+        assert_eq!(refusal(&step), Some(Condition::AlreadyExists), "{posted:?}");
+        let step = decided(&ours(posted.clone()), &[made, newer.clone().settled()]);
+        assert_eq!(refusal(&step), Some(Condition::AlreadyExists), "{posted:?}");
+    }
+}
+
+#[test]
+fn what_an_earlier_call_made_for_another_wish_makes_room() {
+    let made = volume(Status::Available).made_by("earlier");
+    let attempt = ours(Posted::Earlier(id(1)));
+    let large = Wanted { size: 5, ..wanted() };
+    assert_eq!(plan(&large, &attempt, std::slice::from_ref(&made), soon()), Step::Discard(id(1)));
+    assert_eq!(decided(&attempt, std::slice::from_ref(&made)), Step::Settle(made));
+    assert_eq!(decided(&attempt, &[]), Step::Wait);
+}
+
+#[test]
 fn anothers_attempt_is_removed_only_after_ten_minutes() {
     let winner = volume(Status::Available).settled();
     let loser = volume(Status::Available).with_id(2).made_by("dead");
