@@ -1,7 +1,7 @@
 # Sourced. What the tests need of a machine: found, or installed, or named in a sentence.
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
-target=${CARGO_TARGET_DIR:-$root/target}
+target=$(realpath -m "${CARGO_TARGET_DIR:-$root/target}")
 tools=$target/tools
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 
