@@ -84,11 +84,12 @@ impl Scene {
             return self.read(rpc, answer, true);
         }
         let (one, two) = tokio::join!(biased; self.ask(&leader, rpc), self.ask(&other, rpc));
-        let (one, two) = (self.read(rpc, one, false), self.read(rpc, two, false));
-        match (&one, &two) {
-            (Outcome::Done(_), Outcome::Pending) => self.finish(rpc, &other).await,
-            (Outcome::Pending, Outcome::Done(_)) => self.finish(rpc, &leader).await,
-            _ => {}
+        let (mut one, mut two) = (self.read(rpc, one, false), self.read(rpc, two, false));
+        if let Outcome::Pending = two {
+            two = self.finish(rpc, &other).await;
+        }
+        if let (Outcome::Pending, Outcome::Done(_)) = (&one, &two) {
+            one = self.finish(rpc, &leader).await;
         }
         match (one, two) {
             (done @ Outcome::Done(_), _) | (_, done @ Outcome::Done(_)) => done,
@@ -97,16 +98,18 @@ impl Scene {
         }
     }
 
-    /// The leader that doesn't know yet that it leads no more goes on until it has its answer.
-    async fn finish(&self, rpc: &Rpc, replica: &Replica) {
+    /// A leader that doesn't know yet that it leads no more goes on until it has its answer.
+    async fn finish(&self, rpc: &Rpc, replica: &Replica) -> Outcome {
         let mut pauses = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
         while !self.is_overdue() && !replica.is_dead() {
             pace::sleep(pauses.step()).await;
             let answer = self.ask(replica, rpc).await;
-            if !matches!(self.read(rpc, answer, false), Outcome::Pending) {
-                return;
+            match self.read(rpc, answer, false) {
+                Outcome::Pending => {}
+                outcome => return outcome,
             }
         }
+        Outcome::Pending
     }
 
     async fn ask(&self, replica: &Replica, rpc: &Rpc) -> Result<Answer, Status> {
