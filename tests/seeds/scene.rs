@@ -27,7 +27,7 @@ pub struct Scene {
     pub ledger: RefCell<Ledger>,
     /// The ids of the servers.
     pub servers: Vec<String>,
-    /// Lists show late what is new. Then a process that dies, or whose place is taken, or that never learns an id, leaves
+    /// Lists show late what is new. Then a process that dies, that never learns an id or that isn't called again leaves
     /// what nobody can find by its name for a while: that is known (docs/reliability.md), and isn't tried here.
     pub lists_lag: bool,
     /// What others have in the project.
