@@ -12,9 +12,11 @@
 mod bed;
 #[path = "node_seeds/disk.rs"]
 mod disk;
+#[path = "bed/seeds.rs"]
+mod frame;
 #[path = "node_seeds/ground.rs"]
 mod ground;
-#[path = "seeds/history.rs"]
+#[path = "bed/history.rs"]
 #[allow(dead_code, reason = "it's the history of tests/seeds.rs, too")]
 mod history;
 #[path = "node_seeds/judge.rs"]
@@ -36,19 +38,16 @@ mod volume;
 #[path = "node_seeds/world.rs"]
 mod world;
 
-use std::num::NonZero;
-use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use cinder_csi::node::FsType;
 use cinder_csi::pace;
 use fastrand::Rng;
 
 use disk::MIB;
+use frame::Played;
 use history::History;
 use kubelet::{Kubelet, Pace};
 use lab::Lab;
@@ -58,21 +57,8 @@ use volume::{Kind, Volume};
 const LATER: Duration = Duration::from_secs(90);
 const STEPS: usize = 40;
 
-/// What a seed showed.
-struct Shown {
-    seed: u64,
-    history: Vec<String>,
-    broken: Vec<String>,
-    calls: usize,
-    deaths: usize,
-    refused: usize,
-}
-
-fn show(seed: u64) -> Shown {
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
-    runtime.block_on(async {
-        pace::begin(SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000), seed);
+fn show(seed: u64) -> Played {
+    frame::play(seed, async {
         let mut random = Rng::with_seed(seed);
         let history = History::new(true);
         let mut volumes = volumes(&mut random, Path::new(lab::KUBELET), [128, 96]);
@@ -94,7 +80,7 @@ fn volumes(random: &mut Rng, kubelet: &Path, sizes: [u64; 2]) -> Vec<Volume> {
     sizes.map(of).into()
 }
 
-async fn play(seed: u64, kubelet: Kubelet, mut volumes: Vec<Volume>, mut random: Rng) -> Shown {
+async fn play(seed: u64, kubelet: Kubelet, mut volumes: Vec<Volume>, mut random: Rng) -> Played {
     for volume in &volumes {
         let (kind, data) = (volume.kind, if volume.from_data { ", made from data" } else { "" });
         kubelet.history.note(format!("{} is {kind:?} of {} MiB{data}", volume.id, volume.size / MIB));
@@ -109,13 +95,15 @@ async fn play(seed: u64, kubelet: Kubelet, mut volumes: Vec<Volume>, mut random:
     pace::sleep(kubelet.rest).await;
     kubelet.conclude(&mut volumes, &mut random).await;
     let figures = &kubelet.figures;
-    Shown {
+    Played {
         seed,
         history: kubelet.history.lines(),
         broken: kubelet.judge.broken(),
-        calls: figures.calls.get(),
-        deaths: figures.deaths.get(),
-        refused: figures.refused.get(),
+        figures: vec![
+            ("calls", figures.calls.get()),
+            ("of them refused", figures.refused.get()),
+            ("cut off by death", figures.deaths.get()),
+        ],
     }
 }
 
@@ -137,68 +125,17 @@ async fn step(kubelet: &Kubelet, volumes: &mut [Volume], random: &mut Rng) {
     pace::sleep(kubelet.rest.min(Duration::from_millis(random.u64(..3000)))).await;
 }
 
-fn number(variable: &str, otherwise: u64) -> u64 {
-    match std::env::var(variable) {
-        Ok(text) => text.parse().unwrap_or_else(|_| panic!("{variable}={text}: that isn't a number")),
-        Err(_) => otherwise,
-    }
-}
-
-/// `SEEDS`: how many. `SEED`: the first.
 #[test]
 fn every_seed_leaves_the_node_as_was_asked() {
-    let (first, count) = (number("SEED", 1), number("SEEDS", 200));
-    let shown = show_all(first..first + count);
-    let sum = |of: fn(&Shown) -> usize| shown.iter().map(of).sum::<usize>();
-    let broken: Vec<_> = shown.iter().filter(|one| !one.broken.is_empty()).collect();
-    println!("seeds, from {first}:    {:9}", shown.len());
-    println!("calls:            {:9}", sum(|one| one.calls));
-    println!("of them refused:  {:9}", sum(|one| one.refused));
-    println!("cut off by death: {:9}", sum(|one| one.deaths));
-    println!("broken seeds:     {:9}", broken.len());
-    for one in broken.iter().take(10) {
-        println!("\nseed {}:\n  {}", one.seed, one.broken.join("\n  "));
-    }
-    if let Some(one) = broken.first() {
-        println!("\n{}", one.history.join("\n"));
-        panic!("SEED={} cargo test --test node_seeds one_seed -- --nocapture", one.seed);
-    }
+    frame::hold("node_seeds", 200, show);
 }
 
-/// On all processors.
-fn show_all(seeds: Range<u64>) -> Vec<Shown> {
-    let next = AtomicU64::new(seeds.start);
-    let take = || Some(next.fetch_add(1, Ordering::Relaxed)).filter(|seed| *seed < seeds.end);
-    let brief = |seed| match show(seed) {
-        shown if shown.broken.is_empty() => Shown { history: Vec::new(), ..shown },
-        shown => shown,
-    };
-    let work = || std::iter::from_fn(take).map(brief).collect::<Vec<_>>();
-    let processors = thread::available_parallelism().map_or(1, NonZero::get);
-    thread::scope(|scope| {
-        let threads: Vec<_> = (0..processors).map(|_| scope.spawn(work)).collect();
-        let mut shown: Vec<_> = threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect();
-        shown.sort_by_key(|one| one.seed);
-        shown
-    })
-}
-
-/// `SEED`: which.
 #[test]
 fn one_seed_with_its_whole_history() {
-    let shown = show(number("SEED", 1));
-    println!("{}", shown.history.join("\n"));
-    assert!(shown.broken.is_empty(), "{}", shown.broken.join("\n"));
+    frame::replay(show);
 }
 
 #[test]
 fn a_seed_repeats_itself_to_the_byte() {
-    for seed in 1..=20 {
-        let (one, two) = (show(seed), show(seed));
-        assert!(one.history.len() > 20, "seed {seed}: nothing happened");
-        let differing = one.history.iter().zip(&two.history).find(|(one, two)| one != two);
-        assert_eq!(differing, None, "seed {seed}");
-        assert_eq!(one.history.len(), two.history.len(), "seed {seed}");
-    }
-    assert_ne!(show(1).history, show(2).history);
+    frame::repeat(show);
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use bytes::Bytes;
-use cinder_csi::openstack::{Credential, Interface, Options, Places, Scope, Tls, User, UserDomain};
+use cinder_csi::openstack::{Credential, Options, Scope, User, UserDomain};
 use cinder_csi::sandbox::{Quota, Settings, SimulatedCloud};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -68,21 +68,12 @@ impl Cloud {
     pub fn options(&self) -> Outcome<Options> {
         let known = self.cloud.credentials();
         let domain = || UserDomain::Name("Default".to_owned());
-        Ok(Options {
-            auth_url: format!("http://{}/identity/v3", self.address).parse()?,
-            credential: Credential::Password {
-                user: User::Name { name: known.user, domain: domain() },
-                password: known.password.into(),
-                scope: Scope::ProjectName { name: known.project, domain: domain() },
-            },
-            region: None,
-            interface: Interface::Public,
-            tls: Tls::default(),
-            user_agent: Vec::new(),
-            name: String::new(),
-            ignore_volume_microversion: false,
-            places: Places::default(),
-        })
+        let credential = Credential::Password {
+            user: User::Name { name: known.user, domain: domain() },
+            password: known.password.into(),
+            scope: Scope::ProjectName { name: known.project, domain: domain() },
+        };
+        Ok(Options::new(format!("http://{}/identity/v3", self.address).parse()?, credential))
     }
 
     async fn accept(self, listener: TcpListener) {

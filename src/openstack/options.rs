@@ -21,6 +21,23 @@ pub struct Options {
     pub places: Places,
 }
 
+impl Options {
+    /// The unnamed cloud, its only region and public endpoints, and the machine's trusted certificates.
+    pub fn new(auth_url: Url, credential: Credential) -> Self {
+        Self {
+            auth_url,
+            credential,
+            region: None,
+            interface: Interface::default(),
+            tls: Tls::default(),
+            user_agent: Vec::new(),
+            name: String::new(),
+            ignore_volume_microversion: false,
+            places: Places::default(),
+        }
+    }
+}
+
 /// Where a person finds the settings that an error is about: `"region" in /etc/config/cloud.conf:5`.
 #[derive(Clone, Debug)]
 pub struct Places {

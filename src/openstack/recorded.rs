@@ -10,7 +10,7 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 use tower::service_fn;
 
-use super::options::{Credential, Interface, Options, Places, Scope, Tls, User, UserDomain};
+use super::options::{Credential, Options, Scope, User, UserDomain};
 use super::{Cloud, Http};
 use crate::pace;
 
@@ -189,19 +189,11 @@ pub fn unauthorized() -> Reply {
 
 pub fn options() -> Options {
     let domain = || UserDomain::Name("Default".into());
-    Options {
-        auth_url: "http://cloud/v3".parse().unwrap(),
-        credential: Credential::Password {
-            user: User::Name { name: "csi".into(), domain: domain() },
-            password: SecretString::from(CANARY),
-            scope: Scope::ProjectName { name: "k8s".into(), domain: domain() },
-        },
-        region: None,
-        interface: Interface::Public,
-        tls: Tls::default(),
-        user_agent: vec!["kubernetes".into()],
-        name: String::new(),
-        ignore_volume_microversion: false,
-        places: Places::default(),
-    }
+    let credential = Credential::Password {
+        user: User::Name { name: "csi".into(), domain: domain() },
+        password: SecretString::from(CANARY),
+        scope: Scope::ProjectName { name: "k8s".into(), domain: domain() },
+    };
+    let user_agent = vec!["kubernetes".into()];
+    Options { user_agent, ..Options::new("http://cloud/v3".parse().unwrap(), credential) }
 }

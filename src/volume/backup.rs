@@ -229,9 +229,9 @@ impl Order for WantedBackup {
     }
 
     async fn post(&self, volumes: &Volumes, attempt: &str) -> Result<Posted<BackupId>> {
-        volumes.check_backup_zone(self).await.map_err(|error| volumes.before(self, error))?;
+        volumes.check_backup_zone(self).await.map_err(|error| volumes.while_in_doubt(self, error))?;
         let order = intermediate::Cut { wanted: self, of: Intermediate::of(&self.name, self.source) };
-        let cut = volumes.make_one(&order).await.map_err(|error| volumes.before(self, error))?;
+        let cut = volumes.make_one(&order).await.map_err(|error| volumes.while_in_doubt(self, error))?;
         // A backup is being made from it already, and the name will show which.
         if cut.status != SnapshotStatus::Available {
             return Ok(Posted::No);

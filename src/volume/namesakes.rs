@@ -149,8 +149,8 @@ impl Volumes {
                     continue;
                 }
                 Step::Remove(id, why) => return Err(remove::<O>(self, id, why).await),
-                Step::Broken(id) => return Err(self.before(order, broken::<O>(self, id).await)),
-                Step::Refuse(error) => return Err(self.before(order, error)),
+                Step::Broken(id) => return Err(self.while_in_doubt(order, broken::<O>(self, id).await)),
+                Step::Refuse(error) => return Err(self.while_in_doubt(order, error)),
             }
             let interest = order.interest(attempt.followed(&seen));
             let looks = looks.get_or_insert_with(|| self.watch.follow(interest.clone()));
@@ -218,8 +218,8 @@ impl Volumes {
         Ok(posted)
     }
 
-    /// An error before anything was sent.
-    pub(super) fn before<O: Order>(&self, order: &O, error: Error) -> Error {
+    /// An error, which is not final while a POST of the name may still make one.
+    pub(super) fn while_in_doubt<O: Order>(&self, order: &O, error: Error) -> Error {
         self.doubts.keep(&doubt(order), error)
     }
 }

@@ -47,7 +47,7 @@ impl Volumes {
         let mut refused = false;
         loop {
             let ready = self.snapshottable(new.volume_id).await;
-            new.force = ready.map_err(|error| self.before(order, error))?;
+            new.force = ready.map_err(|error| self.while_in_doubt(order, error))?;
             match self.cinder.create_snapshot(&new).await {
                 // The volume changed its status just then: another look tells.
                 Err(error) if error.kind == Kind::Refused && error.effect == Effect::None && !refused => {

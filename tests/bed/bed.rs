@@ -6,9 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use cinder_csi::openstack::{
-    Cinder, Cloud, Credential, Interface, Nova, Options, Places, Scope, ServerId, Tls, User, UserDomain,
-};
+use cinder_csi::openstack::{Cinder, Cloud, Credential, Nova, Options, Scope, ServerId, User, UserDomain};
 use cinder_csi::pace::{self, Deadline};
 use cinder_csi::sandbox::{Call, Settings, SimulatedCloud};
 use cinder_csi::volume::{
@@ -22,21 +20,12 @@ pub struct Bed {
 
 pub fn options(user: &str, project: &str) -> Options {
     let domain = || UserDomain::Name("Default".to_owned());
-    Options {
-        auth_url: "http://cloud.test/identity/v3".parse().unwrap(),
-        credential: Credential::Password {
-            user: User::Name { name: user.to_owned(), domain: domain() },
-            password: "labsecret".to_owned().into(),
-            scope: Scope::ProjectName { name: project.to_owned(), domain: domain() },
-        },
-        region: None,
-        interface: Interface::Public,
-        tls: Tls::default(),
-        user_agent: Vec::new(),
-        name: String::new(),
-        ignore_volume_microversion: false,
-        places: Places::default(),
-    }
+    let credential = Credential::Password {
+        user: User::Name { name: user.to_owned(), domain: domain() },
+        password: "labsecret".to_owned().into(),
+        scope: Scope::ProjectName { name: project.to_owned(), domain: domain() },
+    };
+    Options::new("http://cloud.test/identity/v3".parse().unwrap(), credential)
 }
 
 impl Bed {

@@ -15,7 +15,7 @@ use super::ground::{Ground, Shown};
 use super::history::History;
 use super::kubelet::{Kubelet, Pace};
 use super::volume::Volume;
-use super::{play, volumes};
+use super::{frame, play, volumes};
 
 /// Loop devices have no serial: a link and the size tell a disk. They stay where they are.
 struct Loops {
@@ -147,7 +147,7 @@ const PACE: Pace = Pace { rest: Duration::from_millis(300), lateness: Duration::
 
 #[test]
 fn loop_seeds_leave_the_real_machine_as_was_asked() {
-    let (first, count) = (super::number("SEED", 1), super::number("LOOP_SEEDS", 4));
+    let (first, count) = (frame::number("SEED", 1), frame::number("LOOP_SEEDS", 4));
     for seed in first..first + count {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let shown = runtime.block_on(async {
@@ -158,7 +158,11 @@ fn loop_seeds_leave_the_real_machine_as_was_asked() {
             let kubelet = Kubelet::new(ground, history, random.fork(), PACE);
             play(seed, kubelet, volumes, random).await
         });
-        println!("seed {seed}: {} calls, {} cut off by death", shown.calls, shown.deaths);
+        println!(
+            "seed {seed}: {} calls, {} cut off by death",
+            shown.figure("calls"),
+            shown.figure("cut off by death")
+        );
         let history = shown.history.join("\n");
         assert!(shown.broken.is_empty(), "{history}\nSEED={seed}:\n{}", shown.broken.join("\n"));
     }

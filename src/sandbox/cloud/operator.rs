@@ -1,5 +1,6 @@
 //! What the cloud's operator does, and the project's own people behind the driver's back.
 
+use super::super::world::{Refusal, World};
 use super::SimulatedCloud;
 
 impl SimulatedCloud {
@@ -22,31 +23,29 @@ impl SimulatedCloud {
 
     /// Deletes a volume as its owner does with another client. Answers whether Cinder took it.
     pub fn delete_volume(&self, id: &str) -> bool {
-        self.with_world(|world| {
-            let project = world.identity.projects[0].id.clone();
-            world.delete_volume(&project, id).is_ok()
-        })
+        self.as_owner(|world, project| world.delete_volume(project, id))
     }
 
     /// Deletes a snapshot as its owner does with another client. Answers whether Cinder took it.
     pub fn delete_snapshot(&self, id: &str) -> bool {
-        self.with_world(|world| {
-            let project = world.identity.projects[0].id.clone();
-            world.delete_snapshot(&project, id).is_ok()
-        })
+        self.as_owner(|world, project| world.delete_snapshot(project, id))
     }
 
     /// Deletes a server as its owner does. Answers whether Nova took it.
     pub fn delete_server(&self, id: &str) -> bool {
-        self.with_world(|world| {
-            let project = world.identity.projects[0].id.clone();
-            world.delete_server(&project, id).is_ok()
-        })
+        self.as_owner(|world, project| world.delete_server(project, id))
     }
 
     /// What is left to an operator where an attach or a detach never ended: the server doesn't have the volume, and
     /// neither Nova nor Cinder says that it does.
     pub fn release(&self, volume: &str, server: &str) {
         self.with_world(|world| world.release(volume, server));
+    }
+
+    fn as_owner(&self, act: impl FnOnce(&mut World, &str) -> Result<(), Refusal>) -> bool {
+        self.with_world(|world| {
+            let project = world.identity.projects[0].id.clone();
+            act(world, &project).is_ok()
+        })
     }
 }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde_json::{Map, Value};
+
 use super::{Snapshot, Volume, World};
 
 /// A volume or a snapshot.
@@ -35,35 +37,32 @@ impl World {
     }
 
     pub fn held_snapshots(&self) -> Vec<Held> {
-        self.snapshots.values().map(held_snapshot).collect()
+        let held = |Snapshot { id, name, status, size, metadata, .. }: &Snapshot| {
+            held(id, name.as_deref(), status, *size, metadata)
+        };
+        self.snapshots.values().map(held).collect()
     }
 
     fn held_volume(&self, volume: &Volume) -> Held {
-        let has_row = |id: &&String| self.servers[*id].rows.iter().any(|row| row.volume == volume.id);
+        let Volume { id, name, status, size, metadata, .. } = volume;
+        let has_row = |server: &&String| self.servers[*server].rows.iter().any(|row| row.volume == *id);
         Held {
-            id: volume.id.clone(),
-            name: volume.name.clone().unwrap_or_default(),
-            status: volume.status.clone(),
-            gigabytes: volume.size,
-            metadata: words(&volume.metadata),
             entries: volume.attachments.iter().map(|held| held.server.clone()).collect(),
             rows: self.servers.keys().filter(has_row).cloned().collect(),
+            ..held(id, name.as_deref(), status, *size, metadata)
         }
     }
 }
 
-fn held_snapshot(snapshot: &Snapshot) -> Held {
+/// On no server.
+fn held(id: &str, name: Option<&str>, status: &str, gigabytes: u64, metadata: &Map<String, Value>) -> Held {
     Held {
-        id: snapshot.id.clone(),
-        name: snapshot.name.clone().unwrap_or_default(),
-        status: snapshot.status.clone(),
-        gigabytes: snapshot.size,
-        metadata: words(&snapshot.metadata),
+        id: id.to_owned(),
+        name: name.unwrap_or_default().to_owned(),
+        status: status.to_owned(),
+        gigabytes,
+        metadata: metadata.iter().map(|(key, value)| (key.clone(), value.to_string())).collect(),
         entries: Vec::new(),
         rows: Vec::new(),
     }
-}
-
-fn words(metadata: &serde_json::Map<String, serde_json::Value>) -> Vec<(String, String)> {
-    metadata.iter().map(|(key, value)| (key.clone(), value.to_string())).collect()
 }

@@ -7,14 +7,14 @@ use crate::volume::namesakes::Posted;
 
 impl Volumes {
     pub(super) async fn post_volume(&self, wanted: &Wanted, attempt: &str) -> Result<Posted<VolumeId>> {
-        let fitted = self.prepare(wanted).await.map_err(|error| self.before(wanted, error))?;
+        let fitted = self.prepare(wanted).await.map_err(|error| self.while_in_doubt(wanted, error))?;
         let answer = self.cinder.create_volume(&fitted.wanted.order(attempt)).await;
         if let Err(error) = &answer
             && matches!(error.kind, Kind::Refused | Kind::NotFound)
             && error.effect == Effect::None
             && let Some(why) = self.why_refused(&fitted, error).await
         {
-            return Err(self.before(wanted, why));
+            return Err(self.while_in_doubt(wanted, why));
         }
         self.posted(wanted, answer.map(|volume| volume.id))
     }

@@ -10,9 +10,7 @@ use cinder_csi::csi::{
     serve_connections,
 };
 use cinder_csi::node::{self, Host, Node, Whoami};
-use cinder_csi::openstack::{
-    Cloud, Credential, Http, Interface, Options, Places, Scope, Tls, User, UserDomain,
-};
+use cinder_csi::openstack::{Cloud, Credential, Http, Options, Scope, User, UserDomain};
 use cinder_csi::volume::Volumes;
 use hyper_util::rt::TokioIo;
 use tokio::io::DuplexStream;
@@ -93,21 +91,12 @@ fn services(http: Http, host: impl Host) -> Services {
 
 fn options() -> Options {
     let domain = || UserDomain::Name("Default".to_owned());
-    Options {
-        auth_url: "http://cloud.test/identity/v3".parse().expect("a URL"),
-        credential: Credential::Password {
-            user: User::Name { name: "csi".to_owned(), domain: domain() },
-            password: "labsecret".to_owned().into(),
-            scope: Scope::ProjectName { name: "k8s".to_owned(), domain: domain() },
-        },
-        region: None,
-        interface: Interface::Public,
-        tls: Tls::default(),
-        user_agent: Vec::new(),
-        name: String::new(),
-        ignore_volume_microversion: false,
-        places: Places::default(),
-    }
+    let credential = Credential::Password {
+        user: User::Name { name: "csi".to_owned(), domain: domain() },
+        password: "labsecret".to_owned().into(),
+        scope: Scope::ProjectName { name: "k8s".to_owned(), domain: domain() },
+    };
+    Options::new("http://cloud.test/identity/v3".parse().expect("a URL"), credential)
 }
 
 /// Messages as they are.
