@@ -76,7 +76,7 @@ thread_local! {
     static BEGUN: Cell<Option<(SystemTime, Instant)>> = const { Cell::new(None) };
 }
 
-/// On this thread it is `wall` now, and jitter comes from `seed`: what happens on it can be repeated.
+/// For simulations: on this thread it is `wall` now, and jitter comes from `seed`, so that what happens can be repeated.
 pub fn begin(wall: SystemTime, seed: u64) {
     BEGUN.set(Some((wall, Instant::now())));
     fastrand::seed(seed);

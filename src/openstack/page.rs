@@ -79,7 +79,9 @@ pub(super) async fn all<T: DeserializeOwned>(client: &Client, request: Request) 
             return Err(request.error(Kind::Malformed, "the list's pages never end: one came again"));
         }
         if markers.len() > MOST {
-            let why = format!("the list has more than {MOST} pages; raise osapi_max_limit in cinder.conf");
+            let why = format!(
+                "the list has more than {MOST} pages; the operator may raise the service's limit for a page"
+            );
             return Err(request.error(Kind::Malformed, why));
         }
         let part: Part<T> = one(client, request.clone().query("marker", &marker)).await?;
