@@ -78,6 +78,17 @@ async fn a_second_call_changes_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn services_that_have_moved_are_found_within_the_call() {
+    let bed = Bed::warm(Settings::default()).await;
+    pause(MINUTE).await;
+    bed.cloud.move_services();
+    let volume = rpc(MINUTE, bed.volumes.ensure_created(&wanted("pvc-1"))).await.unwrap();
+    bed.volumes.ensure_attached(volume.id, bed.server("node-1")).await.unwrap();
+    let tokens = bed.calls().iter().filter(|call| call.path == "/auth/tokens").count();
+    assert_eq!(tokens, 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_hundred_waiters_share_five_lists_a_second() {
     // One server takes 26 disks.
     let names = ["node-1", "node-2", "node-3", "node-4"];

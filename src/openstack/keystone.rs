@@ -4,6 +4,7 @@ mod catalog;
 mod federation;
 mod identity;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -32,6 +33,9 @@ const INCOMPLETE: Duration = Duration::from_secs(300);
 /// A service that refuses every token (its own account in Keystone is broken) would have us ask for two with every call.
 const REST: Duration = Duration::from_secs(10);
 
+/// A catalog so young is current, whatever doesn't answer.
+const CURRENT: Duration = Duration::from_secs(60);
+
 /// Cheap to clone: the clones share the token.
 #[derive(Clone)]
 pub(super) struct Keystone {
@@ -45,8 +49,9 @@ pub(super) struct Keystone {
 #[derive(Debug)]
 pub(super) struct Session {
     pub token: SecretString,
-    until: Instant,
+    asked: Instant,
     life: Duration,
+    is_doubted: AtomicBool,
     cinder: Result<Endpoint>,
     nova: Result<Endpoint>,
     project: Option<String>,
@@ -199,7 +204,7 @@ impl Session {
             life = life.min(INCOMPLETE);
         }
         let project = document.project.map(|project| project.id);
-        Self { token, until: asked + life, life, cinder, nova, project }
+        Self { token, asked, life, is_doubted: AtomicBool::new(false), cinder, nova, project }
     }
 
     /// A token is replaced when a tenth of its life, but at least a minute, is left: longer than any call takes, so
@@ -207,10 +212,17 @@ impl Session {
     /// replaced at its half.
     fn age(&self) -> Age {
         let margin = (self.life / 10).max(Duration::from_secs(60)).min(self.life / 2);
-        match self.until.saturating_duration_since(Instant::now()) {
+        match self.life.saturating_sub(self.asked.elapsed()) {
             Duration::ZERO => Age::Stale,
-            left if left <= margin => Age::Aging,
+            left if left <= margin || self.is_doubted.load(Ordering::Relaxed) => Age::Aging,
             _ => Age::Fresh,
+        }
+    }
+
+    /// A service didn't answer where the catalog says: it may have moved, and a new catalog is asked for beside the calls.
+    pub fn doubt(&self) {
+        if self.asked.elapsed() >= CURRENT {
+            self.is_doubted.store(true, Ordering::Relaxed);
         }
     }
 

@@ -37,7 +37,9 @@ impl std::fmt::Display for Call {
 /// The service and the segments of a path below its version and project; `None` for a path of no service.
 pub(super) fn dissect(path: &str) -> Option<(Service, Vec<&str>)> {
     let mut segments = path.split('/').filter(|segment| !segment.is_empty());
-    let service = match segments.next()? {
+    let address = segments.next()?;
+    // A service that has moved: `volume-2`.
+    let service = match address.split('-').next()? {
         "identity" => Service::Keystone,
         "volume" => Service::Cinder,
         "compute" => Service::Nova,
@@ -83,5 +85,6 @@ mod tests {
         let (service, segments) = dissect("/compute/v2.1/").unwrap();
         assert_eq!((service, normalized(service, &segments).as_str()), (Service::Nova, "/"));
         assert_eq!(dissect("/image/v2"), None);
+        assert_eq!(dissect("/volume-2/v3"), Some((Service::Cinder, vec!["v3"])));
     }
 }

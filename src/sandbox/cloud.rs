@@ -172,6 +172,10 @@ impl SimulatedCloud {
         self.with_world(|world| world.held_snapshots())
     }
 
+    pub fn backups(&self) -> Vec<Held> {
+        self.with_world(|world| world.held_backups())
+    }
+
     /// The services as an axum router, without calls counted and without faults.
     pub fn router(&self) -> Router {
         let cloud = self.clone();

@@ -109,6 +109,8 @@ pub(super) struct World {
     pub(super) identity: Identity,
     /// Other regions of its Keystone: their names and addresses.
     pub(super) regions: Vec<(String, String)>,
+    /// How often Cinder and Nova have moved to another address.
+    moves: usize,
     pub(super) volumes: BTreeMap<String, Volume>,
     pub(super) snapshots: BTreeMap<String, Snapshot>,
     pub(super) backups: BTreeMap<String, Backup>,
@@ -171,6 +173,7 @@ impl World {
             random,
             settings,
             regions: Vec::new(),
+            moves: 0,
             volumes: BTreeMap::new(),
             snapshots: BTreeMap::new(),
             backups: BTreeMap::new(),
@@ -239,6 +242,25 @@ impl World {
             return false;
         }
         true
+    }
+
+    /// Cinder and Nova are at another address from now on, which Keystone's catalog says.
+    pub fn move_services(&mut self) {
+        self.moves += 1;
+    }
+
+    /// Where `volume` or `compute` is.
+    pub fn address(&self, service: &str) -> String {
+        match self.moves {
+            0 => service.to_owned(),
+            moves => format!("{service}-{}", moves + 1),
+        }
+    }
+
+    /// Whether that is where a service is; the others never move.
+    pub fn is_at(&self, address: &str) -> bool {
+        let service = address.split('-').next().unwrap_or_default();
+        !["volume", "compute"].contains(&service) || address == self.address(service)
     }
 
     pub fn inject(&mut self, mishap: Mishap) {

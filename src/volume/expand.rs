@@ -25,16 +25,16 @@ impl Volumes {
 
     async fn expand(&self, id: VolumeId, size: u64) -> Result<Volume> {
         let mut seen = self.observe_known(id).await?;
-        let mut accepted = false;
+        let mut accepted = None;
         let mut unclear = false;
         let mut refusals = 0;
         let mut looks = None;
         loop {
-            match plan(&seen, size, accepted) {
+            match plan(&seen, size, accepted.as_ref()) {
                 Step::Done => return Ok(seen),
                 Step::Extend { attached } if !unclear => {
                     match self.cinder.extend_volume(id, size, attached).await {
-                        Ok(()) => accepted = true,
+                        Ok(()) => accepted = Some(seen.status.clone()),
                         Err(error) if error.effect == Effect::Unknown => unclear = true,
                         Err(error) if error.kind == Kind::Refused && refusals < REFUSALS => refusals += 1,
                         Err(error) => return Err(Error::reading(&error)),
@@ -57,12 +57,16 @@ impl Volumes {
     }
 }
 
-fn plan(volume: &Volume, size: u64, accepted: bool) -> Step {
+/// `accepted`: the status of the volume whose extend Cinder has accepted.
+fn plan(volume: &Volume, size: u64, accepted: Option<&Status>) -> Step {
     match &volume.status {
         Status::Available | Status::InUse if volume.size >= size => Step::Done,
-        Status::Available | Status::InUse if accepted => Step::Failed,
+        status if accepted == Some(status) => Step::Failed,
+        // A detach ended meanwhile: Cinder writes `available` over `extending` (`volume_detached` in
+        // https://opendev.org/openstack/cinder/src/branch/master/cinder/db/sqlalchemy/api.py), and goes on extending.
+        Status::Available | Status::InUse if accepted.is_some() => Step::Wait,
         Status::Available | Status::InUse => Step::Extend { attached: volume.status == Status::InUse },
-        Status::ErrorExtending if accepted => Step::Failed,
+        Status::ErrorExtending if accepted.is_some() => Step::Failed,
         status if status.is_passing() => Step::Wait,
         _ => Step::Refuse(remedy::told(volume, "Cinder doesn't extend")),
     }
@@ -73,8 +77,8 @@ mod tests {
     use super::*;
     use crate::volume::sample::volume;
 
-    fn decided(volume: &Volume, accepted: bool) -> Step {
-        match plan(volume, 2, accepted) {
+    fn decided(volume: &Volume, accepted: Option<Status>) -> Step {
+        match plan(volume, 2, accepted.as_ref()) {
             Step::Refuse(_) => Step::Refuse(String::new()),
             step => step,
         }
@@ -85,23 +89,24 @@ mod tests {
         let large = |status| Volume { size: 2, ..volume(status) };
         let refuse = || Step::Refuse(String::new());
         let table = [
-            (volume(Status::Available), false, Step::Extend { attached: false }),
-            (volume(Status::InUse).on(&[1]), false, Step::Extend { attached: true }),
-            (volume(Status::InUse).on(&[1]), true, Step::Failed),
-            (volume(Status::Available), true, Step::Failed),
-            (large(Status::Available), false, Step::Done),
-            (large(Status::InUse).on(&[1]), true, Step::Done),
-            (large(Status::Extending), true, Step::Wait),
-            (volume(Status::Extending), true, Step::Wait),
-            (volume(Status::Attaching), false, Step::Wait),
-            (volume(Status::ErrorExtending), true, Step::Failed),
-            (volume(Status::ErrorExtending), false, refuse()),
-            (large(Status::ErrorExtending), false, refuse()),
-            (volume(Status::Error), false, refuse()),
-            (volume(Status::Deleting), false, refuse()),
+            (volume(Status::Available), None, Step::Extend { attached: false }),
+            (volume(Status::InUse).on(&[1]), None, Step::Extend { attached: true }),
+            (volume(Status::InUse).on(&[1]), Some(Status::InUse), Step::Failed),
+            (volume(Status::Available), Some(Status::Available), Step::Failed),
+            (volume(Status::Available), Some(Status::InUse), Step::Wait),
+            (large(Status::Available), None, Step::Done),
+            (large(Status::InUse).on(&[1]), Some(Status::InUse), Step::Done),
+            (large(Status::Extending), Some(Status::InUse), Step::Wait),
+            (volume(Status::Extending), Some(Status::InUse), Step::Wait),
+            (volume(Status::Attaching), None, Step::Wait),
+            (volume(Status::ErrorExtending), Some(Status::InUse), Step::Failed),
+            (volume(Status::ErrorExtending), None, refuse()),
+            (large(Status::ErrorExtending), None, refuse()),
+            (volume(Status::Error), None, refuse()),
+            (volume(Status::Deleting), None, refuse()),
         ];
         for (volume, accepted, step) in table {
-            assert_eq!(decided(&volume, accepted), step, "{volume:?} accepted: {accepted}");
+            assert_eq!(decided(&volume, accepted.clone()), step, "{volume:?} accepted: {accepted:?}");
         }
     }
 }

@@ -14,7 +14,7 @@ const DISASTERS: u64 = 12;
 /// The operator comes so long after the last disaster, and resets what hasn't moved since.
 const OPERATOR_COMES: Duration = Duration::from_secs(150);
 
-const REQUESTS: [(&str, &str); 20] = [
+const REQUESTS: [(&str, &str); 24] = [
     ("POST", "/auth/tokens"),
     ("POST", "/volumes"),
     ("GET", "/volumes/detail"),
@@ -28,6 +28,10 @@ const REQUESTS: [(&str, &str); 20] = [
     ("DELETE", "/snapshots/{id}"),
     ("PUT", "/snapshots/{id}"),
     ("POST", "/snapshots/{id}/metadata"),
+    ("POST", "/backups"),
+    ("GET", "/backups/detail"),
+    ("GET", "/backups/{id}"),
+    ("DELETE", "/backups/{id}"),
     ("GET", "/types"),
     ("GET", "/messages"),
     ("GET", "/servers/{id}"),
@@ -37,7 +41,7 @@ const REQUESTS: [(&str, &str); 20] = [
     ("DELETE", "/attachments/{id}"),
 ];
 
-const OPERATIONS: [Operation; 7] = [
+const OPERATIONS: [Operation; 11] = [
     Operation::Create,
     Operation::Delete,
     Operation::Attach,
@@ -45,6 +49,10 @@ const OPERATIONS: [Operation; 7] = [
     Operation::Extend,
     Operation::Snapshot,
     Operation::DeleteSnapshot,
+    Operation::Retype,
+    Operation::Backup,
+    Operation::DeleteBackup,
+    Operation::Restore,
 ];
 
 pub struct Disasters {
@@ -64,7 +72,7 @@ impl Disasters {
     fn strike_once(&mut self) {
         let scene = self.scene.clone();
         scene.figures.disasters.set(scene.figures.disasters.get() + 1);
-        match self.random.u8(..16) {
+        match self.random.u8(..18) {
             0 | 1 if !scene.lists_lag => {
                 scene.history.note("the leader is killed");
                 scene.figures.kills.set(scene.figures.kills.get() + 1);
@@ -77,7 +85,12 @@ impl Disasters {
             3 => self.stop_a_host(),
             4 => self.delete_a_server(),
             5 => self.delete_a_volume(),
-            6..=9 => {
+            6 => {
+                scene.history.note("Cinder and Nova move to another address");
+                scene.cloud.move_services();
+            }
+            7 => self.take_a_name(),
+            8..=11 => {
                 let mishap = self.mishap();
                 scene.history.note(format_args!("{mishap:?}"));
                 scene.cloud.mishap(mishap);
@@ -92,7 +105,7 @@ impl Disasters {
 
     fn mishap(&mut self) -> Mishap {
         let operation = OPERATIONS[self.random.usize(..OPERATIONS.len())];
-        let listed = if self.random.bool() { Operation::Create } else { Operation::Snapshot };
+        let listed = [Operation::Create, Operation::Snapshot, Operation::Backup][self.random.usize(..3)];
         match self.random.u8(..8) {
             0 | 1 => Mishap::Fails(operation, "no room".to_owned()),
             2 => Mishap::Stuck(operation),
@@ -107,7 +120,7 @@ impl Disasters {
         let (method, path) = REQUESTS[self.random.usize(..REQUESTS.len())];
         let method: Method = method.parse().unwrap();
         let mut trouble = self.trouble();
-        let makes = method == Method::POST && ["/volumes", "/snapshots"].contains(&path);
+        let makes = method == Method::POST && ["/volumes", "/snapshots", "/backups"].contains(&path);
         // A cloud that says of what is there that it isn't can't be told from one that tells the truth.
         let lies = trouble == Trouble::Refused(404) && path.contains("{id}");
         if lies || (self.scene.lists_lag && makes && hides_its_effect(&trouble)) {
@@ -161,7 +174,7 @@ impl Disasters {
     fn delete_a_volume(&mut self) {
         let scene = &self.scene;
         let mut ledger = scene.ledger.borrow_mut();
-        let ids: Vec<_> = ledger.volumes.keys().cloned().collect();
+        let ids = ledger.deletable();
         if ids.is_empty() {
             return;
         }
@@ -171,6 +184,15 @@ impl Disasters {
             ledger.volumes.remove(&id);
             ledger.taken.insert(id);
         }
+    }
+
+    /// Somebody else's volume has the name that a claim has or will have.
+    fn take_a_name(&mut self) {
+        let name = format!("pvc-{}-{}", self.random.u8(1..6), self.random.u8(1..4));
+        let gigabytes = self.random.u64(1..3);
+        let Some(made) = self.scene.cloud.make_volume(&name, gigabytes) else { return };
+        self.scene.history.note(format_args!("a stranger makes {made}"));
+        self.scene.ledger.borrow_mut().strangers.insert(made.id.clone(), made);
     }
 
     fn seconds(&mut self, range: std::ops::Range<u64>) -> Duration {
@@ -188,7 +210,7 @@ pub async fn calm(scene: &Scene) {
     scene.history.note("all is calm");
     scene.cloud.clear_faults();
     scene.cloud.clear_mishaps();
-    let (volumes, snapshots) = (scene.cloud.volumes(), scene.cloud.snapshots());
+    let (volumes, saved) = (scene.cloud.volumes(), scene.saved());
     pace::sleep(OPERATOR_COMES).await;
     let is_at_rest =
         |held: &Held| held.status == "in-use" || (held.status == "available" && held.rows.is_empty());
@@ -198,19 +220,22 @@ pub async fn calm(scene: &Scene) {
         scene.history.note(format_args!("the operator resets {held}"));
         reset_volume(scene, held);
     }
-    let snapshots_now = scene.cloud.snapshots();
-    for held in snapshots_now.iter().filter(|held| snapshots.contains(held)).filter(is_stuck) {
+    let saved_now = scene.saved();
+    for held in saved_now.iter().filter(|held| saved.contains(held)).filter(is_stuck) {
         scene.history.note(format_args!("the operator resets {held}"));
-        scene.cloud.set_status(&held.id, "error");
+        let is_busy = ["restoring", "backing-up"].contains(&&*held.status);
+        scene.cloud.set_status(&held.id, if is_busy { "available" } else { "error" });
         if held.status.contains("deleting") {
-            scene.cloud.delete_snapshot(&held.id);
+            let _ = scene.cloud.delete_snapshot(&held.id) || scene.cloud.delete_backup(&held.id);
         }
     }
 }
 
 fn reset_volume(scene: &Scene, held: &Held) {
     match held.status.as_str() {
-        "creating" | "error" => drop(scene.cloud.set_status(&held.id, "error")),
+        "creating" | "error" | "restoring-backup" | "error_restoring" => {
+            drop(scene.cloud.set_status(&held.id, "error"))
+        }
         "available" | "reserved" | "attaching" | "detaching" => {
             let ledger = scene.ledger.borrow();
             let promised = ledger.volumes.get(&held.id).map(|promise| &promise.servers);

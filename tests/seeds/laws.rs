@@ -6,7 +6,7 @@ use std::time::Duration;
 use cinder_csi::sandbox::Held;
 use tonic::{Code, Status};
 
-use crate::rpc::{Answer, Rpc};
+use crate::rpc::{Answer, Rpc, SHARED};
 use crate::scene::Scene;
 
 /// What the orchestrator was promised, and asks for.
@@ -21,11 +21,16 @@ pub struct Ledger {
     /// Volumes that their owner deleted behind the driver's back.
     pub taken: BTreeSet<String>,
     pub gone_servers: BTreeSet<String>,
+    /// Names of volumes that two leaders are making.
+    pub doubled: BTreeSet<String>,
+    /// What others made under names of claims, by id.
+    pub strangers: BTreeMap<String, Held>,
 }
 
 pub struct Promise {
     pub gib: i64,
-    pub shared: bool,
+    /// Its type.
+    pub kind: &'static str,
     /// Where it is asked for, and was promised to be.
     pub servers: BTreeSet<String>,
 }
@@ -34,6 +39,23 @@ pub struct Promise {
 const LISTS_A_SECOND: usize = 6;
 
 impl Ledger {
+    /// Which promised volumes their owner may delete. While two leaders make one, the late one would make it anew, and
+    /// nobody calls it again once it has died.
+    pub fn deletable(&self) -> Vec<String> {
+        let doubled: Vec<_> = self.doubled.iter().filter_map(|name| self.ids.get(name)).collect();
+        self.volumes.keys().filter(|id| !doubled.contains(id)).cloned().collect()
+    }
+
+    /// Whether somebody else has a volume of this name.
+    pub fn is_strangers(&self, name: &str) -> bool {
+        self.strangers.values().any(|held| held.name == name)
+    }
+
+    /// The promised snapshot of this name.
+    pub fn snapshot(&self, name: &str) -> Option<&String> {
+        self.ids.get(name).filter(|id| self.snapshots.contains(*id))
+    }
+
     /// The orchestrator doesn't ask for this any more from the first call on.
     pub fn asked(&mut self, rpc: &Rpc) {
         if let Rpc::Unpublish { volume, server } = rpc
@@ -52,10 +74,10 @@ impl Scene {
         }
         let mut ledger = self.ledger.borrow_mut();
         match rpc {
-            Rpc::Create { name, shared, .. } => {
+            Rpc::Create { name, kind, .. } => {
                 self.hold_name(&mut ledger, name, &answer.id);
                 let servers = BTreeSet::new();
-                let promise = Promise { gib: answer.gib, shared: *shared, servers };
+                let promise = Promise { gib: answer.gib, kind, servers };
                 ledger.volumes.entry(answer.id.clone()).or_insert(promise);
             }
             Rpc::Delete { volume } => drop(ledger.volumes.remove(volume)),
@@ -69,6 +91,11 @@ impl Scene {
             Rpc::Expand { volume, .. } => {
                 if let Some(promise) = ledger.volumes.get_mut(volume) {
                     promise.gib = answer.gib;
+                }
+            }
+            Rpc::Modify { volume, kind } => {
+                if let Some(promise) = ledger.volumes.get_mut(volume) {
+                    promise.kind = kind;
                 }
             }
             Rpc::Snapshot { name, .. } => {
@@ -122,6 +149,10 @@ impl Scene {
                 let is_large = held.gigabytes as i64 >= *gib && answer.gib == held.gigabytes as i64;
                 (!is_large).then(|| format!("it has {} GiB, {} were answered", held.gigabytes, answer.gib))
             }
+            Rpc::Modify { volume: id, kind } => {
+                let held = volume(id).filter(|held| held.kind != *kind || held.status == "retyping");
+                held.map(|held| format!("it is {} of type {}", held.status, held.kind))
+            }
             Rpc::Snapshot { .. } => match self.snapshot(&answer.id) {
                 None => Some("there is no such snapshot".to_owned()),
                 Some(held) if answer.is_whole && held.status != "available" => {
@@ -142,11 +173,14 @@ impl Scene {
         let left = match rpc {
             Rpc::Create { name, .. } => {
                 let mut all = self.cloud.volumes().into_iter();
-                all.find(|held| held.name == *name && !is_going(held))
+                let is_strangers = |held: &Held| self.ledger.borrow().strangers.contains_key(&held.id);
+                all.find(|held| held.name == *name && !is_going(held) && !is_strangers(held))
             }
             Rpc::Snapshot { name, .. } => {
-                let mut all = self.cloud.snapshots().into_iter();
-                all.find(|held| held.name == *name && !is_going(held))
+                let mut all = self.saved().into_iter();
+                // Its id is known once it is cut, and it is deleted by that.
+                let is_known = |held: &Held| self.ledger.borrow().snapshots.contains(&held.id);
+                all.find(|held| held.name == *name && !is_going(held) && !is_known(held))
             }
             Rpc::Publish { volume, server, .. } => {
                 let held = self.volume(volume);
@@ -155,6 +189,10 @@ impl Scene {
             Rpc::Expand { volume, gib } => {
                 let held = self.volume(volume);
                 held.filter(|held| held.status == "extending" || held.gigabytes as i64 >= *gib)
+            }
+            Rpc::Modify { volume, kind } => {
+                let held = self.volume(volume);
+                held.filter(|held| held.status == "retyping" || held.kind == *kind)
             }
             Rpc::Delete { .. } | Rpc::Unpublish { .. } | Rpc::DeleteSnapshot { .. } => None,
         };
@@ -182,19 +220,26 @@ impl Scene {
             match ledger.volumes.get(&held.id) {
                 Some(promise) => self.hold_volume(held, promise),
                 None if self.foreign.iter().any(|other| other.id == held.id) => {}
-                None if ledger.taken.contains(&held.id) => {}
+                None if ledger.taken.contains(&held.id) || ledger.strangers.contains_key(&held.id) => {}
                 None => self.broke(format_args!("nobody was promised {held}")),
             }
         }
         for other in self.foreign.iter().filter(|other| !volumes.contains(other)) {
             self.broke(format_args!("somebody else's volume was touched: {other}"));
         }
+        let is_as_made =
+            |made: &Held| volumes.iter().any(|held| held.id == made.id && held.metadata == made.metadata);
+        // One that was as asked for was promised, and whoever it was promised to may have deleted it.
+        let is_promised = |id: &String| ledger.ids.values().any(|promised| promised == id);
+        for (_, made) in ledger.strangers.iter().filter(|(id, made)| !is_promised(id) && !is_as_made(made)) {
+            self.broke(format_args!("a stranger's volume was touched: {made}"));
+        }
         for id in ledger.volumes.keys().filter(|id| !volumes.iter().any(|held| held.id == **id)) {
             self.broke(format_args!("volume {id} was promised, and is lost"));
         }
-        let snapshots = self.cloud.snapshots();
+        let snapshots = self.saved();
         for held in snapshots.iter().filter(|held| !ledger.snapshots.contains(&held.id)) {
-            self.broke(format_args!("nobody was promised the snapshot {held}"));
+            self.broke(format_args!("nobody was promised the snapshot or backup {held}"));
         }
         let is_there =
             |id: &String| snapshots.iter().any(|held| held.id == *id && held.status == "available");
@@ -215,7 +260,10 @@ impl Scene {
         if held.gigabytes as i64 != promise.gib {
             self.broke(format_args!("{} GiB were promised: {held}", promise.gib));
         }
-        if promise.servers.len() > 1 && !promise.shared {
+        if held.kind != promise.kind {
+            self.broke(format_args!("type {} was promised: {held}", promise.kind));
+        }
+        if promise.servers.len() > 1 && promise.kind != SHARED {
             self.broke(format_args!("it was promised to several servers: {held}"));
         }
     }

@@ -14,6 +14,11 @@ use crate::sidecar::Sidecar;
 
 const GIB: i64 = 1 << 30;
 
+/// The types of the simulated cloud.
+pub const USUAL: &str = "lab";
+pub const FAST: &str = "lab-fast";
+pub const SHARED: &str = "lab-multiattach";
+
 /// Where the data of a new volume comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
@@ -24,12 +29,13 @@ pub enum Source {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Rpc {
-    Create { name: String, gib: i64, shared: bool, source: Source },
+    Create { name: String, gib: i64, kind: &'static str, source: Source },
     Delete { volume: String },
     Publish { volume: String, server: String, shared: bool },
     Unpublish { volume: String, server: String },
     Expand { volume: String, gib: i64 },
-    Snapshot { name: String, volume: String },
+    Modify { volume: String, kind: &'static str },
+    Snapshot { name: String, volume: String, is_backup: bool },
     DeleteSnapshot { snapshot: String },
 }
 
@@ -46,15 +52,18 @@ pub struct Answer {
 impl fmt::Display for Rpc {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Rpc::Create { name, gib, shared, source } => {
-                let shared = if *shared { ", shared" } else { "" };
-                write!(f, "CreateVolume({name}, {gib} GiB{shared}, {source:?})")
+            Rpc::Create { name, gib, kind, source } => {
+                write!(f, "CreateVolume({name}, {gib} GiB, {kind}, {source:?})")
             }
             Rpc::Delete { volume } => write!(f, "DeleteVolume({volume})"),
             Rpc::Publish { volume, server, .. } => write!(f, "ControllerPublishVolume({volume}, {server})"),
             Rpc::Unpublish { volume, server } => write!(f, "ControllerUnpublishVolume({volume}, {server})"),
             Rpc::Expand { volume, gib } => write!(f, "ControllerExpandVolume({volume}, {gib} GiB)"),
-            Rpc::Snapshot { name, volume } => write!(f, "CreateSnapshot({name} of {volume})"),
+            Rpc::Modify { volume, kind } => write!(f, "ControllerModifyVolume({volume}, {kind})"),
+            Rpc::Snapshot { name, volume, is_backup } => {
+                let what = if *is_backup { "backup" } else { "snapshot" };
+                write!(f, "CreateSnapshot({what} {name} of {volume})")
+            }
             Rpc::DeleteSnapshot { snapshot } => write!(f, "DeleteSnapshot({snapshot})"),
         }
     }
@@ -66,7 +75,16 @@ impl Rpc {
             Rpc::Create { .. } | Rpc::Delete { .. } => Sidecar::Provisioner,
             Rpc::Publish { .. } | Rpc::Unpublish { .. } => Sidecar::Attacher,
             Rpc::Expand { .. } => Sidecar::Resizer,
+            Rpc::Modify { .. } => Sidecar::Modifier,
             Rpc::Snapshot { .. } | Rpc::DeleteSnapshot { .. } => Sidecar::Snapshotter,
+        }
+    }
+
+    /// The name of the volume that it makes.
+    pub fn new_volume(&self) -> Option<&String> {
+        match self {
+            Rpc::Create { name, .. } => Some(name),
+            _ => None,
         }
     }
 
@@ -76,8 +94,8 @@ impl Rpc {
         let done = |()| Answer { is_whole: true, ..Answer::default() };
         let secrets = Default::default();
         match self.clone() {
-            Rpc::Create { name, gib, shared, source } => {
-                let request = create(name, gib, shared, source);
+            Rpc::Create { name, gib, kind, source } => {
+                let request = create(name, gib, kind, source);
                 let made = controller.create_volume(within(patience, request)).await?.into_inner().volume;
                 let made = made.unwrap();
                 Ok(Answer { id: made.volume_id, gib: made.capacity_bytes / GIB, is_whole: true })
@@ -109,8 +127,14 @@ impl Rpc {
                 let grown = controller.controller_expand_volume(within(patience, request)).await?;
                 Ok(Answer { gib: grown.into_inner().capacity_bytes / GIB, ..done(()) })
             }
-            Rpc::Snapshot { name, volume } => {
-                let request = CreateSnapshotRequest { name, source_volume_id: volume, ..Default::default() };
+            Rpc::Modify { volume, kind } => {
+                let mutable_parameters = [("type".to_owned(), kind.to_owned())].into();
+                let request =
+                    ControllerModifyVolumeRequest { volume_id: volume, mutable_parameters, secrets };
+                controller.controller_modify_volume(within(patience, request)).await.map(|_| done(()))
+            }
+            Rpc::Snapshot { name, volume, is_backup } => {
+                let request = cut(name, volume, is_backup);
                 let cut = controller.create_snapshot(within(patience, request)).await?.into_inner().snapshot;
                 let cut = cut.unwrap();
                 Ok(Answer { id: cut.snapshot_id, gib: cut.size_bytes / GIB, is_whole: cut.ready_to_use })
@@ -123,21 +147,25 @@ impl Rpc {
     }
 }
 
-fn create(name: String, gib: i64, shared: bool, source: Source) -> CreateVolumeRequest {
+fn create(name: String, gib: i64, kind: &str, source: Source) -> CreateVolumeRequest {
     let source = match source {
         Source::Nothing => None,
         Source::Snapshot(snapshot_id) => Some(Type::Snapshot(SnapshotSource { snapshot_id })),
         Source::Volume(volume_id) => Some(Type::Volume(VolumeSource { volume_id })),
     };
-    let kind = if shared { "lab-multiattach" } else { "lab" };
     CreateVolumeRequest {
         name,
         capacity_range: Some(at_least(gib)),
-        volume_capabilities: vec![block(shared)],
+        volume_capabilities: vec![block(kind == SHARED)],
         parameters: [("type".to_owned(), kind.to_owned())].into(),
         volume_content_source: source.map(|r#type| VolumeContentSource { r#type: Some(r#type) }),
         ..Default::default()
     }
+}
+
+fn cut(name: String, volume: String, is_backup: bool) -> CreateSnapshotRequest {
+    let parameters = is_backup.then(|| ("type".to_owned(), "backup".to_owned())).into_iter().collect();
+    CreateSnapshotRequest { name, source_volume_id: volume, parameters, ..Default::default() }
 }
 
 fn at_least(gib: i64) -> CapacityRange {

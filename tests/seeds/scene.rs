@@ -118,7 +118,12 @@ impl Scene {
     }
 
     pub fn snapshot(&self, id: &str) -> Option<Held> {
-        self.cloud.snapshots().into_iter().find(|held| held.id == id)
+        self.saved().into_iter().find(|held| held.id == id)
+    }
+
+    /// What CSI calls a snapshot: those and the backups.
+    pub fn saved(&self) -> Vec<Held> {
+        self.cloud.snapshots().into_iter().chain(self.cloud.backups()).collect()
     }
 }
 

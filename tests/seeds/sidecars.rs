@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use tonic::Status;
 
 use crate::replica::Replica;
-use crate::rpc::{Answer, Rpc};
+use crate::rpc::{Answer, Rpc, Source};
 use crate::scene::Scene;
 
 /// How long a sidecar waits for an answer, in seconds (`--timeout`).
@@ -62,14 +62,18 @@ impl Scene {
 
     /// What it needs has gone.
     fn is_hopeless(&self, rpc: &Rpc) -> bool {
-        use crate::rpc::Source;
         let ledger = self.ledger.borrow();
         match rpc {
             Rpc::Publish { volume, server, .. } => {
                 ledger.taken.contains(volume) || ledger.gone_servers.contains(server)
             }
+            Rpc::Snapshot { name, volume, .. } => {
+                let cut = ledger.snapshot(name).and_then(|id| self.snapshot(id));
+                ledger.taken.contains(volume) || cut.is_some_and(|cut| cut.status == "error")
+            }
+            Rpc::Create { name, .. } if ledger.is_strangers(name) => true,
             Rpc::Expand { volume, .. }
-            | Rpc::Snapshot { volume, .. }
+            | Rpc::Modify { volume, .. }
             | Rpc::Create { source: Source::Volume(volume), .. } => ledger.taken.contains(volume),
             _ => false,
         }
@@ -78,24 +82,38 @@ impl Scene {
     /// One call, now and then by two leaders at once.
     async fn call(&self, rpc: &Rpc) -> Outcome {
         let (leader, other) = self.replicas();
-        let are_two = !self.is_calm() && self.random.borrow_mut().u32(..TWINS) == 0;
+        let are_two = !self.is_calm() && self.random.borrow_mut().u32(..TWINS) == 0 && !self.is_restore(rpc);
         if !are_two {
             let answer = self.ask(&leader, rpc).await;
             return self.read(rpc, answer, true);
         }
-        let (one, two) = tokio::join!(biased; self.ask(&leader, rpc), self.ask(&other, rpc));
+        self.ledger.borrow_mut().doubled.extend(rpc.new_volume().cloned());
+        let outcome = self.call_by_two(rpc, &leader, &other).await;
+        self.ledger.borrow_mut().doubled.retain(|name| Some(name) != rpc.new_volume());
+        outcome
+    }
+
+    async fn call_by_two(&self, rpc: &Rpc, leader: &Replica, other: &Replica) -> Outcome {
+        let (one, two) = tokio::join!(biased; self.ask(leader, rpc), self.ask(other, rpc));
         let (mut one, mut two) = (self.read(rpc, one, false), self.read(rpc, two, false));
         if let Outcome::Pending = two {
-            two = self.finish(rpc, &other).await;
+            two = self.finish(rpc, other).await;
         }
         if let (Outcome::Pending, Outcome::Done(_)) = (&one, &two) {
-            one = self.finish(rpc, &leader).await;
+            one = self.finish(rpc, leader).await;
         }
         match (one, two) {
             (done @ Outcome::Done(_), _) | (_, done @ Outcome::Done(_)) => done,
             (Outcome::Pending, _) | (_, Outcome::Pending) => Outcome::Pending,
             (Outcome::Final, Outcome::Final) => Outcome::Final,
         }
+    }
+
+    /// Two that are restored at once can't be told apart once both their processes have died: that is known
+    /// (docs/reliability.md), and isn't tried here.
+    fn is_restore(&self, rpc: &Rpc) -> bool {
+        let Rpc::Create { source: Source::Snapshot(id), .. } = rpc else { return false };
+        self.cloud.backups().iter().any(|backup| backup.id == *id)
     }
 
     /// A leader that doesn't know yet that it leads no more goes on until it has its answer.

@@ -7,7 +7,7 @@ use cinder_csi::pace;
 use fastrand::Rng;
 use tokio::time::Instant;
 
-use crate::rpc::{Rpc, Source};
+use crate::rpc::{FAST, Rpc, SHARED, Source, USUAL};
 use crate::scene::Scene;
 use crate::sidecars::Patience;
 
@@ -17,7 +17,8 @@ pub struct User {
     name: String,
     /// How many names it has given out.
     named: usize,
-    shared: bool,
+    /// Of its volumes.
+    kind: &'static str,
     gib: i64,
 }
 
@@ -25,8 +26,8 @@ const NEVER: Patience = Patience(None);
 
 impl User {
     pub fn new(scene: Rc<Scene>, name: String, mut random: Rng) -> Self {
-        let shared = random.u8(..6) == 0;
-        Self { scene, random, name, named: 0, shared, gib: 1 }
+        let kind = if random.u8(..6) == 0 { SHARED } else { USUAL };
+        Self { scene, random, name, named: 0, kind, gib: 1 }
     }
 
     pub async fn live(mut self) {
@@ -34,7 +35,8 @@ impl User {
         let Some(volume) = self.claim(Source::Nothing).await else { return };
         for _ in 0..self.random.usize(1..5) {
             self.pause(20).await;
-            match self.random.u8(..6) {
+            match self.random.u8(..7) {
+                3 => self.modify(&volume).await,
                 0 => self.grow(&volume).await,
                 1 => self.copy(&volume).await,
                 2 => self.save(&volume).await,
@@ -51,8 +53,8 @@ impl User {
     /// A claim, and its volume once it is bound. One that is given up while it is bound is deleted.
     async fn claim(&mut self, source: Source) -> Option<String> {
         let patience = self.patience(250);
-        let (name, gib, shared) = (self.next_name(), self.gib, self.shared);
-        let made = self.scene.converge(&Rpc::Create { name, gib, shared, source }, patience).await?;
+        let (name, gib, kind) = (self.next_name(), self.gib, self.kind);
+        let made = self.scene.converge(&Rpc::Create { name, gib, kind, source }, patience).await?;
         if patience.has_ended(&self.scene) {
             self.delete(made.id).await;
             return None;
@@ -68,7 +70,7 @@ impl User {
     async fn work(&mut self, volume: &str) {
         let (server, other) = (self.server(), self.server());
         let patience = self.patience(200);
-        let is_second = self.shared && other != server && self.random.bool();
+        let is_second = self.kind == SHARED && other != server && self.random.bool();
         self.attach(volume, &server, patience).await;
         if is_second {
             self.attach(volume, &other, patience).await;
@@ -100,7 +102,8 @@ impl User {
     /// One that is given up is taken back.
     async fn attach(&self, volume: &str, server: &str, patience: Patience) {
         let (volume, server) = (volume.to_owned(), server.to_owned());
-        let publish = Rpc::Publish { volume: volume.clone(), server: server.clone(), shared: self.shared };
+        let publish =
+            Rpc::Publish { volume: volume.clone(), server: server.clone(), shared: self.kind == SHARED };
         if self.scene.converge(&publish, patience).await.is_none() {
             self.detach(&volume, &server).await;
         }
@@ -117,25 +120,36 @@ impl User {
         self.scene.converge(&rpc, NEVER).await;
     }
 
+    async fn modify(&mut self, volume: &str) {
+        if self.kind == SHARED {
+            return;
+        }
+        self.kind = if self.kind == USUAL { FAST } else { USUAL };
+        let rpc = Rpc::Modify { volume: volume.to_owned(), kind: self.kind };
+        self.scene.converge(&rpc, NEVER).await;
+    }
+
     async fn copy(&mut self, volume: &str) {
         if let Some(copy) = self.claim(Source::Volume(volume.to_owned())).await {
             self.keep_or_delete(copy).await;
         }
     }
 
-    /// A snapshot, perhaps a volume of it, and the end of both.
+    /// A snapshot or a backup, perhaps a volume of it, and the end of both.
     async fn save(&mut self, volume: &str) {
         let patience = self.patience(100);
-        let rpc = Rpc::Snapshot { name: self.next_name(), volume: volume.to_owned() };
-        let Some(cut) = self.scene.converge(&rpc, patience).await else { return };
-        let is_wanted = !patience.has_ended(&self.scene);
-        if is_wanted
+        let (name, volume) = (self.next_name(), volume.to_owned());
+        let rpc = Rpc::Snapshot { name: name.clone(), volume, is_backup: self.random.u8(..3) == 0 };
+        let is_whole = self.scene.converge(&rpc, patience).await.is_some();
+        let Some(cut) = self.scene.ledger.borrow().snapshot(&name).cloned() else { return };
+        if is_whole
+            && !patience.has_ended(&self.scene)
             && self.random.bool()
-            && let Some(restored) = self.claim(Source::Snapshot(cut.id.clone())).await
+            && let Some(restored) = self.claim(Source::Snapshot(cut.clone())).await
         {
             self.keep_or_delete(restored).await;
         }
-        self.scene.converge(&Rpc::DeleteSnapshot { snapshot: cut.id }, NEVER).await;
+        self.scene.converge(&Rpc::DeleteSnapshot { snapshot: cut }, NEVER).await;
     }
 
     async fn keep_or_delete(&mut self, volume: String) {

@@ -6,7 +6,7 @@ use super::super::answer::Answer;
 use super::super::exchange::Addressed;
 use super::super::keystone::{Keystone, Session};
 use super::super::request::Request;
-use super::super::{Error, Result};
+use super::super::{Error, Kind, Result};
 use super::{Calls, Exchanges};
 
 pub(in crate::openstack) fn auth<S: Exchanges>(keystone: Keystone, inner: S) -> impl Calls {
@@ -16,7 +16,13 @@ pub(in crate::openstack) fn auth<S: Exchanges>(keystone: Keystone, inner: S) -> 
             let session = keystone.session().await?;
             let error = match inner.clone().oneshot(addressed(&session, &request)?).await {
                 Err(error) if is_unauthorized(&error) => error,
-                result => return result,
+                Err(error) => {
+                    if nobody_answered(&error) {
+                        session.doubt();
+                    }
+                    return Err(error);
+                }
+                answered => return answered,
             };
             tracing::debug!(%error, "the token is no longer taken");
             if !keystone.forget(&session) {
@@ -49,6 +55,12 @@ fn is_unauthorized(error: &Error) -> bool {
     error.status == Some(http::StatusCode::UNAUTHORIZED)
 }
 
+/// No connection, or a proxy that has no service behind it.
+fn nobody_answered(error: &Error) -> bool {
+    let status = error.status.map(|status| status.as_u16());
+    error.kind == Kind::Unavailable && matches!(status, None | Some(502..=504))
+}
+
 fn explained(mut error: Error) -> Error {
     if is_unauthorized(&error) {
         error.message = format!(
@@ -70,9 +82,7 @@ mod tests {
     use super::super::super::recorded::{
         Recorded, Reply, Seen, TOKENS, VOLUME, VOLUME_ID, options, token, unauthorized, volume,
     };
-    use super::super::super::{
-        ApplicationCredential, Cloud, Credential, Effect, Kind, Limits, Options, Volume,
-    };
+    use super::super::super::{ApplicationCredential, Cloud, Credential, Effect, Limits, Options, Volume};
     use super::*;
     use crate::pace::{self, Deadline};
 
@@ -218,6 +228,18 @@ mod tests {
             pace::sleep(Duration::from_secs(1)).await;
         }
         assert_eq!(recorded.count(TOKENS), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_service_that_is_down_costs_a_token_a_minute_at_most() {
+        let recorded = Recorded::default();
+        recorded.on(TOKENS, [lasting("one", 36_000)]);
+        recorded.on(VOLUME, [Reply::new(503, "")]);
+        let (cloud, began) = (recorded.cloud(), tokio::time::Instant::now());
+        while began.elapsed() < Duration::from_secs(600) {
+            pace::within(Deadline::after(Duration::from_secs(5)), show(&cloud)).await.unwrap_err();
+        }
+        assert!((5..=11).contains(&recorded.count(TOKENS)), "{}", recorded.count(TOKENS));
     }
 
     #[tokio::test(start_paused = true)]

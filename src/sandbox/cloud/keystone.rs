@@ -221,9 +221,10 @@ fn shown(request: &Request<'_>, world: &World, token: &Token) -> Value {
 }
 
 fn catalog(base: &str, world: &World, project: &str) -> Value {
-    let volume = format!("volume/v3/{project}");
+    let compute = format!("{}/v2.1", world.address("compute"));
+    let volume = format!("{}/v3/{project}", world.address("volume"));
     json!([
-        service(world, base, "compute", "nova", "compute/v2.1"),
+        service(world, base, "compute", "nova", &compute),
         service(world, base, "identity", "keystone", "identity/v3/"),
         service(world, base, "volumev3", "cinderv3", &volume),
         service(world, base, "block-storage", "cinder", &volume),

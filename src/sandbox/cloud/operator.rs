@@ -1,6 +1,6 @@
 //! What the cloud's operator does, and the project's own people behind the driver's back.
 
-use super::super::world::{Refusal, World};
+use super::super::world::{Held, NewVolume, Refusal, World};
 use super::SimulatedCloud;
 
 impl SimulatedCloud {
@@ -16,9 +16,24 @@ impl SimulatedCloud {
         self.with_world(|world| world.set_status(id, status))
     }
 
+    /// Cinder and Nova move: their old addresses answer 503, and Keystone's catalog has the new ones.
+    pub fn move_services(&self) {
+        self.with_world(World::move_services);
+    }
+
     /// Cinder has one more zone from now on.
     pub fn add_zone(&self, zone: &str) {
         self.with_world(|world| world.settings.zones.push(zone.to_owned()));
+    }
+
+    /// Makes a volume as somebody does who doesn't know the driver.
+    pub fn make_volume(&self, name: &str, gigabytes: u64) -> Option<Held> {
+        self.with_world(|world| {
+            let project = world.identity.projects[0].id.clone();
+            let (name, size) = (Some(name.to_owned()), Some(gigabytes));
+            let made = world.create_volume(NewVolume { name, size, project, ..NewVolume::default() }).ok()?;
+            world.held_volumes().into_iter().find(|held| held.id == made.id)
+        })
     }
 
     /// Deletes a volume as its owner does with another client. Answers whether Cinder took it.
@@ -29,6 +44,11 @@ impl SimulatedCloud {
     /// Deletes a snapshot as its owner does with another client. Answers whether Cinder took it.
     pub fn delete_snapshot(&self, id: &str) -> bool {
         self.as_owner(|world, project| world.delete_snapshot(project, id))
+    }
+
+    /// Deletes a backup as its owner does with another client. Answers whether Cinder took it.
+    pub fn delete_backup(&self, id: &str) -> bool {
+        self.as_owner(|world, project| world.delete_backup(project, id))
     }
 
     /// Deletes a server as its owner does. Answers whether Nova took it.

@@ -11,6 +11,8 @@ use super::{cinder, keystone, metadata, nova};
 
 pub(super) struct Request<'a> {
     pub method: &'a Method,
+    /// The path's first segment.
+    address: &'a str,
     service: Option<Service>,
     /// The segments after the service's prefix, the version among them.
     pub segments: Vec<&'a str>,
@@ -41,6 +43,7 @@ impl<'a> Request<'a> {
         let query = head.uri.query().unwrap_or_default();
         Self {
             method: &head.method,
+            address: head.uri.path().split('/').find(|segment| !segment.is_empty()).unwrap_or_default(),
             service,
             segments: segments.unwrap_or_default(),
             query: pairs(query.as_bytes()),
@@ -59,6 +62,10 @@ impl<'a> Request<'a> {
     }
 
     pub fn answer(&self, world: &mut World) -> Answer {
+        if !world.is_at(self.address) {
+            // The proxy that is still there.
+            return Answer::empty(503);
+        }
         let answer = match self.service {
             Some(Service::Keystone) => keystone::answer(self, world),
             Some(Service::Cinder) => cinder::answer(self, world),

@@ -136,9 +136,9 @@ impl World {
             (_, Some(_)) => {}
             (_, None) => {
                 let now = self.now();
-                if let Some(volume) = self.volumes.get_mut(id).filter(|volume| volume.status == "detaching") {
-                    volume.rest(now);
-                }
+                // Of a shared one another server's end may have come first, which makes it in-use.
+                let is_held = |volume: &&mut Volume| ["detaching", "in-use"].contains(&&*volume.status);
+                self.volumes.get_mut(id).filter(is_held).into_iter().for_each(|volume| volume.rest(now));
             }
         }
     }

@@ -4,15 +4,17 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use super::{Snapshot, Volume, World};
+use super::{Backup, Snapshot, Volume, World};
 
-/// A volume or a snapshot.
+/// A volume, a snapshot or a backup.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Held {
     pub id: String,
     pub name: String,
     pub status: String,
     pub gigabytes: u64,
+    /// The volume type's name; backups have none.
+    pub kind: String,
     /// Key and value.
     pub metadata: Vec<(String, String)>,
     /// The servers that Cinder has an entry of, also where the attach is still under way.
@@ -23,10 +25,10 @@ pub struct Held {
 
 impl fmt::Display for Held {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Held { id, name, status, gigabytes, entries, rows, .. } = self;
+        let Held { id, name, status, gigabytes, kind, entries, rows, .. } = self;
         write!(
             f,
-            "{name} ({id}): {status}, {gigabytes} GiB, Cinder's entries {entries:?}, Nova's rows {rows:?}"
+            "{name} ({id}): {status}, {gigabytes} GiB, {kind}, Cinder's entries {entries:?}, Nova's rows {rows:?}"
         )
     }
 }
@@ -37,16 +39,25 @@ impl World {
     }
 
     pub fn held_snapshots(&self) -> Vec<Held> {
-        let held = |Snapshot { id, name, status, size, metadata, .. }: &Snapshot| {
-            held(id, name.as_deref(), status, *size, metadata)
+        let held = |Snapshot { id, name, status, size, kind, metadata, .. }: &Snapshot| Held {
+            kind: kind.clone(),
+            ..held(id, name.as_deref(), status, *size, metadata)
         };
         self.snapshots.values().map(held).collect()
     }
 
+    pub fn held_backups(&self) -> Vec<Held> {
+        let held = |Backup { id, name, status, size, metadata, .. }: &Backup| {
+            held(id, name.as_deref(), status, *size, metadata)
+        };
+        self.backups.values().map(held).collect()
+    }
+
     fn held_volume(&self, volume: &Volume) -> Held {
-        let Volume { id, name, status, size, metadata, .. } = volume;
+        let Volume { id, name, status, size, kind, metadata, .. } = volume;
         let has_row = |server: &&String| self.servers[*server].rows.iter().any(|row| row.volume == *id);
         Held {
+            kind: kind.clone(),
             entries: volume.attachments.iter().map(|held| held.server.clone()).collect(),
             rows: self.servers.keys().filter(has_row).cloned().collect(),
             ..held(id, name.as_deref(), status, *size, metadata)
@@ -54,13 +65,14 @@ impl World {
     }
 }
 
-/// On no server.
+/// On no server, and of no type.
 fn held(id: &str, name: Option<&str>, status: &str, gigabytes: u64, metadata: &Map<String, Value>) -> Held {
     Held {
         id: id.to_owned(),
         name: name.unwrap_or_default().to_owned(),
         status: status.to_owned(),
         gigabytes,
+        kind: String::new(),
         metadata: metadata.iter().map(|(key, value)| (key.clone(), value.to_string())).collect(),
         entries: Vec::new(),
         rows: Vec::new(),

@@ -103,7 +103,7 @@ pub fn plan<O: Order>(
         return if there.len() == 1 { Step::Remove(broken.id(), None) } else { Step::Discard(broken.id()) };
     }
     if let Some(stuck) = seen.iter().find(|one| one.name() == order.name() && is_stuck(*one)) {
-        return without_own(attempt, &there, unremovable(stuck));
+        return once_alone(attempt, &there, now, unremovable(stuck));
     }
     if let Some(step) = incompatible(order, attempt, &there, now) {
         return step;
@@ -171,17 +171,26 @@ fn contested<C: Candidate>(attempt: &Attempt<C::Id>, there: &[&C], now: SystemTi
     }
     // One without an attempt, or a second settled one, is nobody's to remove.
     if losers().any(|loser| !loser.is_unpromised()) {
-        return without_own(attempt, there, ambiguous(there));
+        return once_alone(attempt, there, now, ambiguous(there));
     }
     Step::Wait
 }
 
-/// Refuses once this attempt's own one is out of the way.
-fn without_own<C: Candidate>(attempt: &Attempt<C::Id>, there: &[&C], refusal: Error) -> Step<C> {
-    match there.iter().find(|one| attempt.owns(**one)) {
-        Some(own) if !own.is_free() => Step::Wait,
-        Some(own) => Step::Discard(own.id()),
-        None => Step::Refuse(refusal),
+/// Refuses once none is left that an attempt made and nobody was promised: the caller of a final error never comes back.
+fn once_alone<C: Candidate>(
+    attempt: &Attempt<C::Id>,
+    there: &[&C],
+    now: SystemTime,
+    refusal: Error,
+) -> Step<C> {
+    let own = there.iter().find(|one| attempt.owns(**one));
+    let other = there.iter().find(|one| one.is_unpromised());
+    match (own, other) {
+        (Some(own), _) if !own.is_free() => Step::Wait,
+        (Some(own), _) => Step::Discard(own.id()),
+        (None, Some(other)) if is_dead(*other, now) && other.is_free() => Step::Discard(other.id()),
+        (None, Some(_)) => Step::Refuse(refusal.unfinished()),
+        (None, None) => Step::Refuse(refusal),
     }
 }
 
@@ -219,7 +228,7 @@ fn incompatible<O: Order>(
     let condition = if other.is_unpromised() { Condition::Unsettled } else { Condition::AlreadyExists };
     let what = O::Made::WHAT;
     let refusal = Error::new(condition, format!("{what} {} has that name, but {difference}", other.id()));
-    Some(without_own(attempt, there, refusal))
+    Some(once_alone(attempt, there, now, refusal))
 }
 
 #[cfg(test)]

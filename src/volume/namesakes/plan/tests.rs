@@ -188,6 +188,27 @@ fn our_own_volume_is_gone_before_anything_is_refused() {
 }
 
 #[test]
+fn a_name_that_is_taken_is_final_only_once_no_attempt_has_left_one() {
+    let limited = Wanted { size_limit: Some(1), ..wanted() };
+    let step = |seen: &[Volume], now| plan(&limited, &ours(Posted::No), seen, now);
+    let left = |status| volume(status).made_by("another").created("2026-01-01T00:00:00Z");
+    let later = soon() + DEAD_AFTER;
+    for size in [1, 5] {
+        // As asked for, and another.
+        let strangers =
+            Volume { size, ..volume(Status::Available).with_id(2).created("2026-01-01T00:00:01Z") };
+        let (stuck, made) =
+            ([left(Status::Creating), strangers.clone()], [left(Status::Available), strangers.clone()]);
+        for unfinished in [step(&stuck, soon()), step(&made, soon()), step(&stuck, later)] {
+            assert_eq!(refusal(&unfinished), Some(Condition::Unsettled), "{size} GiB: {unfinished:?}");
+        }
+        assert_eq!(step(&made, later), Step::Discard(id(1)));
+    }
+    let strangers = Volume { size: 5, ..volume(Status::Available) };
+    assert_eq!(refusal(&step(&[strangers], soon())), Some(Condition::AlreadyExists));
+}
+
+#[test]
 fn ours_goes_before_an_error_that_is_final() {
     let own = ours(Posted::As(id(1)));
     let made = |status| volume(status).made_by("ours");
