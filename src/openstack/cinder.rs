@@ -179,11 +179,9 @@ impl Cinder {
         Ok(())
     }
 
-    /// GET /snapshots/detail?volume_id=ID: the ids of its snapshots.
-    pub async fn list_snapshot_ids_of(&self, id: VolumeId) -> Result<Vec<String>> {
-        let request = get("list the volume's snapshots", &["snapshots", "detail"]).query("volume_id", id);
-        let snapshots: Vec<Id<String>> = self.all(request).await?;
-        Ok(snapshots.into_iter().map(|snapshot| snapshot.id).collect())
+    /// GET /snapshots/detail?volume_id=ID, all pages.
+    pub async fn list_snapshots_of(&self, id: VolumeId) -> Result<Vec<Snapshot>> {
+        self.all(get("list the volume's snapshots", &["snapshots", "detail"]).query("volume_id", id)).await
     }
 
     /// GET /messages?resource_uuid=ID: the newest user message about this volume, snapshot or backup, if the cloud has

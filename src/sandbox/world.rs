@@ -10,6 +10,7 @@ mod identity;
 mod kind;
 mod message;
 mod metadata;
+mod migrate;
 mod quota;
 mod retype;
 mod server;
@@ -88,6 +89,8 @@ enum Event {
     GroupSnapshotReady { snapshot: String, fate: Fate },
     GroupSnapshotGone { snapshot: String, fate: Fate },
     ServerGone { server: String },
+    LeftHost { server: String },
+    Migrated { server: String, moved: Vec<String> },
 }
 
 impl Event {
@@ -336,6 +339,8 @@ impl World {
                 self.finish_delete_group_snapshot(&snapshot, &fate);
             }
             Event::ServerGone { server } => self.bury(&server),
+            Event::LeftHost { server } => self.leave_host(&server),
+            Event::Migrated { server, moved } => self.finish_migration(&server, &moved),
         }
     }
 

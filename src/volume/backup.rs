@@ -19,6 +19,8 @@ use super::{BackupId, Condition, Error, Result, Saved, SnapshotId, VolumeId, Vol
 use crate::openstack::{self, Backup, BackupStatus, Cinder, Effect, Kind, NewBackup, Part, SnapshotStatus};
 use intermediate::Intermediate;
 
+pub use intermediate::is_intermediate;
+
 /// A backup as asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WantedBackup {

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use super::metadata::may_be_another_volumes;
 use super::namesakes::{Candidate, Glance, Order, Posted, Stage};
 use super::remedy::ASK;
 use super::watch::{Interest, Seen};
@@ -92,6 +93,10 @@ impl Candidate for Volume {
 
     fn metadata(&self) -> &BTreeMap<String, String> {
         &self.metadata
+    }
+
+    fn may_be_unpromised(&self) -> bool {
+        self.is_unpromised() || may_be_another_volumes(self)
     }
 
     fn stage(&self) -> Stage {

@@ -1,5 +1,7 @@
 //! A volume ends.
 
+use super::backup::is_intermediate;
+use super::namesakes::Candidate;
 use super::watch::Interest;
 use super::{Condition, Error, Result, ServerId, Volume, VolumeId, Volumes, remedy};
 use crate::openstack::{Effect, Kind, Status};
@@ -35,7 +37,7 @@ impl Volumes {
                     // A proxy without a way to Cinder answers 404, too: the next look tells whether it is gone.
                     Err(error) if error.kind == Kind::NotFound || error.effect == Effect::Unknown => {}
                     Err(error) if error.kind == Kind::Refused => {
-                        self.refuse_with_snapshots(id).await?;
+                        self.end_snapshots(id).await?;
                         refusals += 1;
                         if refusals > REFUSALS && !self.leave_group(id).await? {
                             return Err(Error::reading(&error));
@@ -58,14 +60,21 @@ impl Volumes {
         Error::new(Condition::Failed, format!("{why}; {}", self.reason("volume", id).await))
     }
 
-    /// Cinder's 400 for a volume with snapshots is the same as for one in a wrong state.
-    async fn refuse_with_snapshots(&self, id: VolumeId) -> Result<()> {
-        let snapshots = self.cinder.list_snapshot_ids_of(id).await.map_err(Error::unsettled)?;
-        if snapshots.is_empty() {
-            return Ok(());
+    /// Cinder's 400 for a volume with snapshots is the same as for one in a wrong state. Those that were cut for a backup
+    /// alone end with the volume: a process that died has left them, and nobody else knows of them.
+    async fn end_snapshots(&self, id: VolumeId) -> Result<()> {
+        let snapshots = self.cinder.list_snapshots_of(id).await.map_err(Error::unsettled)?;
+        let (left, others): (Vec<_>, Vec<_>) =
+            snapshots.into_iter().partition(|snapshot| is_intermediate(snapshot) && snapshot.is_free());
+        if !others.is_empty() {
+            let others: Vec<_> = others.iter().map(|snapshot| snapshot.id.to_string()).collect();
+            let why = format!("it has snapshots, delete them first: {}", others.join(", "));
+            return Err(Error::new(Condition::Precondition, why));
         }
-        let why = format!("it has snapshots, delete them first: {}", snapshots.join(", "));
-        Err(Error::new(Condition::Precondition, why))
+        for snapshot in left {
+            self.end(snapshot.id, Some(snapshot)).await?;
+        }
+        Ok(())
     }
 }
 

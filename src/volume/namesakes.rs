@@ -46,6 +46,11 @@ pub trait Candidate: Clone + fmt::Debug + PartialEq + Send + Sync {
     fn is_unpromised(&self) -> bool {
         metadata::is_unpromised(self.metadata())
     }
+
+    /// An attempt may have made it, and its marks don't tell.
+    fn may_be_unpromised(&self) -> bool {
+        self.is_unpromised()
+    }
 }
 
 /// How far one has come.

@@ -72,7 +72,7 @@ impl Disasters {
     fn strike_once(&mut self) {
         let scene = self.scene.clone();
         scene.figures.disasters.set(scene.figures.disasters.get() + 1);
-        match self.random.u8(..18) {
+        match self.random.u8(..19) {
             0 | 1 if !scene.lists_lag => {
                 scene.history.note("the leader is killed");
                 scene.figures.kills.set(scene.figures.kills.get() + 1);
@@ -90,7 +90,8 @@ impl Disasters {
                 scene.cloud.move_services();
             }
             7 => self.take_a_name(),
-            8..=11 => {
+            8 => self.move_a_server(),
+            9..=12 => {
                 let mishap = self.mishap();
                 scene.history.note(format_args!("{mishap:?}"));
                 scene.cloud.mishap(mishap);
@@ -157,6 +158,14 @@ impl Disasters {
         });
     }
 
+    fn move_a_server(&mut self) {
+        let (scene, time) = (self.scene.clone(), self.seconds(1..60));
+        let server = &scene.servers[self.random.usize(..scene.servers.len())];
+        if scene.cloud.migrate(server, time) {
+            scene.history.note(format_args!("server {server} moves to another host in {time:?}"));
+        }
+    }
+
     /// One at most.
     fn delete_a_server(&mut self) {
         let scene = &self.scene;
@@ -212,6 +221,7 @@ pub async fn calm(scene: &Scene) {
     scene.cloud.clear_mishaps();
     let (volumes, saved) = (scene.cloud.volumes(), scene.saved());
     pace::sleep(OPERATOR_COMES).await;
+    scene.hold_strangers();
     let is_at_rest =
         |held: &Held| held.status == "in-use" || (held.status == "available" && held.rows.is_empty());
     let is_stuck = |held: &&Held| !is_at_rest(held);
@@ -234,7 +244,7 @@ pub async fn calm(scene: &Scene) {
 fn reset_volume(scene: &Scene, held: &Held) {
     match held.status.as_str() {
         "creating" | "error" | "restoring-backup" | "error_restoring" => {
-            drop(scene.cloud.set_status(&held.id, "error"))
+            scene.cloud.set_status(&held.id, "error");
         }
         "available" | "reserved" | "attaching" | "detaching" => {
             let ledger = scene.ledger.borrow();

@@ -227,13 +227,6 @@ impl Scene {
         for other in self.foreign.iter().filter(|other| !volumes.contains(other)) {
             self.broke(format_args!("somebody else's volume was touched: {other}"));
         }
-        let is_as_made =
-            |made: &Held| volumes.iter().any(|held| held.id == made.id && held.metadata == made.metadata);
-        // One that was as asked for was promised, and whoever it was promised to may have deleted it.
-        let is_promised = |id: &String| ledger.ids.values().any(|promised| promised == id);
-        for (_, made) in ledger.strangers.iter().filter(|(id, made)| !is_promised(id) && !is_as_made(made)) {
-            self.broke(format_args!("a stranger's volume was touched: {made}"));
-        }
         for id in ledger.volumes.keys().filter(|id| !volumes.iter().any(|held| held.id == **id)) {
             self.broke(format_args!("volume {id} was promised, and is lost"));
         }
@@ -247,6 +240,22 @@ impl Scene {
             self.broke(format_args!("snapshot {id} was promised, and is lost"));
         }
         self.hold_pace();
+    }
+
+    /// Others' volumes are as they made them. Their owners then delete them, as the driver's errors ask.
+    pub fn hold_strangers(&self) {
+        let volumes = self.cloud.volumes();
+        for made in self.ledger.borrow().strangers.values() {
+            let is_there = |held: &&Held| held.id == made.id && held.metadata == made.metadata;
+            match volumes.iter().find(is_there) {
+                Some(held) => {
+                    self.history.note(format_args!("its owner deletes {held}"));
+                    self.cloud.set_status(&held.id, "available");
+                    self.cloud.delete_volume(&held.id);
+                }
+                None => self.broke(format_args!("a stranger's volume was touched: {made}")),
+            }
+        }
     }
 
     fn hold_volume(&self, held: &Held, promise: &Promise) {

@@ -52,7 +52,9 @@ pub struct Figures {
 impl Scene {
     pub async fn new(seed: u64, lists_lag: bool, is_whole: bool) -> Self {
         let latency = if seed.is_multiple_of(2) { Latency::lab() } else { Latency::production() };
-        let cloud = SimulatedCloud::new(Settings { seed, latency, ..Settings::default() });
+        // A third of the seeds: tokens that expire every two minutes.
+        let token_lifetime = Duration::from_secs(if seed.is_multiple_of(3) { 120 } else { 14_400 });
+        let cloud = SimulatedCloud::new(Settings { seed, latency, token_lifetime, ..Settings::default() });
         let history = History::new(is_whole);
         let replicas: Vec<_> = (1..=2).map(|n| Rc::new(Replica::start(n, &cloud, &history))).collect();
         Self {

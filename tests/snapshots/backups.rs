@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use cinder_csi::openstack::{Part, Snapshot};
-use cinder_csi::pace;
+use cinder_csi::pace::{self, Deadline};
 use cinder_csi::sandbox::{Fault, Mishap, Operation, Settings, Trouble};
 use cinder_csi::volume::{Condition, Result, Saved, SnapshotId, VolumeId, Volumes, WantedBackup};
 use futures_util::future::join;
@@ -220,6 +220,24 @@ async fn an_intermediate_snapshot_that_cannot_be_removed_keeps_nobody_from_the_b
     let error = rpc(MINUTE, bed.volumes.ensure_snapshot_deleted(saved.id())).await.unwrap_err();
     assert_eq!(error.condition, Condition::Failed, "{error}");
     assert!(error.message.contains("intermediate snapshot"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_intermediate_snapshot_that_lists_did_not_show_ends_with_the_backup_or_with_its_volume() {
+    for dies in [false, true] {
+        let (bed, volume) = with_volume(taking(300)).await;
+        let (wanted, other) = (backup("snap-1", volume), controller(&bed.cloud));
+        bed.cloud.mishap(Mishap::Unlisted(Operation::Snapshot, Duration::from_secs(30)));
+        let first = pace::within(Deadline::after(Duration::from_secs(5)), bed.volumes.ensure_backup(&wanted));
+        first.await.unwrap_err();
+        let saved = until_ready(&other, &wanted).await.unwrap();
+        let last = if dies { &other } else { &bed.volumes };
+        rpc(MINUTE, last.ensure_snapshot_deleted(saved.id())).await.unwrap();
+        pace::sleep(MINUTE).await;
+        assert_eq!(intermediates(&bed).await.len(), usize::from(dies));
+        rpc(MINUTE, other.ensure_deleted(volume)).await.unwrap();
+        assert_eq!(bed.cloud.inventory(), Vec::<String>::new());
+    }
 }
 
 #[tokio::test(start_paused = true)]

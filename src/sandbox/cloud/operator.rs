@@ -1,5 +1,7 @@
 //! What the cloud's operator does, and the project's own people behind the driver's back.
 
+use std::time::Duration;
+
 use super::super::world::{Held, NewVolume, Refusal, World};
 use super::SimulatedCloud;
 
@@ -8,6 +10,11 @@ impl SimulatedCloud {
     pub fn set_host_up(&self, server: &str, up: bool) {
         self.with_world(|world| world.set_host_up(server, up));
         self.inner.woken.notify_one();
+    }
+
+    /// Moves a server to another host while it runs. Answers whether it is there and nothing else is done to it.
+    pub fn migrate(&self, server: &str, time: Duration) -> bool {
+        self.with_world(|world| world.migrate(server, time))
     }
 
     /// Gives a volume, snapshot, backup, group or group snapshot this status, whatever it was doing: `maintenance`,

@@ -1,7 +1,7 @@
 //! The snapshot that a backup is made from.
 
 use super::super::metadata::{ATTEMPT, BACKUP, DESCRIPTION, marked};
-use super::super::namesakes::{Glance, Order, Posted};
+use super::super::namesakes::{Candidate, Glance, Order, Posted, doubt_of};
 use super::super::watch::{About, Interest, Seen};
 use super::super::{Condition, Error, Result, SnapshotId, VolumeId, Volumes};
 use super::WantedBackup;
@@ -32,6 +32,11 @@ impl Intermediate {
     }
 }
 
+/// Whether it was cut for a backup, and for nothing else.
+pub fn is_intermediate(snapshot: &Snapshot) -> bool {
+    snapshot.metadata.contains_key(BACKUP) && snapshot.metadata.contains_key(ATTEMPT)
+}
+
 impl Volumes {
     async fn intermediates(&self, of: &Intermediate) -> openstack::Result<Vec<Snapshot>> {
         let mut snapshots = self.cinder.list_snapshots_named(&of.name).await?;
@@ -41,13 +46,24 @@ impl Volumes {
 
     /// Returns once none is there.
     pub(super) async fn remove_intermediates(&self, of: &Intermediate) -> Result<()> {
-        let left = self.intermediates(of).await.map_err(Error::unsettled)?;
+        let mut left = self.intermediates(of).await.map_err(Error::unsettled)?;
+        left.extend(self.unlisted(of, &left).await?);
         for snapshot in left {
             let id = snapshot.id;
             let removed = self.end(id, Some(snapshot)).await;
             removed.map_err(|error| unremoved(id, error))?;
+            self.doubts.forget(id.into());
         }
         Ok(())
+    }
+
+    /// What an earlier call of this process cut, where lists don't show it yet.
+    async fn unlisted(&self, of: &Intermediate, listed: &[Snapshot]) -> Result<Option<Snapshot>> {
+        let made = self.doubts.made(&doubt_of(Snapshot::WHAT, &of.name)).map(SnapshotId::from);
+        match made.filter(|made| listed.iter().all(|snapshot| snapshot.id != *made)) {
+            Some(made) => self.cinder.find_snapshot(made).await.map_err(Error::unsettled),
+            None => Ok(None),
+        }
     }
 
     /// Asks for the end of what a backup that is done has left. A read doesn't wait for it, and doesn't fail for it.

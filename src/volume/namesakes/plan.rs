@@ -189,8 +189,8 @@ fn once_alone<C: Candidate>(
         (Some(own), _) if !own.is_free() => Step::Wait,
         (Some(own), _) => Step::Discard(own.id()),
         (None, Some(other)) if is_dead(*other, now) && other.is_free() => Step::Discard(other.id()),
-        (None, Some(_)) => Step::Refuse(refusal.unfinished()),
-        (None, None) => Step::Refuse(refusal),
+        _ if there.iter().any(|one| one.may_be_unpromised()) => Step::Refuse(refusal.unfinished()),
+        _ => Step::Refuse(refusal),
     }
 }
 
