@@ -176,6 +176,11 @@ impl SimulatedCloud {
         self.with_world(|world| world.held_backups())
     }
 
+    /// The groups, then the group snapshots.
+    pub fn groups(&self) -> Vec<Held> {
+        self.with_world(|world| world.held_groups())
+    }
+
     /// The services as an axum router, without calls counted and without faults.
     pub fn router(&self) -> Router {
         let cloud = self.clone();

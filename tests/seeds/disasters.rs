@@ -14,7 +14,7 @@ const DISASTERS: u64 = 12;
 /// The operator comes so long after the last disaster, and resets what hasn't moved since.
 const OPERATOR_COMES: Duration = Duration::from_secs(150);
 
-const REQUESTS: [(&str, &str); 24] = [
+const REQUESTS: [(&str, &str); 32] = [
     ("POST", "/auth/tokens"),
     ("POST", "/volumes"),
     ("GET", "/volumes/detail"),
@@ -32,6 +32,14 @@ const REQUESTS: [(&str, &str); 24] = [
     ("GET", "/backups/detail"),
     ("GET", "/backups/{id}"),
     ("DELETE", "/backups/{id}"),
+    ("POST", "/groups"),
+    ("GET", "/groups/detail"),
+    ("PUT", "/groups/{id}"),
+    ("POST", "/groups/{id}/action"),
+    ("GET", "/group_types"),
+    ("POST", "/group_snapshots"),
+    ("GET", "/group_snapshots/detail"),
+    ("DELETE", "/group_snapshots/{id}"),
     ("GET", "/types"),
     ("GET", "/messages"),
     ("GET", "/servers/{id}"),
@@ -41,7 +49,10 @@ const REQUESTS: [(&str, &str); 24] = [
     ("DELETE", "/attachments/{id}"),
 ];
 
-const OPERATIONS: [Operation; 11] = [
+/// So many of [`OPERATIONS`] an operator can mend that never end.
+const MENDABLE: usize = 11;
+
+const OPERATIONS: [Operation; 16] = [
     Operation::Create,
     Operation::Delete,
     Operation::Attach,
@@ -53,6 +64,11 @@ const OPERATIONS: [Operation; 11] = [
     Operation::Backup,
     Operation::DeleteBackup,
     Operation::Restore,
+    Operation::Group,
+    Operation::UpdateGroup,
+    Operation::DeleteGroup,
+    Operation::GroupSnapshot,
+    Operation::DeleteGroupSnapshot,
 ];
 
 pub struct Disasters {
@@ -109,7 +125,7 @@ impl Disasters {
         let listed = [Operation::Create, Operation::Snapshot, Operation::Backup][self.random.usize(..3)];
         match self.random.u8(..8) {
             0 | 1 => Mishap::Fails(operation, "no room".to_owned()),
-            2 => Mishap::Stuck(operation),
+            2 => Mishap::Stuck(OPERATIONS[self.random.usize(..MENDABLE)]),
             3 => Mishap::GrowsLate(Some(self.seconds(1..60))),
             4 => Mishap::LeavesEntries,
             5 | 6 if self.scene.lists_lag => Mishap::Unlisted(listed, self.seconds(1..30)),
@@ -121,7 +137,8 @@ impl Disasters {
         let (method, path) = REQUESTS[self.random.usize(..REQUESTS.len())];
         let method: Method = method.parse().unwrap();
         let mut trouble = self.trouble();
-        let makes = method == Method::POST && ["/volumes", "/snapshots", "/backups"].contains(&path);
+        let makes = method == Method::POST
+            && ["/volumes", "/snapshots", "/backups", "/groups", "/group_snapshots"].contains(&path);
         // A cloud that says of what is there that it isn't can't be told from one that tells the truth.
         let lies = trouble == Trouble::Refused(404) && path.contains("{id}");
         if lies || (self.scene.lists_lag && makes && hides_its_effect(&trouble)) {
@@ -242,7 +259,11 @@ pub async fn calm(scene: &Scene) {
 }
 
 fn reset_volume(scene: &Scene, held: &Held) {
+    let at_rest = if held.entries.is_empty() { "available" } else { "in-use" };
+    let is_promised = scene.ledger.borrow().volumes.contains_key(&held.id);
     match held.status.as_str() {
+        // A group that couldn't take it in.
+        "error" if is_promised => drop(scene.cloud.set_status(&held.id, at_rest)),
         "creating" | "error" | "restoring-backup" | "error_restoring" => {
             scene.cloud.set_status(&held.id, "error");
         }
@@ -258,9 +279,6 @@ fn reset_volume(scene: &Scene, held: &Held) {
             scene.cloud.set_status(&held.id, "available");
             scene.cloud.delete_volume(&held.id);
         }
-        _ => {
-            let status = if held.entries.is_empty() { "available" } else { "in-use" };
-            scene.cloud.set_status(&held.id, status);
-        }
+        _ => drop(scene.cloud.set_status(&held.id, at_rest)),
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use cinder_csi::sandbox::Held;
 use tonic::{Code, Status};
 
-use crate::rpc::{Answer, Rpc, SHARED};
+use crate::rpc::{Answer, Group, Rpc, SHARED};
 use crate::scene::Scene;
 
 /// What the orchestrator was promised, and asks for.
@@ -16,6 +16,8 @@ pub struct Ledger {
     pub volumes: BTreeMap<String, Promise>,
     /// By id.
     pub snapshots: BTreeSet<String>,
+    /// By name.
+    pub groups: BTreeMap<String, Group>,
     /// The ids that were answered for a name.
     ids: BTreeMap<String, String>,
     /// Volumes that their owner deleted behind the driver's back.
@@ -103,6 +105,16 @@ impl Scene {
                 ledger.snapshots.insert(answer.id.clone());
             }
             Rpc::DeleteSnapshot { snapshot } => drop(ledger.snapshots.remove(snapshot)),
+            Rpc::CutGroup { name, .. } => {
+                self.hold_name(&mut ledger, name, &answer.id);
+                let group = Group { id: answer.id.clone(), members: answer.members.clone() };
+                ledger.snapshots.extend(group.members.iter().cloned());
+                ledger.groups.insert(name.clone(), group);
+            }
+            Rpc::DeleteGroup { group } => {
+                ledger.snapshots.retain(|id| !group.members.contains(id));
+                ledger.groups.retain(|_, known| known.id != group.id);
+            }
         }
     }
 
@@ -163,6 +175,16 @@ impl Scene {
             Rpc::DeleteSnapshot { snapshot } => {
                 self.snapshot(snapshot).map(|held| format!("the snapshot is {}", held.status))
             }
+            Rpc::CutGroup { volumes, .. } => {
+                let there: Vec<_> = answer.members.iter().filter_map(|id| self.snapshot(id)).collect();
+                let is_there = |held: &Held| !answer.is_whole || held.status == "available";
+                let is_kept = there.len() == volumes.len() && there.iter().all(is_there);
+                (!is_kept).then(|| format!("its snapshots are {there:?}"))
+            }
+            Rpc::DeleteGroup { group } => {
+                let mut left = group.members.iter().filter_map(|id| self.snapshot(id));
+                left.next().map(|held| format!("there is {held}"))
+            }
         }
     }
 
@@ -194,6 +216,12 @@ impl Scene {
                 let held = self.volume(volume);
                 held.filter(|held| held.status == "retyping" || held.kind == *kind)
             }
+            Rpc::CutGroup { name, .. } => {
+                let is_known = |id: &str| self.ledger.borrow().groups.values().any(|known| known.id == id);
+                let mut all = self.cloud.groups().into_iter();
+                all.find(|held| held.name == *name && !is_going(held)).filter(|held| !is_known(&held.id))
+            }
+            Rpc::DeleteGroup { .. } => None,
             Rpc::Delete { .. } | Rpc::Unpublish { .. } | Rpc::DeleteSnapshot { .. } => None,
         };
         if let Some(held) = left.filter(|held| !is_taken(held)) {
@@ -229,6 +257,9 @@ impl Scene {
         }
         for id in ledger.volumes.keys().filter(|id| !volumes.iter().any(|held| held.id == **id)) {
             self.broke(format_args!("volume {id} was promised, and is lost"));
+        }
+        for held in self.cloud.groups().iter().filter(|held| !ledger.groups.contains_key(&held.name)) {
+            self.broke(format_args!("nobody was promised the group {held}"));
         }
         let snapshots = self.saved();
         for held in snapshots.iter().filter(|held| !ledger.snapshots.contains(&held.id)) {

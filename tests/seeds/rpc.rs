@@ -37,13 +37,24 @@ pub enum Rpc {
     Modify { volume: String, kind: &'static str },
     Snapshot { name: String, volume: String, is_backup: bool },
     DeleteSnapshot { snapshot: String },
+    CutGroup { name: String, volumes: Vec<String> },
+    DeleteGroup { group: Group },
+}
+
+/// Snapshots of several volumes, cut together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    pub id: String,
+    /// The ids of its snapshots.
+    pub members: Vec<String>,
 }
 
 /// What an OK said.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Answer {
-    /// Of the new volume or snapshot.
+    /// Of the new volume, snapshot or group of snapshots.
     pub id: String,
+    pub members: Vec<String>,
     pub gib: i64,
     /// Nothing is left to be called for.
     pub is_whole: bool,
@@ -65,6 +76,10 @@ impl fmt::Display for Rpc {
                 write!(f, "CreateSnapshot({what} {name} of {volume})")
             }
             Rpc::DeleteSnapshot { snapshot } => write!(f, "DeleteSnapshot({snapshot})"),
+            Rpc::CutGroup { name, volumes } => {
+                write!(f, "CreateVolumeGroupSnapshot({name} of {})", volumes.join(", "))
+            }
+            Rpc::DeleteGroup { group } => write!(f, "DeleteVolumeGroupSnapshot({})", group.id),
         }
     }
 }
@@ -77,6 +92,7 @@ impl Rpc {
             Rpc::Expand { .. } => Sidecar::Resizer,
             Rpc::Modify { .. } => Sidecar::Modifier,
             Rpc::Snapshot { .. } | Rpc::DeleteSnapshot { .. } => Sidecar::Snapshotter,
+            Rpc::CutGroup { .. } | Rpc::DeleteGroup { .. } => Sidecar::GroupSnapshotter,
         }
     }
 
@@ -98,7 +114,7 @@ impl Rpc {
                 let request = create(name, gib, kind, source);
                 let made = controller.create_volume(within(patience, request)).await?.into_inner().volume;
                 let made = made.unwrap();
-                Ok(Answer { id: made.volume_id, gib: made.capacity_bytes / GIB, is_whole: true })
+                Ok(Answer { id: made.volume_id, gib: made.capacity_bytes / GIB, ..done(()) })
             }
             Rpc::Delete { volume } => {
                 let request = DeleteVolumeRequest { volume_id: volume, secrets };
@@ -137,11 +153,35 @@ impl Rpc {
                 let request = cut(name, volume, is_backup);
                 let cut = controller.create_snapshot(within(patience, request)).await?.into_inner().snapshot;
                 let cut = cut.unwrap();
-                Ok(Answer { id: cut.snapshot_id, gib: cut.size_bytes / GIB, is_whole: cut.ready_to_use })
+                let (id, gib) = (cut.snapshot_id, cut.size_bytes / GIB);
+                Ok(Answer { id, gib, is_whole: cut.ready_to_use, ..Answer::default() })
             }
             Rpc::DeleteSnapshot { snapshot } => {
                 let request = DeleteSnapshotRequest { snapshot_id: snapshot, secrets };
                 controller.delete_snapshot(within(patience, request)).await.map(|_| done(()))
+            }
+            Rpc::CutGroup { name, volumes } => {
+                let request = CreateVolumeGroupSnapshotRequest {
+                    name,
+                    source_volume_ids: volumes,
+                    ..Default::default()
+                };
+                let cut = driver.groups().create_volume_group_snapshot(within(patience, request)).await?;
+                let cut = cut.into_inner().group_snapshot.unwrap();
+                let members = cut.snapshots.into_iter().map(|one| one.snapshot_id).collect();
+                Ok(Answer { id: cut.group_snapshot_id, members, gib: 0, is_whole: cut.ready_to_use })
+            }
+            Rpc::DeleteGroup { group: Group { id, members } } => {
+                let request = DeleteVolumeGroupSnapshotRequest {
+                    group_snapshot_id: id,
+                    snapshot_ids: members,
+                    secrets,
+                };
+                driver
+                    .groups()
+                    .delete_volume_group_snapshot(within(patience, request))
+                    .await
+                    .map(|_| done(()))
             }
         }
     }

@@ -71,6 +71,12 @@ impl Scene {
                 let cut = ledger.snapshot(name).and_then(|id| self.snapshot(id));
                 ledger.taken.contains(volume) || cut.is_some_and(|cut| cut.status == "error")
             }
+            Rpc::CutGroup { name, volumes } => {
+                let cut = ledger.groups.get(name).into_iter().flat_map(|group| &group.members);
+                let mut cut = cut.filter_map(|id| self.snapshot(id));
+                volumes.iter().any(|volume| ledger.taken.contains(volume))
+                    || cut.any(|cut| cut.status == "error")
+            }
             Rpc::Create { name, .. } if ledger.is_strangers(name) => true,
             Rpc::Expand { volume, .. }
             | Rpc::Modify { volume, .. }

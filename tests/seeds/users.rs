@@ -35,7 +35,8 @@ impl User {
         let Some(volume) = self.claim(Source::Nothing).await else { return };
         for _ in 0..self.random.usize(1..5) {
             self.pause(20).await;
-            match self.random.u8(..7) {
+            match self.random.u8(..8) {
+                4 => self.save_together(&volume).await,
                 3 => self.modify(&volume).await,
                 0 => self.grow(&volume).await,
                 1 => self.copy(&volume).await,
@@ -150,6 +151,19 @@ impl User {
             self.keep_or_delete(restored).await;
         }
         self.scene.converge(&Rpc::DeleteSnapshot { snapshot: cut }, NEVER).await;
+    }
+
+    /// Snapshots of two volumes at once, and their end.
+    async fn save_together(&mut self, volume: &str) {
+        let Some(other) = self.claim(Source::Nothing).await else { return };
+        let patience = self.patience(100);
+        let (name, volumes) = (self.next_name(), vec![volume.to_owned(), other.clone()]);
+        self.scene.converge(&Rpc::CutGroup { name: name.clone(), volumes }, patience).await;
+        let cut = self.scene.ledger.borrow().groups.get(&name).cloned();
+        if let Some(group) = cut {
+            self.scene.converge(&Rpc::DeleteGroup { group }, NEVER).await;
+        }
+        self.keep_or_delete(other).await;
     }
 
     async fn keep_or_delete(&mut self, volume: String) {

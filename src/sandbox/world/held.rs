@@ -4,9 +4,9 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use super::{Backup, Snapshot, Volume, World};
+use super::{Backup, Group, GroupSnapshot, Snapshot, Volume, World};
 
-/// A volume, a snapshot or a backup.
+/// A volume, a snapshot, a backup, a group or a group snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Held {
     pub id: String,
@@ -51,6 +51,16 @@ impl World {
             held(id, name.as_deref(), status, *size, metadata)
         };
         self.backups.values().map(held).collect()
+    }
+
+    /// The groups, then the group snapshots.
+    pub fn held_groups(&self) -> Vec<Held> {
+        let nothing = Map::new();
+        let group = |Group { id, name, status, .. }: &Group| held(id, name.as_deref(), status, 0, &nothing);
+        let cut = |GroupSnapshot { id, name, status, .. }: &GroupSnapshot| {
+            held(id, name.as_deref(), status, 0, &nothing)
+        };
+        self.groups.values().map(group).chain(self.group_snapshots.values().map(cut)).collect()
     }
 
     fn held_volume(&self, volume: &Volume) -> Held {
