@@ -80,6 +80,11 @@ impl<I: Copy + Eq> Attempt<I> {
     }
 }
 
+/// This driver made it, or promised it.
+fn is_marked<C: Candidate>(one: &C) -> bool {
+    one.metadata().contains_key(ATTEMPT) || one.is_settled()
+}
+
 pub fn is_being_made<C: Candidate>(one: &C) -> bool {
     one.stage() == Stage::Making
 }
@@ -96,6 +101,10 @@ pub fn plan<O: Order>(
         .filter(|one| one.name() == order.name() && !is_going(*one))
         .collect();
     there.sort_by_key(|one| (Reverse(one.is_settled()), one.created_at(), one.id()));
+    // A promise is kept, whatever strangers call theirs.
+    if there.first().is_some_and(|first| first.is_settled() && order.difference(first).is_none()) {
+        there.retain(|one| is_marked(*one) || order.difference(one).is_none());
+    }
     let is_free_to_go = |one: &O::Made| one.is_unpromised() || attempt.owns(one);
     let unmade = |one: &&&O::Made| one.stage() == Stage::Broken && is_free_to_go(one);
     if let Some(broken) = there.iter().find(unmade) {
@@ -189,7 +198,10 @@ fn once_alone<C: Candidate>(
         (Some(own), _) if !own.is_free() => Step::Wait,
         (Some(own), _) => Step::Discard(own.id()),
         (None, Some(other)) if is_dead(*other, now) && other.is_free() => Step::Discard(other.id()),
-        _ if there.iter().any(|one| one.may_be_unpromised()) => Step::Refuse(refusal.unfinished()),
+        // A restored volume has the marks of its source from some moment of the restore on.
+        _ if there.iter().any(|one| one.may_be_unpromised() || is_being_made(*one)) => {
+            Step::Refuse(refusal.unfinished())
+        }
         _ => Step::Refuse(refusal),
     }
 }

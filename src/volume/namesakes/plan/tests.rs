@@ -204,8 +204,21 @@ fn a_name_that_is_taken_is_final_only_once_no_attempt_has_left_one() {
         }
         assert_eq!(step(&made, later), Step::Discard(id(1)));
     }
-    let strangers = Volume { size: 5, ..volume(Status::Available) };
-    assert_eq!(refusal(&step(&[strangers], soon())), Some(Condition::AlreadyExists));
+    let strangers = |status| Volume { size: 5, ..volume(status) };
+    assert_eq!(refusal(&step(&[strangers(Status::Available)], soon())), Some(Condition::AlreadyExists));
+    // It may be one of ours that is being restored.
+    assert_eq!(refusal(&step(&[strangers(Status::RestoringBackup)], soon())), Some(Condition::Unsettled));
+}
+
+#[test]
+fn who_was_promised_one_gets_it_beside_one_of_others() {
+    let limited = Wanted { size_limit: Some(1), ..wanted() };
+    let promised = volume(Status::Available).made_by("dead").settled();
+    let others = Volume { size: 5, ..volume(Status::Available).with_id(2) };
+    let seen = [others.clone(), promised.clone()];
+    assert_eq!(plan(&limited, &ours(Posted::No), &seen, soon()), Step::Answer(promised.clone()));
+    let two = [others.settled(), promised];
+    assert_eq!(refusal(&plan(&limited, &ours(Posted::No), &two, soon())), Some(Condition::AlreadyExists));
 }
 
 #[test]
