@@ -100,6 +100,24 @@ need_csi_sanity() {
     mv "$tools/csi-sanity" "$tools/csi-sanity-$csi_sanity"
 }
 
+# The driver that people run today, built once from its own module and with its own pins.
+existing_driver=1.36.0
+
+need_existing_driver() {
+    export EXISTING_DRIVER=$tools/cinder-csi-plugin-$existing_driver
+    [ ! -x "$EXISTING_DRIVER" ] || return 0
+    need_go
+    need jq:jq
+    echo "building the existing driver $existing_driver"
+    local source
+    source=$(cd / && GOTOOLCHAIN=local "$go" mod download -json "k8s.io/cloud-provider-openstack@v$existing_driver" | jq -er .Dir) ||
+        fail "could not download the Go module k8s.io/cloud-provider-openstack"
+    mkdir -p "$tools"
+    (cd "$source" && CGO_ENABLED=0 GOTOOLCHAIN=local "$go" build -buildvcs=false -trimpath -ldflags "-s -w" \
+        -o "$EXISTING_DRIVER.part" ./cmd/cinder-csi-plugin) || fail "go build of the existing driver failed"
+    mv "$EXISTING_DRIVER.part" "$EXISTING_DRIVER"
+}
+
 # Helm, built once from the module that pins it.
 need_helm() {
     local version
