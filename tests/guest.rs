@@ -4,17 +4,33 @@
 #![allow(clippy::disallowed_methods, reason = "it runs QEMU")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic")]
 
+#[path = "guest/calls.rs"]
+mod calls;
+#[path = "guest/damage.rs"]
+mod damage;
 #[path = "guest/disk.rs"]
 mod disk;
 #[path = "guest/driver.rs"]
 mod driver;
+#[path = "guest/errors.rs"]
+mod errors;
 #[path = "guest/existing.rs"]
 mod existing;
+#[path = "guest/extent.rs"]
+mod extent;
 #[path = "guest/figures.rs"]
 mod figures;
+#[path = "guest/finding.rs"]
+mod finding;
+#[path = "guest/growth.rs"]
+mod growth;
 #[path = "guest/machine.rs"]
 mod machine;
+#[path = "guest/power.rs"]
+mod power;
 #[path = "guest/qmp.rs"]
 mod qmp;
 #[path = "guest/unreadable.rs"]
 mod unreadable;
+#[path = "guest/vanishing.rs"]
+mod vanishing;

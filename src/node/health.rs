@@ -122,7 +122,19 @@ pub(super) async fn health(host: Arc<dyn Host>, ask: Ask) -> Result<Vec<Finding>
     for place in &places {
         seen.push((place.path.clone(), look(host, place, number).await));
     }
-    Ok(judge(&read(host, number).await, &seen))
+    let disk = if lost(host, &places).await { Disk::Gone } else { read(host, number).await };
+    Ok(judge(&disk, &seen))
+}
+
+/// Whether what is mounted at one of the paths has no disk any more. The volume may be back under another name; and of a btrfs,
+/// whose mount names its disk and has no number of it, nothing else would tell.
+async fn lost(host: &dyn Host, places: &[Place]) -> bool {
+    for mount in places.iter().filter_map(Place::mount) {
+        if place::is_dead(host, mount).await {
+            return true;
+        }
+    }
+    false
 }
 
 /// Whether a disk answers a read.

@@ -30,6 +30,9 @@ pub struct Disk {
     directory: TempDir,
 }
 
+/// Some bytes of a disk, or all of them.
+pub type Area = Option<Range<u64>>;
+
 /// What fails between the guest and the file.
 #[derive(Clone, Debug, Default)]
 pub struct Fault {
@@ -69,18 +72,18 @@ impl Fault {
         Self::default()
     }
 
-    /// Reads of these bytes fail, writes work.
-    pub fn unreadable(bytes: Range<u64>) -> Self {
-        Self::of(Some(bytes), "read")
+    /// Reads of these bytes fail, writes work. `None`: of all.
+    pub fn unreadable(bytes: Area) -> Self {
+        Self::of(bytes, "read")
     }
 
     /// Writes to these bytes fail, reads work.
-    pub fn unwritable(bytes: Range<u64>) -> Self {
-        Self::of(Some(bytes), "write")
+    pub fn unwritable(bytes: Area) -> Self {
+        Self::of(bytes, "write")
     }
 
     /// A rule for each sector: blkdebug's `sector` is one. Without it a rule is for all.
-    fn of(bytes: Option<Range<u64>>, operation: &str) -> Self {
+    fn of(bytes: Area, operation: &str) -> Self {
         let rule = json!({"event": "none", "iotype": operation, "errno": 5});
         let at = |sector: u64| {
             let mut rule = rule.clone();

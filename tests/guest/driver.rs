@@ -1,31 +1,22 @@
 //! A driver in the guest, spoken to as the kubelet does.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use cinder_csi::csi::proto::ProbeRequest;
 use cinder_csi::csi::proto::identity_client::IdentityClient;
-use cinder_csi::csi::proto::node_client::NodeClient;
-use cinder_csi::csi::proto::volume_capability::access_mode::Mode;
-use cinder_csi::csi::proto::volume_capability::{AccessMode, AccessType, MountVolume};
-use cinder_csi::csi::proto::*;
 use cinder_csi::pace;
 use tonic::transport::{Channel, Endpoint};
-use tonic::{Request, Status};
 
-use crate::disk::Disk;
-use crate::figures::count;
+use crate::calls::{PATIENCE, within};
 use crate::machine::{CSI, Machine};
 
 /// A guest with a driver in it.
 pub struct Guest {
     pub machine: Machine,
-    channel: Channel,
+    pub channel: Channel,
 }
-
-/// The kubelet waits two minutes for each call; what ours answers is asked within less, so that no test waits longer.
-pub const PATIENCE: Duration = Duration::from_secs(60);
 
 impl Guest {
     /// With our driver and without udev.
@@ -47,8 +38,10 @@ impl Guest {
 
     /// With the existing driver, which needs udev: it knows disks by their links alone.
     pub async fn boot_existing() -> Self {
-        let driver = std::env::var_os("EXISTING_DRIVER").expect("`tests/run guest all` builds the existing driver");
-        Self::start(Machine::boot(Path::new(&driver), true).await, "--provide-controller-service=false -v=4").await
+        let driver =
+            std::env::var_os("EXISTING_DRIVER").expect("`tests/run guest all` builds the existing driver");
+        Self::start(Machine::boot(Path::new(&driver), true).await, "--provide-controller-service=false -v=4")
+            .await
     }
 
     /// Once more in this guest, as after a reboot.
@@ -73,62 +66,6 @@ impl Guest {
     pub async fn log(&self) -> String {
         self.machine.run("tail -n 40 /tmp/driver.log").await.1
     }
-
-    fn node(&self) -> NodeClient<Channel> {
-        NodeClient::new(self.channel.clone())
-    }
-
-    pub async fn stage(&self, disk: &Disk, fs: &str) -> Result<(), Status> {
-        self.stage_within(PATIENCE, disk, fs).await
-    }
-
-    pub async fn stage_within(&self, time: Duration, disk: &Disk, fs: &str) -> Result<(), Status> {
-        // The kubelet makes the directory.
-        self.machine.shell(&format!("mkdir -p {}", staging(disk))).await;
-        let request = NodeStageVolumeRequest {
-            volume_id: disk.volume.clone(),
-            publish_context: context(disk),
-            staging_target_path: staging(disk),
-            volume_capability: Some(capability(fs)),
-            ..Default::default()
-        };
-        let answer = self.node().node_stage_volume(within(time, request)).await.map(drop);
-        count("stages tried", 1);
-        count("stages refused", u64::from(answer.is_err()));
-        answer
-    }
-
-    pub async fn unstage(&self, disk: &Disk) -> Result<(), Status> {
-        let request = NodeUnstageVolumeRequest {
-            volume_id: disk.volume.clone(),
-            staging_target_path: staging(disk),
-        };
-        self.node().node_unstage_volume(within(PATIENCE, request)).await.map(drop)
-    }
-}
-
-/// Where a volume is mounted once on a node.
-pub fn staging(disk: &Disk) -> String {
-    format!("/var/lib/kubelet/plugins/kubernetes.io/csi/cinder.csi.openstack.org/{}/globalmount", disk.volume)
-}
-
-/// As ControllerPublishVolume answers.
-fn context(disk: &Disk) -> HashMap<String, String> {
-    let entries = [("DevicePath", "/dev/vdb".to_owned()), ("size", disk.size.to_string()), ("encrypted", "false".into())];
-    entries.map(|(key, value)| (key.to_owned(), value)).into()
-}
-
-fn capability(fs: &str) -> VolumeCapability {
-    VolumeCapability {
-        access_mode: Some(AccessMode { mode: Mode::SingleNodeWriter as i32 }),
-        access_type: Some(AccessType::Mount(MountVolume { fs_type: fs.to_owned(), ..Default::default() })),
-    }
-}
-
-fn within<T>(time: Duration, message: T) -> Request<T> {
-    let mut request = Request::new(message);
-    request.set_timeout(time);
-    request
 }
 
 /// Without what only a debugger needs: the guest keeps it in memory.

@@ -1,7 +1,8 @@
 //! What the driver does that people run today, unchanged: `tests/run guest all` builds it.
 
+use crate::calls::staging;
 use crate::disk::{Bus, Disk, Fault, KIB};
-use crate::driver::{Guest, staging};
+use crate::driver::Guest;
 use crate::unreadable::{filled, read};
 
 /// Should this fail, the existing driver has been mended: then docs/reliability.md says too much.
@@ -10,7 +11,7 @@ async fn existing_driver_answers_ok_to_one_unreadable_block_and_the_data_is_gone
     let guest = Guest::boot_existing().await;
     let disk: Disk = filled(&guest, "ext4").await;
     assert_eq!(read(&guest, &disk, "ext4").await, "precious\n", "a healthy disk keeps its data");
-    guest.machine.plug(&disk, Bus::VirtioBlk, &Fault::unreadable(64 * KIB..68 * KIB)).await;
+    guest.machine.plug(&disk, Bus::VirtioBlk, &Fault::unreadable(Some(64 * KIB..68 * KIB))).await;
     guest.stage(&disk, "ext4").await.unwrap();
     let names = guest.machine.shell(&format!("ls {}", staging(&disk))).await;
     assert_eq!(names, "lost+found\n", "the file is still there\n{}", guest.log().await);
@@ -18,5 +19,8 @@ async fn existing_driver_answers_ok_to_one_unreadable_block_and_the_data_is_gone
     guest.machine.unplug(&disk).await;
     let content = std::fs::read(disk.file()).unwrap();
     let survived = content.windows(9).any(|bytes| bytes == b"precious\n");
-    println!("the existing driver answered OK; the file is gone, its bytes on the disk are {}", if survived { "orphans" } else { "gone, too" });
+    println!(
+        "the existing driver answered OK; the file is gone, its bytes on the disk are {}",
+        if survived { "orphans" } else { "gone, too" }
+    );
 }

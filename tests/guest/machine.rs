@@ -64,6 +64,17 @@ impl Machine {
         answer.unwrap_or_else(|_| panic!("no answer to {script}\n{}", self.console()))
     }
 
+    /// The name of its disk in the guest, as soon as the kernel shows it.
+    pub async fn device(&self, disk: &Disk) -> String {
+        let serial = &disk.volume[..20];
+        let files = "/sys/block/*/serial /sys/block/*/device/serial /sys/block/*/device/vpd_pg80";
+        // Files that one bus or the other doesn't have make grep fail.
+        let look = format!("found=$(grep -las {serial} {files})");
+        let list =
+            self.shell(&format!("until {look}; [ -n \"$found\" ]; do usleep 10000; done; echo $found")).await;
+        list.split('/').nth(3).unwrap().to_owned()
+    }
+
     /// A new shell each time: one that hangs on a dead disk holds up no other.
     async fn answer(&self, script: &str) -> (i32, String) {
         loop {
@@ -81,18 +92,40 @@ impl Machine {
         }
     }
 
+    /// What a script prints, line by line, until it or the guest ends.
+    pub async fn follow(&self, script: &str) -> TcpStream {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.shell)).await.unwrap();
+        stream.write_all(script.as_bytes()).await.unwrap();
+        stream
+    }
+
     /// As Nova attaches a volume: its serial is the volume's id.
     pub async fn plug(&self, disk: &Disk, bus: Bus, fault: &Fault) {
         let name = name(disk);
-        let node = json!({"driver": "raw", "node-name": name, "file": fault.over(&disk.file())});
-        self.execute("blockdev-add", node).await;
-        let mut device = json!({"id": name, "drive": name, "serial": disk.volume});
-        device["driver"] = bus.device().into();
+        self.execute("object-add", json!({"qom-type": "throttle-group", "id": group(disk)})).await;
+        let raw = json!({"driver": "raw", "node-name": node(disk), "file": fault.over(&disk.file())});
+        let throttle =
+            json!({"driver": "throttle", "node-name": name, "throttle-group": group(disk), "file": raw});
+        self.execute("blockdev-add", throttle).await;
+        let mut device = json!({"id": name, "drive": name, "serial": disk.volume, "driver": bus.device()});
         if bus == Bus::VirtioScsi {
             device["bus"] = "scsi.0".into();
         }
         self.execute("device_add", device).await;
         count("disks plugged", 1);
+    }
+
+    /// Lets one byte through in a second; or all of them again.
+    pub async fn stall(&self, disk: &Disk, silent: bool) {
+        let limits = if silent { 1 } else { 0 };
+        let limits = json!({"iops-total": limits, "iops-total-max": limits, "iops-size": limits});
+        let path = format!("/objects/{}", group(disk));
+        self.execute("qom-set", json!({"path": path, "property": "limits", "value": limits})).await;
+    }
+
+    /// What `cinder extend` does to an attached volume.
+    pub async fn grow(&self, disk: &Disk, size: u64) {
+        self.execute("block_resize", json!({"node-name": name(disk), "size": size})).await;
     }
 
     /// A guest that is busy may miss a request: it's asked again.
@@ -104,17 +137,12 @@ impl Machine {
             let _ = qmp.execute("device_del", json!({"id": name})).await;
             if qmp.deleted(&name, Duration::from_secs(5)).await {
                 qmp.execute("blockdev-del", json!({"node-name": name})).await.unwrap();
+                qmp.execute("object-del", json!({"id": group(disk)})).await.unwrap();
                 count("disks pulled", 1);
                 return;
             }
         }
         panic!("the guest keeps the disk:\n{}", self.console());
-    }
-
-    /// What `cinder extend` does to an attached volume.
-    pub async fn resize(&self, disk: &mut Disk, size: u64) {
-        self.execute("block_resize", json!({"node-name": name(disk), "size": size})).await;
-        disk.size = size;
     }
 
     /// Nothing of the guest's memory is kept.
@@ -143,7 +171,8 @@ impl Machine {
         let list = self.execute("human-monitor-command", monitor("info usernet".into())).await;
         let listed = list.as_str().unwrap().lines().find_map(|line| {
             let fields: Vec<_> = line.split_whitespace().collect();
-            let ours = fields.first()?.starts_with("TCP[HOST_FORWARD]") && *fields.get(5)? == port.to_string();
+            let ours =
+                fields.first()?.starts_with("TCP[HOST_FORWARD]") && *fields.get(5)? == port.to_string();
             if ours { fields.get(3)?.parse().ok() } else { None }
         });
         listed.unwrap_or_else(|| panic!("no forwarding in {list}"))
@@ -172,9 +201,19 @@ fn name(disk: &Disk) -> String {
     format!("v{}", &disk.volume[..20])
 }
 
+fn node(disk: &Disk) -> String {
+    format!("r{}", &disk.volume[..20])
+}
+
+fn group(disk: &Disk) -> String {
+    format!("t{}", &disk.volume[..20])
+}
+
 fn made() -> PathBuf {
     let directory = std::env::var_os("CINDER_CSI_GUEST");
-    directory.expect("CINDER_CSI_GUEST names no guest: `tests/run guest` makes one, and starts these tests").into()
+    directory
+        .expect("CINDER_CSI_GUEST names no guest: `tests/run guest` makes one, and starts these tests")
+        .into()
 }
 
 /// It ends with the test, whatever happens to that.

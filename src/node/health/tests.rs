@@ -111,6 +111,25 @@ async fn errors_that_ext4_counted_and_a_disk_that_left_are_seen() {
     assert!(reasons(&node).await.contains(&Reason::DeviceGone));
 }
 
+/// mountinfo has no number of a btrfs' disk, and its name leads nowhere any more.
+#[tokio::test(start_paused = true)]
+async fn a_btrfs_whose_disk_left_is_told() {
+    let (fake, node) = staged();
+    fake.world().mounts = vec!["1 2 0:44 / /staging rw - btrfs /dev/vdb rw".into()];
+    assert!(reasons(&node).await.is_empty());
+    unplug(&mut fake.world());
+    assert_eq!(reasons(&node).await, [Reason::DeviceGone]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_disk_that_came_back_under_another_name_is_not_the_one_that_is_mounted() {
+    let (fake, node) = staged();
+    unplug(&mut fake.world());
+    fake.plug("vdc", 32, 1 << 30, &[("serial", b"0f9c0b2e-6d53-4b6a-9")]);
+    fake.world().files.insert("/dev/vdc".into(), vec![0; 4096]);
+    assert_eq!(reasons(&node).await, [Reason::DeviceGone]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_volume_of_which_nothing_is_known_is_not_found() {
     let (_fake, node) = staged();
