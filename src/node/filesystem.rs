@@ -90,6 +90,7 @@ pub(super) async fn make(
     tracing::info!(%volume, disk = %disk.path.display(), %fs, again, "making a file system");
     let output = run(host, disk, command).await?;
     if output.code != Some(0) {
+        mark::disown(host, disk, volume).await;
         return Err(Error::internal(
             disk.path.display(),
             format!("mkfs.{fs} failed: {}", output.complaint()),

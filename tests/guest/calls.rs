@@ -50,6 +50,15 @@ impl Guest {
         answer
     }
 
+    /// A stage that must go well: or all is told that the guest knows.
+    pub async fn staged(&self, disk: &Disk, fs: &str) {
+        if let Err(error) = self.stage(disk, fs).await {
+            let (_, seen) =
+                self.machine.run("ps -o pid,stat,args; dmesg | tail -n 30; cat /proc/diskstats").await;
+            panic!("{fs}: {error}\n{}\n{seen}", self.log().await);
+        }
+    }
+
     /// Asks again, as the kubelet does, while an earlier call is still at work.
     pub async fn staged_at_last(&self, disk: &Disk, fs: &str) {
         let end = Instant::now() + PATIENCE;

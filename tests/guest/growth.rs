@@ -34,7 +34,7 @@ async fn a_mounted_file_system_grows_when_its_disk_does() {
 async fn grows(guest: &Guest, fs: &str, bus: Bus) {
     let mut disk = Disk::new(SMALL);
     guest.machine.plug(&disk, bus, &Fault::none()).await;
-    guest.stage(&disk, fs).await.unwrap();
+    guest.staged(&disk, fs).await;
     let at = staging(&disk);
     let numbers = "i=0; while [ ! -e /tmp/enough ]; do i=$((i+1)); echo $i; usleep 1000; done";
     guest.machine.shell(&format!("rm -f /tmp/enough; ({numbers}) >{at}/numbers 2>/tmp/writer &")).await;

@@ -115,10 +115,29 @@ impl Machine {
         count("disks plugged", 1);
     }
 
-    /// Lets one byte through in a second; or all of them again.
-    pub async fn stall(&self, disk: &Disk, silent: bool) {
-        let limits = if silent { 1 } else { 0 };
-        let limits = json!({"iops-total": limits, "iops-total-max": limits, "iops-size": limits});
+    /// From now on the disk answers nothing. One request is let through, and makes each further one wait for an hour.
+    pub async fn silence(&self, disk: &Disk) {
+        let name = self.device(disk).await;
+        self.limit(disk, 1).await;
+        let read = format!("dd if=/dev/{name} of=/dev/null bs=4096 count=1 iflag=direct");
+        // Done, or held back because somebody else's was let through.
+        let done = format!("[ -e /tmp/{name} ] || grep -q '[1-9]' /sys/block/{name}/inflight");
+        self.shell(&format!(
+            "({read}; touch /tmp/{name}) >/dev/null 2>&1 &\nuntil {done}; do usleep 10000; done"
+        ))
+        .await;
+    }
+
+    /// QEMU lets go of requests that it holds back when it stops the machine.
+    pub async fn unsilence(&self, disk: &Disk) {
+        self.limit(disk, 0).await;
+        self.execute("stop", json!({})).await;
+        self.execute("cont", json!({})).await;
+    }
+
+    /// Bytes in a second; 0: any number.
+    async fn limit(&self, disk: &Disk, bytes: u64) {
+        let limits = json!({"iops-total": bytes, "iops-total-max": bytes, "iops-size": bytes});
         let path = format!("/objects/{}", group(disk));
         self.execute("qom-set", json!({"path": path, "property": "limits", "value": limits})).await;
     }

@@ -116,7 +116,7 @@ async fn stage_ill(guest: &Guest, disk: &Disk, fs: &str, fault: &Fault) -> Resul
 pub async fn filled(guest: &Guest, fs: &str) -> Disk {
     let disk = Disk::new(SIZE);
     guest.machine.plug(&disk, Bus::VirtioBlk, &Fault::none()).await;
-    guest.stage(&disk, fs).await.unwrap();
+    guest.staged(&disk, fs).await;
     guest.machine.shell(&format!("echo precious > {}/file", staging(&disk))).await;
     guest.unstage(&disk).await.unwrap();
     guest.machine.unplug(&disk).await;
@@ -126,7 +126,7 @@ pub async fn filled(guest: &Guest, fs: &str) -> Disk {
 /// What is in it once the disk is well.
 pub async fn read(guest: &Guest, disk: &Disk, fs: &str) -> String {
     guest.machine.plug(disk, Bus::VirtioBlk, &Fault::none()).await;
-    guest.stage(disk, fs).await.unwrap();
+    guest.staged(disk, fs).await;
     let text = guest.machine.shell(&format!("cat {}/file", staging(disk))).await;
     guest.unstage(disk).await.unwrap();
     guest.machine.unplug(disk).await;

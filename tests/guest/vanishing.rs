@@ -12,6 +12,8 @@ use crate::extent::some;
 use crate::figures::count;
 
 const SIZE: u64 = 320 * MIB;
+/// Ends the program that holds a file open, once or again.
+const END: &str = "kill $(cat /tmp/reader) 2>/dev/null; sleep 1";
 const SHORT: Duration = Duration::from_secs(10);
 
 #[tokio::test(flavor = "multi_thread")]
@@ -41,15 +43,19 @@ async fn vanishes(guest: &Guest, fs: &str, bus: Bus) {
     guest.unstage(&disk).await.unwrap();
     let mounts = guest.machine.shell("cat /proc/self/mountinfo").await;
     assert!(!mounts.contains(&disk.volume), "{fs} on {bus:?}: {mounts}");
+    // Until a program lets go of it, the dead file system lives on in the kernel: of a btrfs no second one can be mounted
+    // before Linux 6.7.
+    if fs == "btrfs" {
+        guest.machine.shell(END).await;
+    }
     is_back(guest, fs, bus, &disk).await;
-    guest.machine.shell("pkill -f 'tail -f' || true").await;
+    guest.machine.shell(END).await;
     count("disks gone while mounted", 1);
 }
 
-/// The kernel may still hold the dead file system for the program that has a file of it open.
 async fn is_back(guest: &Guest, fs: &str, bus: Bus, disk: &Disk) {
     guest.machine.plug(disk, bus, &Fault::none()).await;
-    guest.stage(disk, fs).await.unwrap();
+    guest.staged(disk, fs).await;
     let text = guest.machine.shell(&format!("cat {}/file", staging(disk))).await;
     assert_eq!(text, "precious\n", "{fs} on {bus:?}");
     guest.unstage(disk).await.unwrap();
@@ -60,12 +66,14 @@ async fn is_back(guest: &Guest, fs: &str, bus: Bus, disk: &Disk) {
 async fn in_use(guest: &Guest, fs: &str, bus: Bus) -> Disk {
     let disk = Disk::new(SIZE);
     guest.machine.plug(&disk, bus, &Fault::none()).await;
-    guest.stage(&disk, fs).await.unwrap();
+    guest.staged(&disk, fs).await;
     guest.publish(&disk, fs).await;
     let at = target(&disk);
     guest
         .machine
-        .shell(&format!("echo precious >{at}/file; sync; tail -f {at}/file >/dev/null 2>&1 &"))
+        .shell(&format!(
+            "echo precious >{at}/file; sync; tail -f {at}/file >/dev/null 2>&1 & echo $! >/tmp/reader"
+        ))
         .await;
     assert_eq!(guest.health(&disk).await, []);
     disk
@@ -77,9 +85,9 @@ async fn a_disk_that_does_not_answer_holds_up_no_call_past_its_deadline() {
     let disk = in_use(&guest, "ext4", Bus::VirtioBlk).await;
     let other = Disk::new(SIZE);
     guest.machine.plug(&other, Bus::VirtioBlk, &Fault::none()).await;
-    guest.machine.device(&other).await;
-    guest.machine.stall(&disk, true).await;
-    guest.machine.stall(&other, true).await;
+    for silent in [&disk, &other] {
+        guest.machine.silence(silent).await;
+    }
     let silent = ("DeviceNotResponding".to_owned(), VolumeHealthErrorType::Inaccessible);
     assert_eq!(guest.health(&disk).await, [silent]);
     let late = guest.stage_within(SHORT, &other, "ext4").await.unwrap_err();
@@ -87,11 +95,11 @@ async fn a_disk_that_does_not_answer_holds_up_no_call_past_its_deadline() {
     let busy = guest.stage_within(SHORT, &other, "ext4").await.unwrap_err();
     assert!(matches!(busy.code(), Code::DeadlineExceeded | Code::Aborted | Code::Unavailable), "{busy}");
     let _ = guest.stats(SHORT, &disk).await;
-    guest.machine.stall(&disk, false).await;
-    guest.machine.stall(&other, false).await;
+    guest.machine.unsilence(&disk).await;
+    guest.machine.unsilence(&other).await;
     guest.staged_at_last(&other, "ext4").await;
     assert_eq!(guest.health(&disk).await, []);
-    guest.machine.shell("pkill -f 'tail -f'").await;
+    guest.machine.shell(END).await;
     guest.unpublish(&disk).await;
     guest.unstage(&disk).await.unwrap();
     guest.unstage(&other).await.unwrap();

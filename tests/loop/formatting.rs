@@ -177,6 +177,23 @@ async fn loop_a_driver_killed_between_mkfs_and_mount_formats_no_second_time() {
     assert_eq!(read_at(&disk.file, disk.size - MARK, 4096), vec![0; 4096], "the mark was left");
 }
 
+/// As mkfs.xfs does where the disk lost one of its writes.
+#[tokio::test]
+async fn loop_a_mkfs_that_failed_with_its_superblock_whole_is_begun_again() {
+    let bed = Bed::new();
+    let disk = bed.disk(320 * MIB);
+    bed.command(
+        "mkfs.xfs",
+        "/usr/sbin/mkfs.xfs \"$@\"\nblkid -p -s UUID -o value \"$(eval echo \\${$#})\" >$BED/failed\nexit 1",
+    );
+    let error = bed.node().stage(bed.stage(FsType::Xfs, &disk)).await.unwrap_err();
+    assert!(error.to_string().contains("mkfs.xfs failed"), "{error}");
+    bed.command("mkfs.xfs", "exec /usr/sbin/mkfs.xfs \"$@\"");
+    bed.node().stage(bed.stage(FsType::Xfs, &disk)).await.unwrap();
+    assert_ne!(uuid_of(&disk.device).trim(), read(&bed.path("failed")).trim());
+    assert_eq!(bed.mounts_at(&bed.staging()), 1);
+}
+
 #[tokio::test]
 async fn loop_a_driver_killed_inside_mkfs_formats_again() {
     if let Some(bed) = std::env::var_os(DOOMED) {

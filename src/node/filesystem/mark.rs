@@ -38,6 +38,20 @@ pub async fn erase(host: &dyn Host, disk: &Disk, volume: &str) -> Result<()> {
     host.write_disk(&disk.path, offset, vec![0; LENGTH]).await.on(disk.path.display(), "write to it")
 }
 
+/// Takes away the superblock of a mkfs that has failed: mkfs.xfs that lost a write says so only by its exit code, and leaves a
+/// superblock that claims to be whole. The mark stays, so that the next stage begins again. Nothing is touched where another
+/// mkfs is at work.
+pub async fn disown(host: &dyn Host, disk: &Disk, volume: &str) {
+    if host.is_claimed(&disk.path).await.unwrap_or(true)
+        || !is_there(host, disk, volume).await.unwrap_or(false)
+    {
+        return;
+    }
+    if let Err(error) = host.write_disk(&disk.path, 0, vec![0; LENGTH]).await {
+        tracing::warn!(disk = %disk.path.display(), %error, "what mkfs has left stays");
+    }
+}
+
 fn offset(size: u64) -> Option<u64> {
     (size >= SMALLEST).then(|| (size - FROM_END) / LENGTH as u64 * LENGTH as u64)
 }
