@@ -2,7 +2,7 @@
 //! `tests/run guest` makes the kernel and the root, and starts these.
 
 #![allow(clippy::disallowed_methods, reason = "it runs QEMU")]
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by a panic")]
 
 #[path = "guest/calls.rs"]
 mod calls;

@@ -27,6 +27,8 @@ pub enum Bus {
 pub struct Disk {
     pub volume: String,
     pub size: u64,
+    /// How QEMU keeps it: `raw`, or `qcow2`.
+    pub format: &'static str,
     directory: TempDir,
 }
 
@@ -42,8 +44,19 @@ pub struct Fault {
 impl Disk {
     pub fn new(size: u64) -> Self {
         let volume = uuid::Uuid::new_v4().to_string();
-        let disk = Self { volume, size, directory: tempfile::tempdir().unwrap() };
+        let disk = Self { volume, size, format: "raw", directory: tempfile::tempdir().unwrap() };
         fs::File::create_new(disk.file()).unwrap().set_len(size).unwrap();
+        disk
+    }
+
+    /// With a cache of its own that a power cut takes: QEMU writes where in the file a new piece of it is when the guest flushes,
+    /// and what it hasn't written is gone with it. <https://www.qemu.org/docs/master/interop/qcow2.html>
+    pub fn with_cache(size: u64) -> Self {
+        let disk = Self { format: "qcow2", ..Self::new(size) };
+        let (file, size) = (disk.file(), size.to_string());
+        let made =
+            Command::new("qemu-img").args(["create", "-q", "-f", "qcow2"]).arg(file).arg(size).status();
+        assert!(made.unwrap().success());
         disk
     }
 

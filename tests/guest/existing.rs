@@ -17,10 +17,7 @@ async fn existing_driver_answers_ok_to_one_unreadable_block_and_the_data_is_gone
     assert_eq!(names, "lost+found\n", "the file is still there\n{}", guest.log().await);
     guest.unstage(&disk).await.unwrap();
     guest.machine.unplug(&disk).await;
-    let content = std::fs::read(disk.file()).unwrap();
-    let survived = content.windows(9).any(|bytes| bytes == b"precious\n");
     println!(
-        "the existing driver answered OK; the file is gone, its bytes on the disk are {}",
-        if survived { "orphans" } else { "gone, too" }
+        "the existing driver answered OK to one unreadable block, and made a new file system over the old one"
     );
 }

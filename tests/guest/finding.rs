@@ -29,31 +29,35 @@ async fn a_disk_is_found_at_the_kernels_event_beside_udev() {
     found_on_every_bus(&guest).await;
 }
 
-/// The driver looks by itself, too, but once in a second when it has waited for so long: were it not for the event, it
-/// would find the disk half a second late in the mean.
+/// The driver looks by itself, too, but only once in a second when it has waited for so long: were it not for the event, it
+/// would find most disks more than 400 ms late.
 async fn found_on_every_bus(guest: &Guest) {
-    let mut late = Duration::ZERO;
-    let rounds = if all() { 4 } else { 1 };
-    for bus in BUSES.repeat(rounds) {
-        let disk = Disk::new(SIZE);
-        let plug = async {
-            pace::sleep(Duration::from_secs(5)).await;
-            guest.machine.plug(&disk, bus, &Fault::none()).await;
-            guest.machine.device(&disk).await;
-            Instant::now()
-        };
-        let stage = async {
-            guest.staged(&disk, RAW).await;
-            Instant::now()
-        };
-        let (shown, staged) = tokio::join!(plug, stage);
-        println!("{bus:?}: staged {:?} after the kernel showed it", staged.saturating_duration_since(shown));
-        late += staged.saturating_duration_since(shown);
-        guest.unstage(&disk).await.unwrap();
-        guest.machine.unplug(&disk).await;
+    let mut late = Vec::new();
+    for bus in BUSES.repeat(if all() { 4 } else { 1 }) {
+        late.push(found_late(guest, bus).await);
+        println!("{bus:?}: staged {:?} after the kernel showed it", late[late.len() - 1]);
     }
-    let mean = late / u32::try_from(BUSES.len() * rounds).unwrap();
-    assert!(mean < Duration::from_millis(250), "{mean:?}");
+    late.sort();
+    assert!(late[late.len() / 2] < Duration::from_millis(400), "{late:?}");
+}
+
+/// How long after the kernel shows it a disk is found by a call that waits for it.
+async fn found_late(guest: &Guest, bus: Bus) -> Duration {
+    let disk = Disk::new(SIZE);
+    let plug = async {
+        pace::sleep(Duration::from_secs(3)).await;
+        guest.machine.plug(&disk, bus, &Fault::none()).await;
+        guest.machine.device(&disk).await;
+        Instant::now()
+    };
+    let stage = async {
+        guest.staged(&disk, RAW).await;
+        Instant::now()
+    };
+    let (shown, staged) = tokio::join!(plug, stage);
+    guest.unstage(&disk).await.unwrap();
+    guest.machine.unplug(&disk).await;
+    staged.saturating_duration_since(shown)
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -83,10 +83,9 @@ impl Machine {
             let mut text = String::new();
             // While nobody listens in the guest, the connection is made here and reset there.
             let asked = stream.write_all(script.as_bytes()).await.is_ok();
-            if asked && stream.read_to_string(&mut text).await.is_ok() {
-                if let Some((said, code)) = text.trim_end().rsplit_once("code ") {
-                    return (code.parse().unwrap(), said.to_owned());
-                }
+            let answered = asked && stream.read_to_string(&mut text).await.is_ok();
+            if let (true, Some((said, code))) = (answered, text.trim_end().rsplit_once("code ")) {
+                return (code.parse().unwrap(), said.to_owned());
             }
             pace::sleep(Duration::from_millis(50)).await;
         }
@@ -103,9 +102,9 @@ impl Machine {
     pub async fn plug(&self, disk: &Disk, bus: Bus, fault: &Fault) {
         let name = name(disk);
         self.execute("object-add", json!({"qom-type": "throttle-group", "id": group(disk)})).await;
-        let raw = json!({"driver": "raw", "node-name": node(disk), "file": fault.over(&disk.file())});
+        let image = json!({"driver": disk.format, "node-name": node(disk), "file": fault.over(&disk.file())});
         let throttle =
-            json!({"driver": "throttle", "node-name": name, "throttle-group": group(disk), "file": raw});
+            json!({"driver": "throttle", "node-name": name, "throttle-group": group(disk), "file": image});
         self.execute("blockdev-add", throttle).await;
         let mut device = json!({"id": name, "drive": name, "serial": disk.volume, "driver": bus.device()});
         if bus == Bus::VirtioScsi {

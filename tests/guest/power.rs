@@ -33,7 +33,7 @@ async fn what_a_btrfs_has_synced_outlives_a_power_cut() {
 async fn outlives_power_cuts(fs: &str) {
     let cuts = if all() { 7 } else { 1 };
     let mut random = Rng::new();
-    let disk = Disk::new(SIZE);
+    let disk = Disk::with_cache(SIZE);
     let mut told = 0;
     let mut guest = Guest::boot().await;
     for _ in 0..cuts {
@@ -75,6 +75,10 @@ async fn write(guest: &Guest, disk: &Disk, from: u64, time: Duration) -> u64 {
 }
 
 async fn all_there(guest: &Guest, disk: &Disk, told: u64) {
-    let each = format!("seq $i $((i + 2000)) | cmp - {}/$i || exit 1", staging(disk));
-    guest.machine.shell(&format!("for i in $(seq 1 {told}); do {each}; done")).await;
+    let each = format!("seq $i $((i + 2000)) | cmp - {}/$i || echo lost", staging(disk));
+    let seen = guest.machine.shell(&format!("for i in $(seq 1 {told}); do {each}; done")).await;
+    let lost = seen.matches("lost\n").count();
+    count("files read back", told);
+    count("files lost", lost as u64);
+    assert_eq!(lost, 0, "of {told}: {seen}");
 }

@@ -127,7 +127,9 @@ pub async fn filled(guest: &Guest, fs: &str) -> Disk {
 pub async fn read(guest: &Guest, disk: &Disk, fs: &str) -> String {
     guest.machine.plug(disk, Bus::VirtioBlk, &Fault::none()).await;
     guest.staged(disk, fs).await;
-    let text = guest.machine.shell(&format!("cat {}/file", staging(disk))).await;
+    let (_, text) = guest.machine.run(&format!("cat {}/file", staging(disk))).await;
+    count("files read back", 1);
+    count("files lost", u64::from(text != "precious\n"));
     guest.unstage(disk).await.unwrap();
     guest.machine.unplug(disk).await;
     text
