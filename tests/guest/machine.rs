@@ -45,8 +45,9 @@ impl Machine {
         machine.shell = machine.forward(SHELL).await;
         machine.csi = machine.forward(CSI).await;
         let end = Instant::now() + BOOT;
-        while timeout(Duration::from_secs(2), machine.answer("true")).await.is_err() {
+        while !matches!(timeout(Duration::from_secs(2), machine.answer("true")).await, Ok(Some(_))) {
             assert!(Instant::now() < end, "the guest doesn't come up:\n{}", machine.console());
+            pace::sleep(Duration::from_millis(50)).await;
         }
         count("guests booted", 1);
         machine
@@ -61,7 +62,7 @@ impl Machine {
 
     pub async fn run(&self, script: &str) -> (i32, String) {
         let answer = timeout(COMMAND, self.answer(script)).await;
-        answer.unwrap_or_else(|_| panic!("no answer to {script}\n{}", self.console()))
+        answer.ok().flatten().unwrap_or_else(|| panic!("no answer to {script}\n{}", self.console()))
     }
 
     /// The name of its disk in the guest, as soon as the kernel shows it.
@@ -75,20 +76,16 @@ impl Machine {
         list.split('/').nth(3).unwrap().to_owned()
     }
 
-    /// A new shell each time: one that hangs on a dead disk holds up no other.
-    async fn answer(&self, script: &str) -> (i32, String) {
-        loop {
-            let mut stream = TcpStream::connect(("127.0.0.1", self.shell)).await.unwrap();
-            let script = format!("(\n{script}\n) </dev/null 2>&1\necho \"code $?\"\nexit\n");
-            let mut text = String::new();
-            // While nobody listens in the guest, the connection is made here and reset there.
-            let asked = stream.write_all(script.as_bytes()).await.is_ok();
-            let answered = asked && stream.read_to_string(&mut text).await.is_ok();
-            if let (true, Some((said, code))) = (answered, text.trim_end().rsplit_once("code ")) {
-                return (code.parse().unwrap(), said.to_owned());
-            }
-            pace::sleep(Duration::from_millis(50)).await;
-        }
+    /// A new shell each time: one that hangs on a dead disk holds up no other. `None`: nobody listens yet, and the connection
+    /// that was made here was reset there.
+    async fn answer(&self, script: &str) -> Option<(i32, String)> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.shell)).await.ok()?;
+        let script = format!("(\n{script}\n) </dev/null 2>&1\necho \"code $?\"\nexit\n");
+        stream.write_all(script.as_bytes()).await.ok()?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text).await.ok()?;
+        let (said, code) = text.trim_end().rsplit_once("code ")?;
+        Some((code.parse().unwrap(), said.to_owned()))
     }
 
     /// What a script prints, line by line, until it or the guest ends.

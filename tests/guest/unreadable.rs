@@ -58,14 +58,11 @@ async fn a_btrfs_outlives_unreadable_blocks_wherever_they_are() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_luks_header_outlives_unreadable_blocks_wherever_they_are() {
+async fn what_is_no_file_system_is_refused_wherever_unreadable_blocks_are() {
+    let guest = Guest::boot().await;
     let options = "--batch-mode --type luks2 --pbkdf pbkdf2 --pbkdf-force-iterations 1000";
-    it_is_always_refused(&format!("echo secret | cryptsetup luksFormat {options} /dev/$DISK -")).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_partition_table_outlives_unreadable_blocks_wherever_they_are() {
-    it_is_always_refused("printf 'label: gpt\\n,,\\n' | sfdisk --quiet /dev/$DISK").await;
+    is_always_refused(&guest, &format!("echo secret | cryptsetup luksFormat {options} /dev/$DISK -")).await;
+    is_always_refused(&guest, "printf 'label: gpt\\n,,\\n' | sfdisk --quiet /dev/$DISK").await;
 }
 
 /// What can still be recognised may be used. What can't is refused, and not one byte changes. The file is there afterwards.
@@ -86,8 +83,7 @@ async fn a_file_system_outlives_them(fs: &str) {
     assert_eq!(read(&guest, &disk, fs).await, "precious\n");
 }
 
-async fn it_is_always_refused(make: &str) {
-    let guest = Guest::boot().await;
+async fn is_always_refused(guest: &Guest, make: &str) {
     let disk = Disk::new(SIZE);
     guest.machine.plug(&disk, Bus::VirtioBlk, &Fault::none()).await;
     let name = guest.machine.device(&disk).await;
@@ -95,7 +91,7 @@ async fn it_is_always_refused(make: &str) {
     guest.machine.unplug(&disk).await;
     let before = disk.copy();
     for (name, area) in some(AREAS, 3) {
-        let refusal = stage_ill(&guest, &disk, "ext4", &Fault::unreadable(area)).await.unwrap_err();
+        let refusal = stage_ill(guest, &disk, "ext4", &Fault::unreadable(area)).await.unwrap_err();
         assert!(refusal.message().contains("nothing was written"), "{refusal}");
         println!("{name} unreadable: {}", refusal.message());
         assert!(disk.is_as(&before), "{name}: {refusal}");
