@@ -14,7 +14,7 @@ use crate::figures::count;
 const SIZE: u64 = 320 * MIB;
 /// Ends the program that holds a file open, once or again.
 const END: &str = "kill $(cat /tmp/reader) 2>/dev/null; sleep 1";
-const SHORT: Duration = Duration::from_secs(10);
+const SHORT: Duration = Duration::from_secs(20);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_disk_that_vanishes_while_mounted_is_told_and_let_go_and_comes_back_with_its_data() {
