@@ -4,6 +4,7 @@ mod clouds;
 mod controller;
 mod kubernetes;
 mod pre_stop;
+mod seams;
 
 use std::io;
 use std::path::PathBuf;
@@ -23,10 +24,11 @@ use crate::csi::{
     Services, Topology, ZoneMap,
 };
 use crate::k8s::startup::Startup;
-use crate::node::{self, Linux, Node, Whoami, ZoneMemory};
+use crate::node::{self, Node, Whoami, ZoneMemory};
 use crate::pace::Deadline;
 use crate::telemetry;
 pub use pre_stop::pre_stop;
+use seams::Seams;
 
 /// Kubernetes kills a pod 30 s after it asked it to end:
 /// <https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-termination>.
@@ -83,14 +85,16 @@ impl Driver {
         };
         let kubernetes = kubernetes::connect(options)?;
         let startup = kubernetes::startup(options, kubernetes.as_ref());
+        let seams = Seams::new(source.as_ref());
+        let host = seams.host();
         let (controller, access) = match options.controller {
             true => {
-                let (controller, access) = controller::new(options, source, &topology, kubernetes)?;
+                let (controller, access) = controller::new(options, source, seams, &topology, kubernetes)?;
                 (Some(controller), Some(access))
             }
             false => (None, None),
         };
-        let node = Node::new(Arc::new(Linux::default()), disks(options, &settings));
+        let node = Node::new(host, disks(options, &settings));
         let identity = Identity { topology: topology.clone() };
         let service = NodeService::new(node.clone(), node_settings(options, &settings, topology));
         let services = Services { identity, controller, node: options.node.then_some(service), health: None };

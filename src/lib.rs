@@ -37,6 +37,7 @@
 //! | [`pace`] | deadlines, backoff, the wall clock, the only sleep | |
 //! | [`text`] | pairs and misspelt names, as people write them | |
 //! | [`telemetry`] | the log, the metrics, and the HTTP endpoint for metrics and health | |
+//! | `crash` | ends the process where a test says (feature `crash`) | the seams of [`openstack`] and [`node`] |
 //! | `sandbox` | the whole driver on a simulated cloud (feature `sandbox`) | the seams, and [`app`] |
 //!
 //! `tests/layering.rs` fails on another arrow; `.clippy.toml` says which functions live in one file only, and why.
@@ -49,6 +50,8 @@
 pub mod app;
 pub mod cli;
 pub mod config;
+#[cfg(feature = "crash")]
+pub mod crash;
 pub mod csi;
 pub mod k8s;
 pub mod node;

@@ -33,6 +33,7 @@ pub use options::{
     ApplicationCredential, Client as OidcClient, Credential, Federated, Grant, Interface, Options, Places,
     Proof, Proxy, Scope, Tls, TokenEndpoint, TokenType, User, UserDomain,
 };
+pub use request::Operation;
 
 use bytes::Bytes;
 use client::Client;

@@ -8,9 +8,10 @@ use std::time::Duration;
 use tracing::{error, info, warn};
 
 use super::Failure;
+use super::seams::Seams;
 use crate::config::{self, Config, Source};
 use crate::csi;
-use crate::openstack::{Cloud, Tls, http};
+use crate::openstack::{Cloud, Tls};
 use crate::pace;
 use crate::volume::Volumes;
 
@@ -21,6 +22,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 pub struct Clouds {
     source: Arc<dyn Source>,
+    seams: Seams,
     watch: config::Watch,
     clouds: BTreeMap<String, Cloud>,
     /// Where certificates are named.
@@ -29,22 +31,23 @@ pub struct Clouds {
 
 impl Clouds {
     /// Reads the settings and calls nobody.
-    pub fn connect(source: Arc<dyn Source>, request: config::Request) -> Result<Self, Failure> {
+    pub fn connect(source: Arc<dyn Source>, seams: Seams, request: config::Request) -> Result<Self, Failure> {
         // Certificates and proxies are known to be of use only once a client is made of them.
         let place = request.files.last().cloned().map(config::Place::File);
         let (watch, config) = config::Watch::start(source.as_ref(), request);
         let config = config?;
         // A proxy's error is none of the file's: it is met here, where no certificate can be wrong.
         let anyone = Tls { insecure: true, ..Tls::default() };
-        http::client(&anyone, &config.proxy).map_err(|error| unusable("", None, &error))?;
+        seams.http(&anyone, &config.proxy).map_err(|error| unusable("", None, &error))?;
         warn_of(&config);
         let mut clouds = BTreeMap::new();
         for (name, options) in &config.clouds {
-            let http = http::client(&options.tls, &config.proxy)
+            let http = seams
+                .http(&options.tls, &config.proxy)
                 .map_err(|error| unusable(name, place.clone(), &error))?;
             clouds.insert(name.clone(), Cloud::new(http, options.clone()));
         }
-        Ok(Self { source, watch, clouds, place })
+        Ok(Self { source, seams, watch, clouds, place })
     }
 
     pub fn volumes(&self) -> csi::Clouds {
@@ -84,7 +87,7 @@ impl Clouds {
                 refused.push(format!("they don't have cloud {name:?}"));
                 continue;
             };
-            match http::client(&options.tls, &config.proxy) {
+            match self.seams.http(&options.tls, &config.proxy) {
                 Ok(http) => {
                     cloud.replace(http, options.clone());
                     info!(cloud = name, "the settings have changed: they are used from now on");
@@ -115,13 +118,18 @@ mod tests {
     use super::*;
     use crate::config::Fixed;
 
+    fn connect(source: Fixed, request: config::Request) -> Result<Clouds, Failure> {
+        let seams = Seams::new(&source);
+        Clouds::connect(Arc::new(source), seams, request)
+    }
+
     #[test]
     fn a_certificate_that_cannot_be_used_is_an_error_of_the_settings() {
         let source = Fixed::default()
             .with_file("/c", "[Global]\nauth-url=https://k/v3\ntoken=t\nca-file=/ca")
             .with_file("/ca", "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----");
         let request = config::Request { files: vec!["/c".into()], ..config::Request::default() };
-        let failure = Clouds::connect(Arc::new(source), request).err().unwrap();
+        let failure = connect(source, request).err().unwrap();
         assert_eq!(failure.exit_code(), 64);
         let text = failure.to_string();
         assert!(text.starts_with("/c: ca-file holds no certificate"), "{text}");
@@ -133,7 +141,7 @@ mod tests {
             .with_var("HTTPS_PROXY", "http://:x")
             .with_file("/c", "[Global]\nauth-url=https://k/v3\ntoken=t");
         let request = config::Request { files: vec!["/c".into()], ..config::Request::default() };
-        let failure = Clouds::connect(Arc::new(source), request).err().unwrap();
+        let failure = connect(source, request).err().unwrap();
         assert_eq!(
             (failure.exit_code(), failure.to_string().as_str()),
             (64, "HTTPS_PROXY is not the URL of a proxy")

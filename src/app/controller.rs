@@ -6,6 +6,7 @@ use tracing::warn;
 
 use super::Failure;
 use super::clouds::Clouds;
+use super::seams::Seams;
 use crate::cli::Serve;
 use crate::config::{self, Source};
 use crate::csi::{Access, Annotations, Controller, ControllerSettings, Topology};
@@ -14,11 +15,12 @@ use crate::k8s::{Events, Kubernetes};
 pub fn new(
     options: &Serve,
     source: Arc<dyn Source>,
+    seams: Seams,
     topology: &Topology,
     kubernetes: Option<Kubernetes>,
 ) -> Result<(Controller, Access), Failure> {
     warn_of_lists(options);
-    let clouds = Clouds::connect(source, request(options))?;
+    let clouds = Clouds::connect(source, seams, request(options))?;
     let volumes = clouds.volumes();
     let events = kubernetes.clone().map(Events::new);
     let access = Access::new(volumes.clone(), events.clone().zip(options.pod.clone()));

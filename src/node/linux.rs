@@ -3,6 +3,8 @@
 #![allow(clippy::disallowed_methods, reason = "this is the file that the other files are sent to")]
 
 mod bind;
+#[cfg(feature = "crash")]
+mod end;
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};

@@ -11,7 +11,7 @@ use url::Url;
 
 use super::answer::Answer;
 use super::layer::Exchanges;
-use super::request::{Path, Request};
+use super::request::{Operation, Path, Request};
 use super::{Effect, Error, Http, Kind, Result, Service};
 
 const TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
@@ -94,6 +94,7 @@ fn message(call: &Addressed, agent: HeaderValue) -> Result<http::Request<Bytes>>
     let mut message = http::Request::new(request.body.clone().unwrap_or_default());
     *message.method_mut() = request.method.clone();
     *message.uri_mut() = call.url.as_str().parse().map_err(|_| unfit("the address"))?;
+    message.extensions_mut().insert(Operation(request.operation));
     let headers = message.headers_mut();
     headers.insert(header::USER_AGENT, agent);
     headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));

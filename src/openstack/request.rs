@@ -35,6 +35,10 @@ pub(super) enum Path {
     VersionDocument,
 }
 
+/// What an exchange is for, `create a volume`: an extension of the request at [`super::Http`], for whoever stands there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Operation(pub &'static str);
+
 #[derive(Clone)]
 pub(super) struct Request {
     pub service: Service,

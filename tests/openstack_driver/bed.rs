@@ -96,20 +96,7 @@ impl Lab {
     pub async fn driver_with(&self, cloud_conf: &Path, node: &str, flags: &[&str]) -> Driver {
         let directory = tempfile::tempdir().unwrap();
         let socket = directory.path().join("csi.sock");
-        let server = self.server(node);
-        #[allow(
-            clippy::disallowed_methods,
-            reason = "the driver is a process of its own, as its users have it"
-        )]
-        let process = Command::new(env!("CARGO_BIN_EXE_cinder-csi"))
-            .arg(format!("--endpoint=unix://{}", socket.display()))
-            .arg("--cloud-config")
-            .arg(cloud_conf)
-            .args(flags)
-            .args(["--node-id", &server, "--device-dir"])
-            .arg(self.directory.join("state/dev").join(&server))
-            .spawn()
-            .unwrap();
+        let process = self.command(cloud_conf, node, &socket).args(flags).spawn().unwrap();
         let channel = connected(&socket).await;
         Driver {
             process,
@@ -118,6 +105,32 @@ impl Lab {
             node: NodeClient::new(channel),
             directory,
         }
+    }
+
+    /// A driver of both roles that listens at `socket`.
+    pub fn command(&self, cloud_conf: &Path, node: &str, socket: &Path) -> Command {
+        let server = self.server(node);
+        #[allow(
+            clippy::disallowed_methods,
+            reason = "the driver is a process of its own, as its users have it"
+        )]
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cinder-csi"));
+        command
+            .arg(format!("--endpoint=unix://{}", socket.display()))
+            .arg("--cloud-config")
+            .arg(cloud_conf)
+            .args(["--node-id", &server, "--device-dir"])
+            .arg(self.directory.join("state/dev").join(&server));
+        command
+    }
+
+    /// A line for each thing that a driver can leave behind in the cloud.
+    pub fn inventory(&self) -> Vec<String> {
+        let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/openstack/inventory");
+        #[allow(clippy::disallowed_methods, reason = "the lab is asked, not the driver")]
+        let output = Command::new(program).env("CINDER_CSI_LAB", &self.directory).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
     }
 
     fn injections(&self) -> PathBuf {
@@ -139,7 +152,7 @@ impl Drop for Driver {
 }
 
 /// Connects as soon as the driver listens.
-async fn connected(socket: &Path) -> Channel {
+pub async fn connected(socket: &Path) -> Channel {
     let socket = socket.to_owned();
     let connector = tower::service_fn(move |_| {
         let socket = socket.clone();

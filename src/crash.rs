@@ -1,0 +1,106 @@
+//! Ends the process where a test says, as by `kill -9`.
+//!
+//! A point is one side of something that changes the world outside of the process: `before create a volume`,
+//! `after mount`. They stand at the seams, [`Http`] and [`Host`], where every change passes: a new one has its points
+//! without a line of code. Reading calls of the cloud and of the host have none.
+
+mod host;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use tower::{ServiceExt, service_fn};
+
+use crate::node::{Host, Linux};
+use crate::openstack::{Http, Operation};
+
+/// `2 after mount`: the second time there. Set and without such a point it only logs what is crossed.
+pub const VARIABLE: &str = "CINDER_CSI_CRASH";
+
+/// Cheap to clone: the clones count together.
+#[derive(Clone)]
+pub struct Crash(Option<Arc<Watch>>);
+
+struct Watch {
+    fatal: Option<(u32, String)>,
+    crossed: Mutex<BTreeMap<String, u32>>,
+}
+
+impl Crash {
+    /// `order`: the value of [`VARIABLE`].
+    pub fn new(order: Option<String>) -> Self {
+        Self(order.map(|order| {
+            let fatal =
+                order.split_once(' ').and_then(|(nth, point)| Some((nth.parse().ok()?, point.into())));
+            Arc::new(Watch { fatal, crossed: Mutex::default() })
+        }))
+    }
+
+    pub fn http(&self, http: Http) -> Http {
+        let crash = self.clone();
+        Http::new(service_fn(move |request: http::Request<Bytes>| {
+            let (crash, exchange) = (crash.clone(), http.clone());
+            let operation = request.extensions().get::<Operation>().copied();
+            let operation = operation.filter(|_| !request.method().is_safe());
+            async move {
+                let exchange = exchange.oneshot(request);
+                match operation {
+                    Some(operation) => crash.around(operation.0, exchange).await,
+                    None => exchange.await,
+                }
+            }
+        }))
+    }
+
+    pub fn host(&self, below: Arc<dyn Host>) -> Arc<dyn Host> {
+        Arc::new(host::Watched { below, crash: self.clone() })
+    }
+
+    async fn around<T>(self, step: &str, work: impl Future<Output = T>) -> T {
+        self.cross(format!("before {step}"));
+        let done = work.await;
+        self.cross(format!("after {step}"));
+        done
+    }
+
+    fn cross(&self, point: String) {
+        let Some(watch) = &self.0 else { return };
+        let nth = {
+            let mut crossed = watch.crossed.lock().unwrap_or_else(PoisonError::into_inner);
+            let nth = crossed.entry(point.clone()).or_default();
+            *nth += 1;
+            *nth
+        };
+        tracing::info!(nth, point, "crossed");
+        if watch.fatal.as_ref().is_some_and(|fatal| (fatal.0, fatal.1.as_str()) == (nth, point.as_str())) {
+            Linux::end_process();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn points_are_counted_by_their_names() {
+        let crash = Crash::new(Some("9 after mount".to_owned()));
+        for _ in 0..2 {
+            crash.clone().around("mount", async {}).await;
+        }
+        let watch = crash.0.unwrap();
+        assert_eq!(watch.fatal, Some((9, "after mount".to_owned())));
+        let crossed = watch.crossed.lock().unwrap();
+        assert_eq!(crossed["before mount"], 2);
+        assert_eq!(crossed["after mount"], 2);
+    }
+
+    #[test]
+    fn an_order_without_a_point_ends_nobody() {
+        for order in ["", "mount", "often mount"] {
+            assert_eq!(Crash::new(Some(order.to_owned())).0.unwrap().fatal, None, "{order}");
+        }
+        assert!(Crash::new(None).0.is_none());
+    }
+}

@@ -1,0 +1,168 @@
+//! The RPCs, as the sidecars and the kubelet send them.
+
+#![allow(dead_code, reason = "each test crate uses its part of the bed")]
+
+use std::collections::HashMap;
+
+use cinder_csi::csi::proto::controller_client::ControllerClient;
+use cinder_csi::csi::proto::node_client::NodeClient;
+use cinder_csi::csi::proto::volume_content_source::{SnapshotSource, Type};
+use cinder_csi::csi::proto::*;
+use tonic::Status;
+use tonic::transport::Channel;
+
+use crate::bed::{create_request, snapshot_request, within};
+
+/// How long a caller waits, in seconds.
+const PATIENCE: u64 = 30;
+
+/// Somebody who calls a driver.
+#[derive(Clone)]
+pub struct Calls {
+    controller: ControllerClient<Channel>,
+    node: NodeClient<Channel>,
+}
+
+/// Where a volume is on its node.
+#[derive(Clone, Debug)]
+pub struct Place {
+    pub volume: String,
+    pub capability: VolumeCapability,
+    pub publish_context: HashMap<String, String>,
+    pub volume_context: HashMap<String, String>,
+    pub staging: String,
+    pub target: String,
+}
+
+impl Calls {
+    pub fn new(channel: Channel) -> Self {
+        Self { controller: ControllerClient::new(channel.clone()), node: NodeClient::new(channel) }
+    }
+
+    fn controller(&self) -> ControllerClient<Channel> {
+        self.controller.clone()
+    }
+
+    fn node(&self) -> NodeClient<Channel> {
+        self.node.clone()
+    }
+
+    /// `of`: a snapshot or a backup.
+    pub async fn create(&self, name: &str, gib: i64, of: Option<&str>) -> Result<Volume, Status> {
+        let of = of.map(|id| Type::Snapshot(SnapshotSource { snapshot_id: id.to_owned() }));
+        let request = CreateVolumeRequest {
+            capacity_range: gibibytes(gib),
+            volume_content_source: of.map(|r#type| VolumeContentSource { r#type: Some(r#type) }),
+            ..create_request(name)
+        };
+        let made = self.controller().create_volume(within(PATIENCE, request)).await?;
+        Ok(made.into_inner().volume.unwrap())
+    }
+
+    pub async fn delete(&self, volume: &str) -> Result<(), Status> {
+        let request = DeleteVolumeRequest { volume_id: volume.to_owned(), ..Default::default() };
+        self.controller().delete_volume(within(PATIENCE, request)).await.map(drop)
+    }
+
+    /// `kind`: snapshot or backup.
+    pub async fn snapshot(&self, name: &str, volume: &str, kind: &str) -> Result<Snapshot, Status> {
+        let request = snapshot_request(name, volume, kind);
+        let made = self.controller().create_snapshot(within(PATIENCE, request)).await?;
+        Ok(made.into_inner().snapshot.unwrap())
+    }
+
+    pub async fn delete_snapshot(&self, snapshot: &str) -> Result<(), Status> {
+        let request = DeleteSnapshotRequest { snapshot_id: snapshot.to_owned(), ..Default::default() };
+        self.controller().delete_snapshot(within(PATIENCE, request)).await.map(drop)
+    }
+
+    pub async fn attach(
+        &self,
+        volume: &str,
+        server: &str,
+        capability: &VolumeCapability,
+    ) -> Result<HashMap<String, String>, Status> {
+        let request = ControllerPublishVolumeRequest {
+            volume_id: volume.to_owned(),
+            node_id: server.to_owned(),
+            volume_capability: Some(capability.clone()),
+            ..Default::default()
+        };
+        let done = self.controller().controller_publish_volume(within(PATIENCE, request)).await?;
+        Ok(done.into_inner().publish_context)
+    }
+
+    pub async fn detach(&self, volume: &str, server: &str) -> Result<(), Status> {
+        let request = ControllerUnpublishVolumeRequest {
+            volume_id: volume.to_owned(),
+            node_id: server.to_owned(),
+            ..Default::default()
+        };
+        self.controller().controller_unpublish_volume(within(PATIENCE, request)).await.map(drop)
+    }
+
+    pub async fn expand(&self, volume: &str, gib: i64) -> Result<i64, Status> {
+        let request = ControllerExpandVolumeRequest {
+            volume_id: volume.to_owned(),
+            capacity_range: gibibytes(gib),
+            ..Default::default()
+        };
+        let grown = self.controller().controller_expand_volume(within(PATIENCE, request)).await?;
+        Ok(grown.into_inner().capacity_bytes)
+    }
+
+    pub async fn stage(&self, place: &Place) -> Result<(), Status> {
+        let request = NodeStageVolumeRequest {
+            volume_id: place.volume.clone(),
+            publish_context: place.publish_context.clone(),
+            staging_target_path: place.staging.clone(),
+            volume_capability: Some(place.capability.clone()),
+            volume_context: place.volume_context.clone(),
+            ..Default::default()
+        };
+        self.node().node_stage_volume(within(PATIENCE, request)).await.map(drop)
+    }
+
+    pub async fn unstage(&self, place: &Place) -> Result<(), Status> {
+        let request = NodeUnstageVolumeRequest {
+            volume_id: place.volume.clone(),
+            staging_target_path: place.staging.clone(),
+        };
+        self.node().node_unstage_volume(within(PATIENCE, request)).await.map(drop)
+    }
+
+    pub async fn publish(&self, place: &Place) -> Result<(), Status> {
+        let request = NodePublishVolumeRequest {
+            volume_id: place.volume.clone(),
+            publish_context: place.publish_context.clone(),
+            staging_target_path: place.staging.clone(),
+            target_path: place.target.clone(),
+            volume_capability: Some(place.capability.clone()),
+            volume_context: place.volume_context.clone(),
+            ..Default::default()
+        };
+        self.node().node_publish_volume(within(PATIENCE, request)).await.map(drop)
+    }
+
+    pub async fn unpublish(&self, place: &Place) -> Result<(), Status> {
+        let request =
+            NodeUnpublishVolumeRequest { volume_id: place.volume.clone(), target_path: place.target.clone() };
+        self.node().node_unpublish_volume(within(PATIENCE, request)).await.map(drop)
+    }
+
+    pub async fn grow(&self, place: &Place, gib: i64) -> Result<(), Status> {
+        let request = NodeExpandVolumeRequest {
+            volume_id: place.volume.clone(),
+            volume_path: place.target.clone(),
+            staging_target_path: place.staging.clone(),
+            capacity_range: gibibytes(gib),
+            volume_capability: Some(place.capability.clone()),
+            ..Default::default()
+        };
+        self.node().node_expand_volume(within(PATIENCE, request)).await.map(drop)
+    }
+}
+
+fn gibibytes(gib: i64) -> Option<CapacityRange> {
+    Some(CapacityRange { required_bytes: gib << 30, limit_bytes: 0 })
+}

@@ -1,0 +1,179 @@
+//! When the driver dies: at each point once, or as a seed has it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use fastrand::Rng;
+
+/// The points that were crossed, in their order.
+pub type Crossed = Vec<String>;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Point {
+    pub nth: u32,
+    pub name: String,
+}
+
+#[derive(Clone, Debug)]
+pub enum Fate {
+    Live,
+    At(Point),
+    /// That long after the call began; `whole`: with the programs that the driver runs.
+    Later {
+        after: Duration,
+        whole: bool,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Manner {
+    /// Nobody dies: what is crossed is learned.
+    Learn,
+    Each,
+    /// Until so many have died.
+    Random(usize),
+}
+
+#[derive(Default)]
+struct Operation {
+    /// In the order of the first crossing; how often in one call at most, and how many processes died there.
+    points: Vec<(String, u32, usize)>,
+    took: Duration,
+    at_moments: usize,
+    called_again: usize,
+}
+
+pub struct Campaign {
+    pub manner: Manner,
+    random: Rng,
+    operations: BTreeMap<String, Operation>,
+}
+
+/// Of an operation only its first calls are disturbed: each must come to its end.
+const DISTURBED: usize = 3;
+
+impl Campaign {
+    pub fn new(seed: u64) -> Self {
+        Self { manner: Manner::Learn, random: Rng::with_seed(seed), operations: BTreeMap::new() }
+    }
+
+    /// What becomes of the process that is called so often already.
+    pub fn fate(&mut self, operation: &str, calls: usize) -> Fate {
+        let kills = self.kills();
+        let known = self.operations.entry(operation.to_owned()).or_default();
+        let point = |name: &str, nth| Fate::At(Point { nth, name: name.to_owned() });
+        match self.manner {
+            Manner::Learn => Fate::Live,
+            Manner::Each => match known.points.iter().find(|(_, _, kills)| *kills == 0) {
+                Some((name, ..)) => point(name, 1),
+                None => Fate::Live,
+            },
+            Manner::Random(wanted) if kills >= wanted || calls >= DISTURBED => Fate::Live,
+            Manner::Random(_) => match self.random.u8(..10) {
+                0..4 if !known.points.is_empty() => {
+                    let (name, often, _) = &known.points[self.random.usize(..known.points.len())];
+                    point(name, self.random.u32(1..=*often))
+                }
+                0..8 => {
+                    let longest = known.took.as_secs_f64() * 1.2;
+                    let after = Duration::from_secs_f64(self.random.f64() * longest);
+                    Fate::Later { after, whole: self.random.bool() }
+                }
+                _ => Fate::Live,
+            },
+        }
+    }
+
+    /// A call was answered well, and crossed these since it began.
+    pub fn learn(&mut self, operation: &str, crossed: &Crossed, took: Duration) {
+        let known = self.operations.entry(operation.to_owned()).or_default();
+        known.took = known.took.max(took);
+        for name in crossed {
+            let often = crossed.iter().filter(|other| *other == name).count() as u32;
+            match known.points.iter_mut().find(|(known, ..)| known == name) {
+                Some(point) => point.1 = point.1.max(often),
+                None => known.points.push((name.clone(), often, 0)),
+            }
+        }
+    }
+
+    pub fn killed(&mut self, operation: &str, fate: &Fate) {
+        let known = self.operations.entry(operation.to_owned()).or_default();
+        match fate {
+            Fate::At(point) => match known.points.iter_mut().find(|(name, ..)| *name == point.name) {
+                Some(known) => known.2 += 1,
+                None => known.points.push((point.name.clone(), point.nth, 1)),
+            },
+            _ => known.at_moments += 1,
+        }
+    }
+
+    pub fn called_again(&mut self, operation: &str) {
+        self.operations.entry(operation.to_owned()).or_default().called_again += 1;
+    }
+
+    pub fn kills(&self) -> usize {
+        self.all()
+            .map(|known| known.at_moments + known.points.iter().map(|point| point.2).sum::<usize>())
+            .sum()
+    }
+
+    pub fn calls_again(&self) -> usize {
+        self.all().map(|known| known.called_again).sum()
+    }
+
+    /// Where nobody has died yet: `stage ext4: before mount`.
+    pub fn spared(&self) -> Vec<String> {
+        let spared = |(operation, known): (&String, &Operation)| {
+            let points = known.points.iter().filter(|point| point.2 == 0);
+            points.map(|point| format!("{operation}: {}", point.0)).collect::<Vec<_>>()
+        };
+        self.operations.iter().flat_map(spared).collect()
+    }
+
+    /// Every step that was seen, without its side.
+    pub fn steps(&self) -> Vec<String> {
+        let names = self.all().flat_map(|known| known.points.iter().map(|point| &point.0));
+        let mut steps: Vec<_> = names
+            .map(|name| name.split_once(' ').map_or(name.as_str(), |(_, step)| step).to_owned())
+            .collect();
+        steps.sort();
+        steps.dedup();
+        steps
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Operation> {
+        self.operations.values()
+    }
+}
+
+/// Kills by operation and point.
+impl fmt::Display for Campaign {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (operation, known) in &self.operations {
+            let at_points: usize = known.points.iter().map(|point| point.2).sum();
+            writeln!(
+                f,
+                "{operation:24}{:4} at points {:4} at moments {:4} called again",
+                at_points, known.at_moments, known.called_again
+            )?;
+            for (name, _, kills) in known.points.iter().filter(|point| point.2 > 0) {
+                writeln!(f, "    {name:42}{kills:4}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Fate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Fate::Live => f.write_str("lives"),
+            Fate::At(point) => write!(f, "dies {} ({})", point.name, point.nth),
+            Fate::Later { after, whole } => {
+                write!(f, "dies after {after:?}{}", if *whole { ", with its programs" } else { "" })
+            }
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! A driver that can be killed, and comes back at the same socket.
+
+use std::fs::File;
+use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
+use std::process::Child;
+use std::time::Duration;
+
+use cinder_csi::{crash, pace};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::bed::{Lab, connected};
+use crate::calls::Calls;
+use crate::campaign::{Crossed, Point};
+
+pub struct Mortal<'a> {
+    lab: &'a Lab,
+    directory: tempfile::TempDir,
+    process: Option<Child>,
+    calls: Option<Calls>,
+    starts: usize,
+    /// Lines of the log that were read.
+    read: usize,
+}
+
+impl<'a> Mortal<'a> {
+    pub fn new(lab: &'a Lab) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        Self { lab, directory, process: None, calls: None, starts: 0, read: 0 }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    pub fn calls(&self) -> Calls {
+        self.calls.clone().unwrap()
+    }
+
+    /// A new process, that dies at `point`. `false`: it has done so already.
+    pub async fn start(&mut self, point: Option<&Point>) -> bool {
+        self.kill(false);
+        self.starts += 1;
+        self.read = 0;
+        let socket = self.path("csi.sock");
+        let mut command = self.lab.command(&self.lab.path("cloud.conf"), "NODE_1", &socket);
+        let order = point.map(|point| format!("{} {}", point.nth, point.name)).unwrap_or_default();
+        command.arg("--cluster=openstack-kills-test").env(crash::VARIABLE, order);
+        let process = command.stderr(File::create(self.log()).unwrap()).spawn().unwrap();
+        self.process = Some(process);
+        tokio::select! {
+            biased;
+            channel = connected(&socket) => self.calls = Some(Calls::new(channel)),
+            () = self.death() => {}
+        }
+        self.is_alive()
+    }
+
+    pub fn is_alive(&mut self) -> bool {
+        let Some(process) = &mut self.process else { return false };
+        match process.try_wait().unwrap() {
+            None => true,
+            Some(end) => {
+                assert_eq!(end.signal(), Some(9), "the driver ended by itself, {end}: {}", self.said());
+                self.process = None;
+                false
+            }
+        }
+    }
+
+    /// Whether it dies soon. A broken connection is seen before its process has ended.
+    pub async fn dies(&mut self) -> bool {
+        tokio::time::timeout(Duration::from_millis(300), self.death()).await.is_ok()
+    }
+
+    async fn death(&mut self) {
+        while self.is_alive() {
+            pace::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// `whole`: with the programs that it runs, as a container ends.
+    pub fn kill(&mut self, whole: bool) {
+        let Some(mut process) = self.process.take() else { return };
+        let children = if whole { children(process.id()) } else { Vec::new() };
+        process.kill().unwrap();
+        process.wait().unwrap();
+        for child in children {
+            kill(child, Signal::SIGKILL).ok();
+        }
+    }
+
+    /// The points that it has crossed since this was asked.
+    pub fn crossed(&mut self) -> Crossed {
+        let said = self.said();
+        let lines: Vec<_> = said.lines().collect();
+        let new = lines.iter().skip(self.read).filter_map(|line| point_in(line)).collect();
+        self.read = lines.len();
+        new
+    }
+
+    pub fn said(&self) -> String {
+        std::fs::read_to_string(self.log()).unwrap_or_default()
+    }
+
+    fn log(&self) -> PathBuf {
+        self.path(&format!("log-{}", self.starts))
+    }
+}
+
+impl Drop for Mortal<'_> {
+    fn drop(&mut self) {
+        self.kill(true);
+    }
+}
+
+/// `… crossed nth=1 point="before mount"`
+fn point_in(line: &str) -> Option<String> {
+    let (_, point) = line.split_once("crossed nth=")?.1.split_once("point=\"")?;
+    Some(point.trim_end_matches('"').to_owned())
+}
+
+/// <https://docs.kernel.org/filesystems/proc.html>: each thread lists the children that it started.
+fn children(pid: u32) -> Vec<Pid> {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let listed = threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("children")).ok());
+    listed
+        .flat_map(|pids| pids.split(' ').filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>())
+        .map(Pid::from_raw)
+        .collect()
+}
