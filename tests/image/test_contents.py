@@ -52,6 +52,10 @@ class Contents(unittest.TestCase):
         for place in ROOT, Path.home():
             self.assertNotIn(b'%s/' % bytes(place), binary)
 
+    def test_the_driver_can_be_told_by_no_variable_to_crash(self):
+        self.assertIn('"CINDER_CSI_CRASH"', (ROOT / 'src/crash.rs').read_text())
+        self.assertNotIn(b'CINDER_CSI_CRASH', self.members['usr/bin/cinder-csi'][1])
+
     def test_each_package_has_its_licence(self):
         for package in 'libc6', 'libgcc-s1', 'e2fsprogs', 'xfsprogs', 'btrfs-progs', 'cinder-csi':
             self.assertIn('usr/share/doc/%s/copyright' % package, self.members)

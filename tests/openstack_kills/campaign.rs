@@ -50,6 +50,27 @@ pub struct Campaign {
     operations: BTreeMap<String, Operation>,
 }
 
+/// The beginning of a process, in which it asks for a token, whoever calls it meanwhile.
+pub const START: &str = "start";
+const TOKEN: &str = "give a token";
+/// How long a process takes until it has one.
+const BEGINNING: Duration = Duration::from_millis(300);
+
+/// What of the cloud's work may take longer: the points of tests/openstack/README.md.
+const SLOW: [&str; 11] = [
+    "cinder.create",
+    "cinder.delete",
+    "cinder.extend",
+    "cinder.snapshot",
+    "cinder.connect",
+    "cinder.disconnect",
+    "cinder.backup",
+    "cinder.backup_delete",
+    "nova.attach",
+    "nova.detach",
+    "nova.extend",
+];
+
 /// Of an operation only its first calls are disturbed: each must come to its end.
 const DISTURBED: usize = 3;
 
@@ -85,16 +106,35 @@ impl Campaign {
         }
     }
 
-    /// A call was answered well, and crossed these since it began.
-    pub fn learn(&mut self, operation: &str, crossed: &Crossed, took: Duration) {
+    /// A call was answered, and these were crossed since it began.
+    pub fn learn(&mut self, operation: &str, crossed: Crossed, took: Duration) {
+        let (start, crossed) = crossed.into_iter().partition(|point| point.ends_with(TOKEN));
+        self.add(START, start, BEGINNING);
+        self.add(operation, crossed, took);
+    }
+
+    fn add(&mut self, operation: &str, crossed: Crossed, took: Duration) {
         let known = self.operations.entry(operation.to_owned()).or_default();
         known.took = known.took.max(took);
-        for name in crossed {
+        for name in &crossed {
             let often = crossed.iter().filter(|other| *other == name).count() as u32;
             match known.points.iter_mut().find(|(known, ..)| known == name) {
                 Some(point) => point.1 = point.1.max(often),
                 None => known.points.push((name.clone(), often, 0)),
             }
+        }
+    }
+
+    /// How many seconds more the cloud takes for each thing that it can be slow at.
+    pub fn slowness(&mut self) -> Vec<(&'static str, f64)> {
+        match self.manner {
+            Manner::Random(_) => self
+                .random
+                .choose_multiple(SLOW, 3)
+                .into_iter()
+                .map(|point| (point, self.random.f64()))
+                .collect(),
+            _ => Vec::new(),
         }
     }
 
@@ -169,10 +209,10 @@ impl fmt::Display for Campaign {
 impl fmt::Display for Fate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Fate::Live => f.write_str("lives"),
-            Fate::At(point) => write!(f, "dies {} ({})", point.name, point.nth),
+            Fate::Live => f.write_str("undisturbed"),
+            Fate::At(point) => write!(f, "to die {} ({})", point.name, point.nth),
             Fate::Later { after, whole } => {
-                write!(f, "dies after {after:?}{}", if *whole { ", with its programs" } else { "" })
+                write!(f, "to die after {after:?}{}", if *whole { ", with its programs" } else { "" })
             }
         }
     }

@@ -7,7 +7,8 @@ use cinder_csi::csi::proto::VolumeCapability;
 use tonic::Status;
 
 use crate::bed::capability;
-use crate::calls::Place;
+use crate::calls::{Calls, Place};
+use crate::campaign::Manner;
 use crate::on_node::raw;
 use crate::scene::{Caller, Scene};
 use crate::sidecar::Sidecar;
@@ -19,10 +20,26 @@ const SNAPSHOTTER: Caller = Caller::Sidecar(Sidecar::Snapshotter);
 
 const WRITTEN: usize = 1 << 20;
 
+const FILE_SYSTEMS: [&str; 3] = ["ext4", "xfs", "btrfs"];
+
 impl Scene<'_> {
+    /// A life with each file system and one without.
+    pub async fn live_in(&mut self, manner: Manner) {
+        self.campaign.manner = manner;
+        println!("{manner:?}, after {} kills", self.campaign.kills());
+        for fs in FILE_SYSTEMS {
+            self.live(fs).await;
+        }
+        self.live_raw().await;
+    }
+
     /// A file system, its snapshot, a copy of that, its backup. Nothing is left at the end.
-    pub async fn live(&mut self, number: usize, fs: &str) {
-        let before = self.lab.inventory();
+    async fn live(&mut self, fs: &str) {
+        self.lives += 1;
+        let number = self.lives;
+        let before = self.eyes.lab.inventory();
+        self.slow_down();
+        self.begin().await;
         let name = format!("kills-{number}");
         let volume = self.make("create", &name, 1, None).await;
         let mut place = self.place(&volume, capability(fs));
@@ -53,12 +70,16 @@ impl Scene<'_> {
         self.discard("snapshot", &snapshot).await;
         self.discard("backup", &backup).await;
         self.remove(&volume).await;
-        self.clean(&before).await;
+        self.eyes.is_clean(&self.driver.path(""), &before).await;
     }
 
     /// A volume without a file system.
-    pub async fn live_raw(&mut self, number: usize) {
-        let before = self.lab.inventory();
+    async fn live_raw(&mut self) {
+        self.lives += 1;
+        let number = self.lives;
+        let before = self.eyes.lab.inventory();
+        self.slow_down();
+        self.begin().await;
         let volume = self.make("create", &format!("kills-raw-{number}"), 1, None).await;
         let mut place = self.place(&volume, raw());
         let content = content(number);
@@ -75,7 +96,15 @@ impl Scene<'_> {
             self.detach(&place).await;
         }
         self.remove(&volume).await;
-        self.clean(&before).await;
+        self.eyes.is_clean(&self.driver.path(""), &before).await;
+    }
+
+    fn slow_down(&mut self) {
+        self.eyes.lab.heal();
+        for (point, seconds) in self.campaign.slowness() {
+            self.history.push(format!("{point} takes {seconds:.1} s more"));
+            self.eyes.lab.inject(point, &format!("delay {seconds:.1}"));
+        }
     }
 
     /// What is in the snapshot, on a larger volume.
@@ -114,74 +143,73 @@ impl Scene<'_> {
         let made =
             self.converge(operation, PROVISIONER, async |calls| calls.create(name, gib, of).await).await;
         self.volumes += 1;
-        self.is_one_volume(name, &made.volume_id, gib).await;
+        self.eyes.is_one_volume(name, &made.volume_id, gib).await;
         made.volume_id
     }
 
     async fn remove(&mut self, volume: &str) {
         self.converge("delete", PROVISIONER, async |calls| calls.delete(volume).await).await;
-        self.is_gone("volumes", volume).await;
+        self.eyes.is_gone("volumes", volume).await;
     }
 
     /// `kind`: snapshot or backup.
     async fn cut(&mut self, kind: &str, name: &str, volume: &str) -> String {
         let name = format!("{name}-{kind}");
-        let ready = async |calls: crate::calls::Calls| match calls.snapshot(&name, volume, kind).await {
+        let ready = async |calls: Calls| match calls.snapshot(&name, volume, kind).await {
             Ok(made) if !made.ready_to_use => {
                 Err(Status::unavailable("it isn't ready: the snapshotter asks again"))
             }
             answer => answer,
         };
         let made = self.converge(kind, SNAPSHOTTER, ready).await;
-        self.is_one_copy(kind, &name, volume, &made.snapshot_id).await;
+        self.eyes.is_one_copy(kind, &name, volume, &made.snapshot_id).await;
         made.snapshot_id
     }
 
     async fn discard(&mut self, kind: &str, id: &str) {
         let operation = format!("delete {kind}");
         self.converge(&operation, SNAPSHOTTER, async |calls| calls.delete_snapshot(id).await).await;
-        self.is_gone(&format!("{kind}s"), id).await;
+        self.eyes.is_gone(&format!("{kind}s"), id).await;
     }
 
     async fn attach(&mut self, place: &mut Place) {
         let (volume, server) = (place.volume.clone(), self.server.clone());
-        let attach =
-            async |calls: crate::calls::Calls| calls.attach(&volume, &server, &place.capability).await;
+        let attach = async |calls: Calls| calls.attach(&volume, &server, &place.capability).await;
         place.publish_context = self.converge("attach", ATTACHER, attach).await;
-        self.is_attached(&volume, &[&server]).await;
+        self.eyes.is_attached(&volume, &[&server]).await;
     }
 
     async fn detach(&mut self, place: &Place) {
         let server = self.server.clone();
         self.converge("detach", ATTACHER, async |calls| calls.detach(&place.volume, &server).await).await;
-        self.is_attached(&place.volume, &[]).await;
+        self.eyes.is_attached(&place.volume, &[]).await;
     }
 
     async fn expand(&mut self, volume: &str, gib: i64) {
         let size = self.converge("expand", RESIZER, async |calls| calls.expand(volume, gib).await).await;
         assert_eq!(size, gib << 30);
-        assert_eq!(self.tenant.show(volume).await["size"], gib);
+        self.eyes.is_of_size(volume, gib).await;
     }
 
     async fn stage(&mut self, operation: &str, place: &Place) {
         self.converge(operation, Caller::Kubelet, async |calls| calls.stage(place).await).await;
         let mounts = if place.capability == raw() { 0 } else { 1 };
-        self.is_mounted(&place.staging, mounts);
+        self.eyes.is_mounted(&place.staging, mounts);
     }
 
     async fn unstage(&mut self, place: &Place) {
         self.converge("unstage", Caller::Kubelet, async |calls| calls.unstage(place).await).await;
-        self.is_mounted(&place.staging, 0);
+        self.eyes.is_mounted(&place.staging, 0);
     }
 
     async fn publish(&mut self, operation: &str, place: &Place) {
         self.converge(operation, Caller::Kubelet, async |calls| calls.publish(place).await).await;
-        self.is_mounted(&place.target, 1);
+        self.eyes.is_mounted(&place.target, 1);
     }
 
     async fn unpublish(&mut self, place: &Place) {
         self.converge("unpublish", Caller::Kubelet, async |calls| calls.unpublish(place).await).await;
-        self.is_mounted(&place.target, 0);
+        self.eyes.is_mounted(&place.target, 0);
         assert!(!PathBuf::from(&place.target).exists(), "{}", place.target);
     }
 

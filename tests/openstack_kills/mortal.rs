@@ -38,23 +38,27 @@ impl<'a> Mortal<'a> {
         self.calls.clone().unwrap()
     }
 
-    /// A new process, that dies at `point`. `false`: it has done so already.
-    pub async fn start(&mut self, point: Option<&Point>) -> bool {
-        self.kill(false);
-        self.starts += 1;
-        self.read = 0;
-        let socket = self.path("csi.sock");
-        let mut command = self.lab.command(&self.lab.path("cloud.conf"), "NODE_1", &socket);
-        let order = point.map(|point| format!("{} {}", point.nth, point.name)).unwrap_or_default();
-        command.arg("--cluster=openstack-kills-test").env(crash::VARIABLE, order);
-        let process = command.stderr(File::create(self.log()).unwrap()).spawn().unwrap();
-        self.process = Some(process);
+    /// A new process, that dies at `point`, and maybe has done so already.
+    pub async fn start(&mut self, point: Option<&Point>) {
+        self.spawn(point);
+        let socket = self.socket();
         tokio::select! {
             biased;
             channel = connected(&socket) => self.calls = Some(Calls::new(channel)),
             () = self.death() => {}
         }
-        self.is_alive()
+    }
+
+    pub fn spawn(&mut self, point: Option<&Point>) {
+        self.kill(false);
+        self.starts += 1;
+        self.read = 0;
+        let socket = self.socket();
+        let mut command = self.lab.command(&self.lab.path("cloud.conf"), "NODE_1", &socket);
+        let order = point.map(|point| format!("{} {}", point.nth, point.name)).unwrap_or_default();
+        command.arg("--cluster=openstack-kills-test").env(crash::VARIABLE, order);
+        let process = command.stderr(File::create(self.log()).unwrap()).spawn().unwrap();
+        self.process = Some(process);
     }
 
     pub fn is_alive(&mut self) -> bool {
@@ -70,8 +74,8 @@ impl<'a> Mortal<'a> {
     }
 
     /// Whether it dies soon. A broken connection is seen before its process has ended.
-    pub async fn dies(&mut self) -> bool {
-        tokio::time::timeout(Duration::from_millis(300), self.death()).await.is_ok()
+    pub async fn dies(&mut self, within: Duration) -> bool {
+        tokio::time::timeout(within, self.death()).await.is_ok()
     }
 
     async fn death(&mut self) {
@@ -102,6 +106,10 @@ impl<'a> Mortal<'a> {
 
     pub fn said(&self) -> String {
         std::fs::read_to_string(self.log()).unwrap_or_default()
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.path("csi.sock")
     }
 
     fn log(&self) -> PathBuf {

@@ -7,15 +7,17 @@ use tonic::Status;
 
 use crate::bed::Lab;
 use crate::calls::Calls;
-use crate::campaign::{Campaign, Fate};
-use crate::client::Client;
+use crate::campaign::{Campaign, Fate, START};
+use crate::eyes::Eyes;
 use crate::mortal::Mortal;
-use crate::others::tenant;
 use crate::sidecar::Sidecar;
 
 /// The sidecars wait a second and longer; the cloud doesn't care, and the test is short.
 const PAUSE: Duration = Duration::from_millis(200);
-const LONGEST: Duration = Duration::from_secs(120);
+const LONGEST: Duration = Duration::from_secs(240);
+
+/// A broken connection is seen before its process has ended.
+const LAST_BREATH: Duration = Duration::from_millis(300);
 
 /// Who calls.
 #[derive(Clone, Copy, Debug)]
@@ -26,27 +28,62 @@ pub enum Caller {
 }
 
 pub struct Scene<'a> {
-    pub lab: &'a Lab,
-    pub tenant: Client,
+    pub eyes: Eyes<'a>,
     pub server: String,
     pub driver: Mortal<'a>,
     pub campaign: Campaign,
+    pub lives: usize,
     pub volumes: usize,
     pub bytes: usize,
     pub starts: usize,
+    pub history: Vec<String>,
+}
+
+/// What happened is of use where a law didn't hold.
+impl Drop for Scene<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!("{}", self.history.join("\n"));
+        }
+    }
 }
 
 impl<'a> Scene<'a> {
     pub async fn new(lab: &'a Lab, seed: u64) -> Self {
+        let server = lab.server("NODE_1");
         Self {
-            lab,
-            tenant: tenant(lab).await,
-            server: lab.server("NODE_1"),
+            eyes: Eyes::on(lab, &server).await,
+            server,
             driver: Mortal::new(lab),
             campaign: Campaign::new(seed),
+            lives: 0,
             volumes: 0,
             bytes: 0,
             starts: 0,
+            history: Vec::new(),
+        }
+    }
+
+    /// A process that may die while it begins.
+    pub async fn begin(&mut self) {
+        for starts in 0.. {
+            let fate = self.campaign.fate(START, starts);
+            self.starts += 1;
+            match &fate {
+                Fate::Live => return self.driver.start(None).await,
+                Fate::At(point) => {
+                    self.driver.spawn(Some(point));
+                    let died = self.driver.dies(LONGEST).await;
+                    assert!(died, "it never comes there: {fate}\n{}", self.driver.said());
+                }
+                Fate::Later { after, whole } => {
+                    self.driver.spawn(None);
+                    pace::sleep(*after).await;
+                    self.driver.kill(*whole);
+                }
+            }
+            self.history.push(format!("{:9} {START}: {fate}", ""));
+            self.campaign.killed(START, &fate);
         }
     }
 
@@ -111,29 +148,30 @@ impl<'a> Scene<'a> {
             Some(Ok(_)) => "OK".to_owned(),
             Some(Err(status)) => format!("{:?} {}", status.code(), status.message()),
         };
-        println!("{:9.3} {operation}: the driver {fate}: {said}", took.as_secs_f64());
+        self.history.push(format!("{:9.3} {operation}: {fate}: {said}", took.as_secs_f64()));
+        let crossed = self.driver.crossed();
         match answer {
             Some(Ok(done)) => {
-                let crossed = self.driver.crossed();
-                self.campaign.learn(operation, &crossed, took);
+                self.campaign.learn(operation, crossed, took);
                 Some(done)
             }
             answer => {
-                self.failed(operation, caller, fate, answer.and_then(Result::err)).await;
+                if self.driver.dies(LAST_BREATH).await {
+                    self.campaign.killed(operation, fate);
+                } else {
+                    self.campaign.learn(operation, crossed, took);
+                    self.endure(operation, caller, answer.and_then(Result::err).unwrap()).await;
+                }
                 None
             }
         }
     }
 
-    /// Only a death is a reason.
-    async fn failed(&mut self, operation: &str, caller: Caller, fate: &Fate, status: Option<Status>) {
-        if self.driver.dies().await {
-            self.campaign.killed(operation, fate);
-            return;
-        }
-        let status = status.unwrap();
+    /// Only a death is a reason for a final code.
+    async fn endure(&mut self, operation: &str, caller: Caller, status: Status) {
         if let Caller::Sidecar(sidecar) = caller {
-            assert!(!sidecar.is_final(status.code()), "{operation}: {status}\n{}", self.driver.said());
+            let said = self.driver.said();
+            assert!(!sidecar.is_final(status.code()), "{operation}: {status}\n{said}");
         }
         pace::sleep(PAUSE).await;
     }

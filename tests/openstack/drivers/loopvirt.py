@@ -42,15 +42,16 @@ class LoopVirtDriver(fake.FakeDriverWithoutFakeNodes):
             kept = json.load(f)
         for uuid, s in kept['servers'].items():
             self.instances[uuid] = fake.FakeInstance(s['name'], s['state'], uuid)
-        for key, path in kept['attached'].items():
-            self._plug(key, path)
+        # A guest keeps its disks when only its host's nova-compute went.
+        self._attached = kept['attached']
+        for key, held in list(self._attached.items()):
+            self._plug(key, held['path'])
 
     def _save(self):
         servers = {u: {'name': i.name, 'state': i.state} for u, i in self.instances.items()}
         part = self._file + '.part'
         with open(part, 'w') as f:
-            json.dump({'servers': servers,
-                       'attached': {k: a['path'] for k, a in self._attached.items()}}, f)
+            json.dump({'servers': servers, 'attached': self._attached}, f)
         os.rename(part, self._file)
 
     # servers

@@ -1,14 +1,39 @@
 //! What must be so after an OK, asked of the cloud and of this machine, never of the driver.
 
+#![allow(dead_code, reason = "each test crate uses its part of the bed")]
+
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use cinder_csi::pace;
 use http::Method;
 use serde_json::Value;
 
-use crate::scene::Scene;
+use crate::bed::Lab;
+use crate::client::Client;
+use crate::others::tenant;
 
-impl Scene<'_> {
+pub struct Eyes<'a> {
+    pub lab: &'a Lab,
+    tenant: Client,
+    server: String,
+}
+
+impl<'a> Eyes<'a> {
+    /// On what is attached to this server.
+    pub async fn on(lab: &'a Lab, server: &str) -> Self {
+        Self { lab, tenant: tenant(lab).await, server: server.to_owned() }
+    }
+
+    pub async fn is_of_size(&self, volume: &str, gib: i64) {
+        assert_eq!(self.tenant.show(volume).await["size"], gib, "{volume}");
+    }
+
+    pub async fn is_unheard_of(&self, kind: &str, name: &str) {
+        let named = self.named(kind, name).await;
+        assert!(named.is_empty(), "{named:?}");
+    }
+
     pub async fn is_one_volume(&self, name: &str, id: &str, gib: i64) {
         let named = self.named("volumes", name).await;
         assert_eq!(named.len(), 1, "{name}: {named:?}");
@@ -51,9 +76,9 @@ impl Scene<'_> {
     }
 
     /// Nothing is left of a life, in the cloud or here. A disk that was taken away still has its loop device for a moment.
-    pub async fn clean(&self, before: &[String]) {
+    pub async fn is_clean(&self, directory: &Path, before: &[String]) {
         let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
-        let directory = self.driver.path("").display().to_string();
+        let directory = directory.display().to_string();
         let left: Vec<_> = mounts.lines().filter(|line| line.contains(&directory)).collect();
         assert!(left.is_empty(), "{left:?}");
         let end = Instant::now() + Duration::from_secs(10);

@@ -1,0 +1,192 @@
+//! Parts of the cloud go away and come back while the driver works, on a real Keystone, Cinder and Nova: `tests/run openstack`
+//! starts them. `tests/run outages` tries each of them during each operation.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by them")]
+#![allow(dead_code, reason = "it uses its part of the bed")]
+
+#[path = "openstack_driver/bed.rs"]
+mod bed;
+#[path = "bed/calls.rs"]
+mod calls;
+#[path = "sandbox_cloud/client.rs"]
+mod client;
+#[path = "bed/eyes.rs"]
+mod eyes;
+#[path = "openstack_outages/front.rs"]
+mod front;
+#[path = "openstack_outages/honest.rs"]
+mod honest;
+#[path = "bed/others.rs"]
+mod others;
+#[path = "openstack_outages/person.rs"]
+mod person;
+#[path = "openstack_outages/service.rs"]
+mod service;
+#[path = "bed/sidecar.rs"]
+mod sidecar;
+#[path = "openstack_outages/story.rs"]
+mod story;
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use bed::Lab;
+use bytes::Bytes;
+use calls::Calls;
+use cinder_csi::pace;
+use client::Client;
+use front::Front;
+use honest::Honest;
+use others::auth_url;
+use person::Person;
+use service::How::*;
+use service::{Away, forget_tokens};
+use story::Operation::*;
+use story::{Outage, Story};
+use tonic::{Code, Status};
+use tower::ServiceExt;
+
+const VOLUME: &str = "cinder-volume";
+const COMPUTE: &str = "nova-compute-cmp1";
+const QUEUE: &str = "rabbitmq";
+const DATABASE: &str = "mariadb";
+const KEYSTONE: &str = "keystone-api";
+
+/// What `tests/run openstack` tries.
+const USUAL: [Outage; 5] = [
+    Outage { service: VOLUME, how: Killed, during: Create },
+    Outage { service: COMPUTE, how: Killed, during: Detach },
+    Outage { service: QUEUE, how: Killed, during: Delete },
+    Outage { service: DATABASE, how: Killed, during: Attach },
+    Outage { service: KEYSTONE, how: Frozen, during: Create },
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_that_goes_and_comes_back_costs_time_and_nothing_else() {
+    let lab = Lab::take().await;
+    let driver = lab.driver("NODE_1").await;
+    let mut story = Story::new(&lab, &driver).await;
+    let mut table = Vec::new();
+    for (number, outage) in outages().iter().enumerate() {
+        table.push(story.tell(&format!("outages-{number}"), outage).await);
+    }
+    println!("\n{}", table.join("\n"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_driver_that_starts_without_keystone_says_so_and_works_once_it_is_there() {
+    let lab = Lab::take().await;
+    let address = format!("127.0.0.1:{}", free_port().await);
+    let away = Away::take(&lab, KEYSTONE, Killed);
+    let driver = lab
+        .driver_with(&lab.path("cloud.conf"), "NODE_1", &["--cluster=outages", "--http-endpoint", &address])
+        .await;
+    let calls = Honest::of(&driver).await;
+    let status =
+        calls.once(async |calls| calls.create("outages-no-keystone", 1, None).await).await.unwrap_err();
+    assert_eq!(status.code(), Code::Unavailable, "{status}");
+    let keystone = auth_url(&lab);
+    let origin = keystone.strip_suffix("/v3").unwrap();
+    assert!(status.message().contains("Keystone") && status.message().contains(origin), "{status}");
+    let (code, text) = ready(&address).await;
+    assert!(code == 503 && text.contains(origin), "{code} {text}");
+    away.bring_back();
+    let volume =
+        keep_trying(&calls, async |calls| calls.create("outages-no-keystone", 1, None).await).await.volume_id;
+    until("the driver is ready", async || ready(&address).await.0 == 200).await;
+    keep_trying(&calls, async |calls| calls.delete(&volume).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rotated_password_is_used_as_soon_as_the_file_has_it() {
+    let lab = Lab::take().await;
+    let person = Person::new(&lab, "outages-rotated", "first").await;
+    let directory = tempfile::tempdir().unwrap();
+    let conf = directory.path().join("cloud.conf");
+    replace(&conf, &person.conf(&auth_url(&lab), "first", None));
+    let driver = lab.driver_with(&conf, "NODE_1", &["--cluster=outages"]).await;
+    let calls = Honest::of(&driver).await;
+    let create = async |calls: Calls| calls.create("outages-rotated", 1, None).await;
+    let volume = calls.once(create).await.unwrap().volume_id;
+    person.set_password("second").await;
+    forget_tokens(&lab);
+    let status = calls.once(async |calls| calls.delete(&volume).await).await.unwrap_err();
+    assert_eq!(status.code(), Code::Unauthenticated, "{status}");
+    assert!(status.message().contains("Keystone"), "{status}");
+    assert!(!status.message().contains("first"), "{status}");
+    replace(&conf, &person.conf(&auth_url(&lab), "second", None));
+    keep_trying(&calls, async |calls| calls.delete(&volume).await).await;
+    person.remove().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replaced_certificate_is_trusted_as_soon_as_the_file_has_its_authority() {
+    let lab = Lab::take().await;
+    let person = Person::new(&lab, "outages-certificate", "first").await;
+    let directory = tempfile::tempdir().unwrap();
+    let (conf, ca) = (directory.path().join("cloud.conf"), directory.path().join("ca.pem"));
+    let front = Front::of(&auth_url(&lab)).await;
+    replace(&ca, &front.authority());
+    replace(&conf, &person.conf(&front.auth_url(), "first", Some(&ca)));
+    let driver = lab.driver_with(&conf, "NODE_1", &["--cluster=outages"]).await;
+    let calls = Honest::of(&driver).await;
+    let create = async |calls: Calls| calls.create("outages-certificate", 1, None).await;
+    let volume = calls.once(create).await.unwrap().volume_id;
+    front.renew();
+    person.set_password("first").await;
+    forget_tokens(&lab);
+    let status = calls.once(async |calls| calls.delete(&volume).await).await.unwrap_err();
+    assert_eq!(status.code(), Code::Unavailable, "{status}");
+    assert!(status.message().contains("certificate") && status.message().contains("ca-file"), "{status}");
+    replace(&ca, &front.authority());
+    keep_trying(&calls, async |calls| calls.delete(&volume).await).await;
+    person.remove().await;
+}
+
+/// Until it is done. The driver looks at its files every five seconds.
+async fn keep_trying<T>(honest: &Honest, call: impl AsyncFn(Calls) -> Result<T, Status>) -> T {
+    let end = Instant::now() + Duration::from_secs(20);
+    loop {
+        match honest.once(&call).await {
+            Ok(done) => return done,
+            Err(status) => assert!(Instant::now() < end, "{status}"),
+        }
+        pace::sleep(Duration::from_millis(500)).await;
+    }
+}
+
+async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
+    let end = Instant::now() + Duration::from_secs(20);
+    while !is_so().await {
+        assert!(Instant::now() < end, "never: {what}");
+        pace::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+async fn ready(address: &str) -> (u16, String) {
+    let request = http::Request::get(format!("http://{address}/readyz")).body(Bytes::new()).unwrap();
+    let reply = Client::sockets().oneshot(request).await.unwrap();
+    (reply.status().as_u16(), String::from_utf8_lossy(reply.body()).into_owned())
+}
+
+async fn free_port() -> u16 {
+    tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port()
+}
+
+/// Whoever reads the file reads the old content or the new one.
+fn replace(file: &Path, content: &str) {
+    let new = file.with_extension("new");
+    std::fs::write(&new, content).unwrap();
+    std::fs::rename(new, file).unwrap();
+}
+
+fn outages() -> Vec<Outage> {
+    #[allow(clippy::disallowed_methods, reason = "tests/run outages says it so")]
+    if std::env::var("OUTAGES").is_err() {
+        return USUAL.to_vec();
+    }
+    let each =
+        |(service, how)| [Create, Attach, Detach, Delete].map(|during| Outage { service, how, during });
+    let services = [VOLUME, COMPUTE, QUEUE, DATABASE, KEYSTONE];
+    services.into_iter().flat_map(|service| [(service, Killed), (service, Frozen)]).flat_map(each).collect()
+}
