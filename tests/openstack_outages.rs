@@ -16,6 +16,8 @@ mod eyes;
 mod front;
 #[path = "openstack_outages/honest.rs"]
 mod honest;
+#[path = "openstack_outages/operator.rs"]
+mod operator;
 #[path = "bed/others.rs"]
 mod others;
 #[path = "openstack_outages/person.rs"]
@@ -41,9 +43,10 @@ use others::auth_url;
 use person::Person;
 use service::How::*;
 use service::{Away, forget_tokens};
+use sidecar::Sidecar;
 use story::Operation::*;
 use story::{Outage, Story};
-use tonic::{Code, Status};
+use tonic::Status;
 use tower::ServiceExt;
 
 const VOLUME: &str = "cinder-volume";
@@ -84,7 +87,7 @@ async fn a_driver_that_starts_without_keystone_says_so_and_works_once_it_is_ther
     let calls = Honest::of(&driver).await;
     let status =
         calls.once(async |calls| calls.create("outages-no-keystone", 1, None).await).await.unwrap_err();
-    assert_eq!(status.code(), Code::Unavailable, "{status}");
+    assert!(!Sidecar::Provisioner.is_final(status.code()), "{status}");
     let keystone = auth_url(&lab);
     let origin = keystone.strip_suffix("/v3").unwrap();
     assert!(status.message().contains("Keystone") && status.message().contains(origin), "{status}");
@@ -111,8 +114,8 @@ async fn a_rotated_password_is_used_as_soon_as_the_file_has_it() {
     person.set_password("second").await;
     forget_tokens(&lab);
     let status = calls.once(async |calls| calls.delete(&volume).await).await.unwrap_err();
-    assert_eq!(status.code(), Code::Unauthenticated, "{status}");
-    assert!(status.message().contains("Keystone"), "{status}");
+    assert!(!Sidecar::Provisioner.is_final(status.code()), "{status}");
+    assert!(status.message().contains("outages-rotated"), "{status}");
     assert!(!status.message().contains("first"), "{status}");
     replace(&conf, &person.conf(&auth_url(&lab), "second", None));
     keep_trying(&calls, async |calls| calls.delete(&volume).await).await;
@@ -136,7 +139,7 @@ async fn a_replaced_certificate_is_trusted_as_soon_as_the_file_has_its_authority
     person.set_password("first").await;
     forget_tokens(&lab);
     let status = calls.once(async |calls| calls.delete(&volume).await).await.unwrap_err();
-    assert_eq!(status.code(), Code::Unavailable, "{status}");
+    assert!(!Sidecar::Provisioner.is_final(status.code()), "{status}");
     assert!(status.message().contains("certificate") && status.message().contains("ca-file"), "{status}");
     replace(&ca, &front.authority());
     keep_trying(&calls, async |calls| calls.delete(&volume).await).await;
@@ -180,13 +183,16 @@ fn replace(file: &Path, content: &str) {
     std::fs::rename(new, file).unwrap();
 }
 
+/// `OUTAGES`: all, or those of one service. Without the one after which Nova keeps half an attachment that nobody can detach, a
+/// server's operator neither: nova-compute killed while it attaches
+/// (`attach_volume` in <https://opendev.org/openstack/nova/src/branch/master/nova/compute/manager.py> is not taken up again).
 fn outages() -> Vec<Outage> {
     #[allow(clippy::disallowed_methods, reason = "tests/run outages says it so")]
-    if std::env::var("OUTAGES").is_err() {
-        return USUAL.to_vec();
-    }
+    let Ok(wanted) = std::env::var("OUTAGES") else { return USUAL.to_vec() };
     let each =
         |(service, how)| [Create, Attach, Detach, Delete].map(|during| Outage { service, how, during });
     let services = [VOLUME, COMPUTE, QUEUE, DATABASE, KEYSTONE];
-    services.into_iter().flat_map(|service| [(service, Killed), (service, Frozen)]).flat_map(each).collect()
+    let services = services.into_iter().filter(|service| wanted == "all" || wanted == *service);
+    let all = services.flat_map(|service| [(service, Killed), (service, Frozen)]).flat_map(each);
+    all.filter(|one| (one.service, one.how, one.during) != (COMPUTE, Killed, Attach)).collect()
 }

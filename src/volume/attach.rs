@@ -46,6 +46,19 @@ enum Sent {
     Unclear(String),
 }
 
+impl Sent {
+    /// Of a wait that has failed. Where nobody knows what became of the attach, that is the cause.
+    fn told(&self, error: Error) -> Error {
+        match self {
+            Sent::Unclear(why) => Error {
+                message: format!("{}; what became of the attach isn't known: {why}", error.message),
+                ..error
+            },
+            Sent::Nothing | Sent::Accepted(_) => error,
+        }
+    }
+}
+
 impl Volumes {
     /// Returns once Cinder lists the volume's attachment to `server`.
     pub async fn ensure_attached(&self, id: VolumeId, server: ServerId) -> Result<Published> {
@@ -91,7 +104,8 @@ impl Volumes {
                 Step::Refuse(condition, why) => return Err(Error::new(condition, why)),
             }
             let looks = looks.get_or_insert_with(|| self.watch.follow(Interest::Change(id)));
-            seen = looks.next().await?.ok_or_else(|| not_found(id, None))?;
+            seen =
+                looks.next().await.map_err(|error| sent.told(error))?.ok_or_else(|| not_found(id, None))?;
         }
     }
 
@@ -287,6 +301,20 @@ mod tests {
         for (volume, sent, step) in table {
             assert_eq!(decided(&volume, &sent), step, "{volume:?} after {sent:?}");
         }
+    }
+
+    #[test]
+    fn a_wait_for_a_lost_attach_that_fails_says_how_it_was_lost() {
+        let late = || Error::new(Condition::TimedOut, "the deadline came first");
+        let told = Sent::Unclear("Nova: HTTP 500".to_owned()).told(late());
+        assert_eq!(
+            (told.condition, told.message.as_str()),
+            (
+                Condition::TimedOut,
+                "the deadline came first; what became of the attach isn't known: Nova: HTTP 500"
+            )
+        );
+        assert_eq!(ACCEPTED.told(late()).message, late().message);
     }
 
     #[test]

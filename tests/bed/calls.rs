@@ -13,14 +13,13 @@ use tonic::transport::Channel;
 
 use crate::bed::{create_request, snapshot_request, within};
 
-/// How long a caller waits, in seconds.
-const PATIENCE: u64 = 30;
-
 /// Somebody who calls a driver.
 #[derive(Clone)]
 pub struct Calls {
     controller: ControllerClient<Channel>,
     node: NodeClient<Channel>,
+    /// In seconds.
+    patience: u64,
 }
 
 /// Where a volume is on its node.
@@ -35,8 +34,9 @@ pub struct Place {
 }
 
 impl Calls {
-    pub fn new(channel: Channel) -> Self {
-        Self { controller: ControllerClient::new(channel.clone()), node: NodeClient::new(channel) }
+    /// By somebody who waits for an answer that many seconds.
+    pub fn new(channel: Channel, patience: u64) -> Self {
+        Self { controller: ControllerClient::new(channel.clone()), node: NodeClient::new(channel), patience }
     }
 
     fn controller(&self) -> ControllerClient<Channel> {
@@ -55,25 +55,25 @@ impl Calls {
             volume_content_source: of.map(|r#type| VolumeContentSource { r#type: Some(r#type) }),
             ..create_request(name)
         };
-        let made = self.controller().create_volume(within(PATIENCE, request)).await?;
+        let made = self.controller().create_volume(within(self.patience, request)).await?;
         Ok(made.into_inner().volume.unwrap())
     }
 
     pub async fn delete(&self, volume: &str) -> Result<(), Status> {
         let request = DeleteVolumeRequest { volume_id: volume.to_owned(), ..Default::default() };
-        self.controller().delete_volume(within(PATIENCE, request)).await.map(drop)
+        self.controller().delete_volume(within(self.patience, request)).await.map(drop)
     }
 
     /// `kind`: snapshot or backup.
     pub async fn snapshot(&self, name: &str, volume: &str, kind: &str) -> Result<Snapshot, Status> {
         let request = snapshot_request(name, volume, kind);
-        let made = self.controller().create_snapshot(within(PATIENCE, request)).await?;
+        let made = self.controller().create_snapshot(within(self.patience, request)).await?;
         Ok(made.into_inner().snapshot.unwrap())
     }
 
     pub async fn delete_snapshot(&self, snapshot: &str) -> Result<(), Status> {
         let request = DeleteSnapshotRequest { snapshot_id: snapshot.to_owned(), ..Default::default() };
-        self.controller().delete_snapshot(within(PATIENCE, request)).await.map(drop)
+        self.controller().delete_snapshot(within(self.patience, request)).await.map(drop)
     }
 
     pub async fn attach(
@@ -88,7 +88,7 @@ impl Calls {
             volume_capability: Some(capability.clone()),
             ..Default::default()
         };
-        let done = self.controller().controller_publish_volume(within(PATIENCE, request)).await?;
+        let done = self.controller().controller_publish_volume(within(self.patience, request)).await?;
         Ok(done.into_inner().publish_context)
     }
 
@@ -98,7 +98,7 @@ impl Calls {
             node_id: server.to_owned(),
             ..Default::default()
         };
-        self.controller().controller_unpublish_volume(within(PATIENCE, request)).await.map(drop)
+        self.controller().controller_unpublish_volume(within(self.patience, request)).await.map(drop)
     }
 
     pub async fn expand(&self, volume: &str, gib: i64) -> Result<i64, Status> {
@@ -107,7 +107,7 @@ impl Calls {
             capacity_range: gibibytes(gib),
             ..Default::default()
         };
-        let grown = self.controller().controller_expand_volume(within(PATIENCE, request)).await?;
+        let grown = self.controller().controller_expand_volume(within(self.patience, request)).await?;
         Ok(grown.into_inner().capacity_bytes)
     }
 
@@ -120,7 +120,7 @@ impl Calls {
             volume_context: place.volume_context.clone(),
             ..Default::default()
         };
-        self.node().node_stage_volume(within(PATIENCE, request)).await.map(drop)
+        self.node().node_stage_volume(within(self.patience, request)).await.map(drop)
     }
 
     pub async fn unstage(&self, place: &Place) -> Result<(), Status> {
@@ -128,7 +128,7 @@ impl Calls {
             volume_id: place.volume.clone(),
             staging_target_path: place.staging.clone(),
         };
-        self.node().node_unstage_volume(within(PATIENCE, request)).await.map(drop)
+        self.node().node_unstage_volume(within(self.patience, request)).await.map(drop)
     }
 
     pub async fn publish(&self, place: &Place) -> Result<(), Status> {
@@ -141,13 +141,13 @@ impl Calls {
             volume_context: place.volume_context.clone(),
             ..Default::default()
         };
-        self.node().node_publish_volume(within(PATIENCE, request)).await.map(drop)
+        self.node().node_publish_volume(within(self.patience, request)).await.map(drop)
     }
 
     pub async fn unpublish(&self, place: &Place) -> Result<(), Status> {
         let request =
             NodeUnpublishVolumeRequest { volume_id: place.volume.clone(), target_path: place.target.clone() };
-        self.node().node_unpublish_volume(within(PATIENCE, request)).await.map(drop)
+        self.node().node_unpublish_volume(within(self.patience, request)).await.map(drop)
     }
 
     pub async fn grow(&self, place: &Place, gib: i64) -> Result<(), Status> {
@@ -159,7 +159,7 @@ impl Calls {
             volume_capability: Some(place.capability.clone()),
             ..Default::default()
         };
-        self.node().node_expand_volume(within(PATIENCE, request)).await.map(drop)
+        self.node().node_expand_volume(within(self.patience, request)).await.map(drop)
     }
 }
 

@@ -14,6 +14,8 @@ use crate::bed::{Lab, connected};
 use crate::calls::Calls;
 use crate::campaign::{Crossed, Point};
 
+const PATIENCE: u64 = 30;
+
 pub struct Mortal<'a> {
     lab: &'a Lab,
     directory: tempfile::TempDir,
@@ -44,7 +46,7 @@ impl<'a> Mortal<'a> {
         let socket = self.socket();
         tokio::select! {
             biased;
-            channel = connected(&socket) => self.calls = Some(Calls::new(channel)),
+            channel = connected(&socket) => self.calls = Some(Calls::new(channel, PATIENCE)),
             () = self.death() => {}
         }
     }

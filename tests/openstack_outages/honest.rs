@@ -10,6 +10,8 @@ use crate::calls::Calls;
 use crate::sidecar::Sidecar;
 
 const PAUSE: Duration = Duration::from_millis(500);
+/// The attacher's `--timeout`.
+const PATIENCE: u64 = 15;
 const LONGEST: Duration = Duration::from_secs(300);
 
 pub struct Honest {
@@ -21,7 +23,7 @@ pub struct Honest {
 impl Honest {
     pub async fn of(driver: &Driver) -> Self {
         let channel = connected(&driver.directory.path().join("csi.sock")).await;
-        Self { calls: Calls::new(channel), failures: Vec::new() }
+        Self { calls: Calls::new(channel, PATIENCE), failures: Vec::new() }
     }
 
     pub async fn once<T>(&self, call: impl AsyncFn(Calls) -> Result<T, Status>) -> Result<T, Status> {

@@ -1,5 +1,6 @@
 //! One operation during which a service goes away.
 
+use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use cinder_csi::pace;
@@ -9,10 +10,12 @@ use crate::bed::{Driver, Lab, capability};
 use crate::calls::Calls;
 use crate::eyes::Eyes;
 use crate::honest::{Honest, counted};
+use crate::operator::Operator;
 use crate::service::{Away, How};
 use crate::sidecar::Sidecar;
 
-/// The cloud takes so long for the operation, and the service goes in the middle of it.
+/// The cloud takes so long for the operation, and a service is killed in the middle of it. What freezes is frozen when it
+/// begins.
 const SLOWLY: &str = "delay 2";
 const MIDDLE: Duration = Duration::from_millis(900);
 /// How long it is away, beside what it takes to start.
@@ -73,66 +76,110 @@ impl<'a> Story<'a> {
                 );
                 continue;
             }
-            println!("{} {:?} during {operation:?}", outage.service, outage.how);
-            let began = Instant::now();
-            let lab = self.lab;
-            lab.inject(operation.point(), SLOWLY);
-            let ((), away) = tokio::join!(self.run(operation, name, &mut volume), strike(lab, outage));
-            println!("    back after {away:?}, done after {:?}", began.elapsed());
-            lab.heal();
-            let failures = self.honest.failures();
-            failures.iter().for_each(names_its_cause);
-            told = format!(
-                "{:20}{:10}{:10}{:>6.1} s away{:>9.1} s  {}",
-                outage.service,
-                format!("{:?}", outage.how),
-                format!("{operation:?}"),
-                away.as_secs_f64(),
-                began.elapsed().as_secs_f64(),
-                counted(&failures)
-            );
+            told = self.through(outage, name, &mut volume).await;
         }
         self.eyes.is_clean(self.driver.directory.path(), &before).await;
         told
     }
 
     async fn run(&mut self, operation: Operation, name: &str, volume: &mut String) {
+        self.ask(operation, name, volume, &Cell::new(false)).await;
+        self.look(operation, name, volume).await;
+    }
+
+    async fn through(&mut self, outage: &Outage, name: &str, volume: &mut String) -> String {
+        println!("{} {:?} during {:?}", outage.service, outage.how, outage.during);
+        let (lab, began) = (self.lab, Instant::now());
+        let (is_away, is_done) = (Cell::new(true), Cell::new(false));
+        let operator = Operator::new(lab, name).await;
+        lab.inject(outage.during.point(), SLOWLY);
+        let (took, (away, resets)) = tokio::join!(
+            async {
+                self.ask(outage.during, name, volume, &is_away).await;
+                is_done.set(true);
+                began.elapsed()
+            },
+            async {
+                let away = strike(lab, outage).await;
+                is_away.set(false);
+                lab.heal();
+                (away, operator.watch(&is_done).await)
+            }
+        );
+        self.look(outage.during, name, volume).await;
+        let failures = self.honest.failures();
+        failures.iter().for_each(names_its_cause);
+        let is_beyond_tenants = outage.service.starts_with("nova-compute") && outage.how == How::Killed;
+        assert!(resets.is_empty() || is_beyond_tenants, "without an operator it doesn't end: {resets:?}");
+        let resets = if resets.is_empty() {
+            String::new()
+        } else {
+            format!("; an operator ended {}", resets.join(", "))
+        };
+        format!(
+            "{:20}{:8}{:8}{:5.1} s away, done after {:5.1} s: {}{resets}",
+            outage.service,
+            format!("{:?}", outage.how),
+            format!("{:?}", outage.during),
+            away.as_secs_f64(),
+            took.as_secs_f64(),
+            counted(&failures)
+        )
+    }
+
+    /// Until it is done. After a final answer nothing of it may be left, which can be seen once the cloud is whole again.
+    async fn ask(&mut self, operation: Operation, name: &str, volume: &mut String, is_away: &Cell<bool>) {
         let Self { honest, eyes, server, .. } = self;
         let id = volume.clone();
+        let whole = async || {
+            while is_away.get() {
+                pace::sleep(Duration::from_millis(100)).await;
+            }
+        };
         match operation {
             Operation::Create => {
                 let create = async |calls: Calls| calls.create(name, 1, None).await;
-                let forgotten = async || eyes.is_unheard_of("volumes", name).await;
-                let made = honest.converge(Sidecar::Provisioner, create, forgotten).await;
-                eyes.is_one_volume(name, &made.volume_id, 1).await;
-                *volume = made.volume_id;
+                let ended = async || {
+                    whole().await;
+                    eyes.is_unheard_of("volumes", name).await;
+                };
+                *volume = honest.converge(Sidecar::Provisioner, create, ended).await.volume_id;
             }
             Operation::Attach => {
                 let attach = async |calls: Calls| calls.attach(&id, server, &capability("")).await;
-                honest.converge(Sidecar::Attacher, attach, async || eyes.is_attached(&id, &[]).await).await;
-                eyes.is_attached(&id, &[server]).await;
+                let ended = async || {
+                    whole().await;
+                    eyes.is_attached(&id, &[]).await;
+                };
+                honest.converge(Sidecar::Attacher, attach, ended).await;
             }
             Operation::Detach => {
                 let detach = async |calls: Calls| calls.detach(&id, server).await;
-                honest
-                    .converge(Sidecar::Attacher, detach, async || eyes.is_attached(&id, &[server]).await)
-                    .await;
-                eyes.is_attached(&id, &[]).await;
+                honest.converge(Sidecar::Attacher, detach, whole).await;
             }
             Operation::Delete => {
                 let delete = async |calls: Calls| calls.delete(&id).await;
-                honest
-                    .converge(Sidecar::Provisioner, delete, async || eyes.is_one_volume(name, &id, 1).await)
-                    .await;
-                eyes.is_gone("volumes", &id).await;
+                honest.converge(Sidecar::Provisioner, delete, whole).await;
             }
+        }
+    }
+
+    /// It is as asked.
+    async fn look(&self, operation: Operation, name: &str, volume: &str) {
+        match operation {
+            Operation::Create => self.eyes.is_one_volume(name, volume, 1).await,
+            Operation::Attach => self.eyes.is_attached(volume, &[&self.server]).await,
+            Operation::Detach => self.eyes.is_attached(volume, &[]).await,
+            Operation::Delete => self.eyes.is_gone("volumes", volume).await,
         }
     }
 }
 
-/// Takes the service away a moment from now, and brings it back. How long it was away.
+/// Takes the service away, and brings it back. How long it was away.
 async fn strike(lab: &Lab, outage: &Outage) -> Duration {
-    pace::sleep(MIDDLE).await;
+    if outage.how == How::Killed {
+        pace::sleep(MIDDLE).await;
+    }
     let began = Instant::now();
     let away = Away::take(lab, outage.service, outage.how);
     pace::sleep(OUTAGE).await;

@@ -1,0 +1,57 @@
+//! Who ends what only an operator can: statuses that have outlived the service that was to end them.
+
+use std::cell::Cell;
+use std::time::{Duration, Instant};
+
+use cinder_csi::pace;
+use http::Method;
+use serde_json::{Value, json};
+
+use crate::bed::Lab;
+use crate::client::Client;
+use crate::others::{administrator, reset};
+
+/// What a service that came back would have done meanwhile.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+pub struct Operator {
+    client: Client,
+    /// Of the volume that he looks after.
+    name: String,
+}
+
+impl Operator {
+    pub async fn new(lab: &Lab, name: &str) -> Self {
+        Self { client: administrator(lab).await, name: name.to_owned() }
+    }
+
+    /// Looks after the volume until all is done. The statuses that he ended.
+    pub async fn watch(&self, is_done: &Cell<bool>) -> Vec<String> {
+        let (mut ended, mut since) = (Vec::new(), Instant::now());
+        while !is_done.get() {
+            pace::sleep(Duration::from_millis(200)).await;
+            if since.elapsed() > PATIENCE {
+                ended.extend(self.help().await);
+                since = Instant::now();
+            }
+        }
+        ended
+    }
+
+    async fn help(&self) -> Option<String> {
+        let path = format!("/volumes/detail?all_tenants=1&name={}", self.name);
+        let reply = self.client.cinder(Method::GET, &path, "3.60", None).await;
+        let volume = &reply.body["volumes"][0];
+        let status = volume["status"].as_str()?;
+        reset(&self.client, volume["id"].as_str()?, instead_of(status)?).await;
+        Some(status.to_owned())
+    }
+}
+
+fn instead_of(status: &str) -> Option<Value> {
+    match status {
+        "detaching" => Some(json!({ "status": "in-use", "attach_status": "attached" })),
+        "creating" | "deleting" => Some(json!({ "status": "error" })),
+        _ => None,
+    }
+}
