@@ -58,7 +58,7 @@ const KEYSTONE: &str = "keystone-api";
 /// What `tests/run openstack` tries.
 const USUAL: [Outage; 5] = [
     Outage { service: VOLUME, how: Killed, during: Create },
-    Outage { service: COMPUTE, how: Killed, during: Detach },
+    Outage { service: COMPUTE, how: Frozen, during: Detach },
     Outage { service: QUEUE, how: Killed, during: Delete },
     Outage { service: DATABASE, how: Killed, during: Attach },
     Outage { service: KEYSTONE, how: Frozen, during: Create },

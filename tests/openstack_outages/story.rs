@@ -11,7 +11,7 @@ use crate::calls::Calls;
 use crate::eyes::Eyes;
 use crate::honest::{Honest, counted};
 use crate::operator::Operator;
-use crate::service::{Away, How};
+use crate::service::{Away, How, forget_tokens};
 use crate::sidecar::Sidecar;
 
 /// The cloud takes so long for the operation, and a service is killed in the middle of it. What freezes is frozen when it
@@ -182,6 +182,9 @@ async fn strike(lab: &Lab, outage: &Outage) -> Duration {
     }
     let began = Instant::now();
     let away = Away::take(lab, outage.service, outage.how);
+    if outage.service.starts_with("keystone") {
+        forget_tokens(lab);
+    }
     pace::sleep(OUTAGE).await;
     away.bring_back();
     began.elapsed()
