@@ -94,8 +94,9 @@ async fn whenever_the_driver_is_killed_the_cloud_and_the_node_end_as_asked() {
     assert!(scene.campaign.spared().is_empty(), "nobody died there: {:?}", scene.campaign.spared());
     assert_eq!(scene.campaign.steps(), STEPS);
     let wanted = scene.campaign.kills() + kills;
+    scene.campaign.manner = Manner::Random(wanted);
     while scene.campaign.kills() < wanted {
-        scene.live_in(Manner::Random(wanted)).await;
+        scene.live_next().await;
     }
     report(&scene);
 }

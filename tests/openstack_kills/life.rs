@@ -20,17 +20,25 @@ const SNAPSHOTTER: Caller = Caller::Sidecar(Sidecar::Snapshotter);
 
 const WRITTEN: usize = 1 << 20;
 
-const FILE_SYSTEMS: [&str; 3] = ["ext4", "xfs", "btrfs"];
+/// The last is none.
+const KINDS: [&str; 4] = ["ext4", "xfs", "btrfs", ""];
 
 impl Scene<'_> {
     /// A life with each file system and one without.
     pub async fn live_in(&mut self, manner: Manner) {
         self.campaign.manner = manner;
         println!("{manner:?}, after {} kills", self.campaign.kills());
-        for fs in FILE_SYSTEMS {
-            self.live(fs).await;
+        for _ in KINDS {
+            self.live_next().await;
         }
-        self.live_raw().await;
+    }
+
+    /// A life of the kind whose turn it is.
+    pub async fn live_next(&mut self) {
+        match KINDS[self.lives % KINDS.len()] {
+            "" => self.live_raw().await,
+            fs => self.live(fs).await,
+        }
     }
 
     /// A file system, its snapshot, a copy of that, its backup. Nothing is left at the end.
