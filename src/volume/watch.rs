@@ -139,6 +139,8 @@ struct State {
     polling: bool,
     /// The last look that failed since the last that didn't.
     failure: Option<String>,
+    /// When the look began that is under way.
+    looking: Option<Instant>,
     /// When the latest list was answered: it may have waited for its turn before it was sent.
     listed: Option<Instant>,
     /// The cloud couldn't be asked for what changed (it is older than microversion 3.60): it isn't until then.
@@ -165,6 +167,20 @@ struct Answer {
     seen: openstack::Result<Seen>,
     clock: SystemTime,
     backoff: Backoff,
+}
+
+impl State {
+    /// Why nobody has seen anything.
+    fn trouble(&self) -> String {
+        let silence = self.looking.map(|began| began.elapsed()).filter(|silence| *silence > LONGEST_PAUSE);
+        match (&self.failure, silence) {
+            (_, Some(silence)) => {
+                format!("; Cinder has given no answer that is of use for {} s", silence.as_secs())
+            }
+            (Some(failure), None) => format!("; the last look failed: {failure}"),
+            (None, None) => String::new(),
+        }
+    }
 }
 
 impl Watch {
@@ -227,8 +243,7 @@ impl Looks {
     }
 
     fn timed_out(&self) -> Error {
-        let failure = self.shared.lock().failure.clone();
-        let failure = failure.map_or(String::new(), |text| format!("; the last look failed: {text}"));
+        let failure = self.shared.lock().trouble();
         Error::new(
             Condition::TimedOut,
             format!(

@@ -88,7 +88,6 @@ impl<'a> Story<'a> {
     }
 
     async fn through(&mut self, outage: &Outage, name: &str, volume: &mut String) -> String {
-        println!("{} {:?} during {:?}", outage.service, outage.how, outage.during);
         let (lab, began) = (self.lab, Instant::now());
         let (is_away, is_done) = (Cell::new(true), Cell::new(false));
         let operator = Operator::new(lab, name).await;
@@ -116,7 +115,7 @@ impl<'a> Story<'a> {
         } else {
             format!("; an operator ended {}", resets.join(", "))
         };
-        format!(
+        let told = format!(
             "{:20}{:8}{:8}{:5.1} s away, done after {:5.1} s: {}{resets}",
             outage.service,
             format!("{:?}", outage.how),
@@ -124,7 +123,9 @@ impl<'a> Story<'a> {
             away.as_secs_f64(),
             took.as_secs_f64(),
             counted(&failures)
-        )
+        );
+        println!("{told}");
+        told
     }
 
     /// Until it is done. After a final answer nothing of it may be left, which can be seen once the cloud is whole again.

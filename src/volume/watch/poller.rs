@@ -50,6 +50,7 @@ impl Poller {
                 Plan::Changes(since) => self.list_changes(since).await,
                 Plan::Passing(list, asks) => self.list_passing(list, asks).await,
             }
+            self.0.lock().looking = None;
         }
     }
 
@@ -142,6 +143,7 @@ impl Poller {
     }
 
     fn begin(&self) -> Began {
+        self.0.lock().looking = Some(Instant::now());
         Began { at: Instant::now(), clock: self.0.cinder.clock() }
     }
 

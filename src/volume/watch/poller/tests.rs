@@ -53,6 +53,17 @@ async fn a_poller_without_waiters_ends() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_waits_in_vain_is_told_why() {
+    let failure = Some("HTTP 500".to_owned());
+    let mut state = State { failure, looking: Some(Instant::now()), ..State::default() };
+    assert_eq!(state.trouble(), "; the last look failed: HTTP 500");
+    tokio::time::advance(Duration::from_secs(12)).await;
+    assert_eq!(state.trouble(), "; Cinder has given no answer that is of use for 12 s");
+    (state.failure, state.looking) = (None, None);
+    assert_eq!(state.trouble(), "");
+}
+
+#[tokio::test(start_paused = true)]
 async fn two_waiters_get_a_look_each_and_three_a_list() {
     assert_eq!(plan(&mut waiting(changes(2)).state), Plan::Each(changes(2)));
     assert_eq!(plan(&mut waiting(changes(3)).state), Plan::Changes(clock(100) - OVERLAP));
