@@ -71,7 +71,7 @@ async fn a_service_that_goes_and_comes_back_costs_time_and_nothing_else() {
     let mut story = Story::new(&lab, &driver).await;
     let mut table = Vec::new();
     for (number, outage) in outages().iter().enumerate() {
-        table.push(story.tell(&format!("outages-{number}"), outage).await);
+        table.push(story.tell(&format!("outages-{}-{number}", std::process::id()), outage).await);
     }
     println!("\n{}\noutages {}, left behind 0", table.join("\n"), table.len());
 }

@@ -96,7 +96,7 @@ pub enum Seen {
 
 impl Seen {
     /// The status of the one that was looked at.
-    fn status(&self) -> Option<String> {
+    fn status(&self, interest: &Interest) -> Option<String> {
         match self {
             Seen::Volume(volume) => Some(volume.status.to_string()),
             Seen::Snapshot(snapshot) => Some(snapshot.status.to_string()),
@@ -104,7 +104,12 @@ impl Seen {
             Seen::Snapshots(snapshots) => snapshots.first().map(|snapshot| snapshot.status.to_string()),
             Seen::Backups(backups) => backups.first().map(|backup| backup.status.to_string()),
             Seen::Group(sight) => sight.groups.first().map(|group| group.status.to_string()),
-            Seen::Gone | Seen::Named(_) => None,
+            // Others may have the name, too.
+            Seen::Named(volumes) => {
+                let is_it = |volume: &&Volume| interest.id().is_none_or(|id| volume.id == id);
+                volumes.iter().find(is_it).map(|volume| volume.status.to_string())
+            }
+            Seen::Gone => None,
         }
     }
 }
@@ -229,7 +234,7 @@ impl Looks {
                 self.since = answer.clock;
                 self.backoff = answer.backoff;
                 let seen = answer.seen.map_err(Error::unsettled)?;
-                if let Some(status) = seen.status() {
+                if let Some(status) = seen.status(&self.interest) {
                     self.last = format!("status {status}");
                 }
                 Ok(seen)

@@ -48,7 +48,7 @@ impl Scene<'_> {
         let before = self.eyes.lab.inventory();
         self.slow_down();
         self.begin().await;
-        let name = format!("kills-{number}");
+        let name = self.name("fs");
         let volume = self.make("create", &name, 1, None).await;
         let mut place = self.place(&volume, capability(fs));
         let content = content(number);
@@ -64,7 +64,7 @@ impl Scene<'_> {
         }
         let snapshot = self.cut("snapshot", &name, &volume).await;
         let backup = self.cut("backup", &name, &volume).await;
-        self.copy(number, fs, &snapshot, &content).await;
+        self.copy(fs, &snapshot, &content).await;
         self.unpublish(&place).await;
         self.unstage(&place).await;
         self.detach(&place).await;
@@ -88,7 +88,7 @@ impl Scene<'_> {
         let before = self.eyes.lab.inventory();
         self.slow_down();
         self.begin().await;
-        let volume = self.make("create", &format!("kills-raw-{number}"), 1, None).await;
+        let volume = self.make("create", &self.name("raw"), 1, None).await;
         let mut place = self.place(&volume, raw());
         let content = content(number);
         for round in 0..2 {
@@ -107,6 +107,11 @@ impl Scene<'_> {
         self.eyes.is_clean(&self.driver.path(""), &before).await;
     }
 
+    /// Of no other run's volume.
+    fn name(&self, kind: &str) -> String {
+        format!("kills-{}-{kind}-{}", std::process::id(), self.lives)
+    }
+
     fn slow_down(&mut self) {
         self.eyes.lab.heal();
         for (point, seconds) in self.campaign.slowness() {
@@ -116,8 +121,8 @@ impl Scene<'_> {
     }
 
     /// What is in the snapshot, on a larger volume.
-    async fn copy(&mut self, number: usize, fs: &str, snapshot: &str, content: &[u8]) {
-        let name = format!("kills-copy-{number}");
+    async fn copy(&mut self, fs: &str, snapshot: &str, content: &[u8]) {
+        let name = self.name("copy");
         let copy = self.make("create from a snapshot", &name, 3, Some(snapshot)).await;
         let mut place = self.place(&copy, capability(fs));
         self.attach(&mut place).await;

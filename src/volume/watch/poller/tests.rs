@@ -1,9 +1,9 @@
 use tokio::sync::oneshot;
 
 use super::*;
-use crate::openstack::SnapshotId;
+use crate::openstack::{SnapshotId, Status};
 use crate::pace::Backoff;
-use crate::volume::sample::id;
+use crate::volume::sample::{id, volume};
 
 /// A list with the receivers of its asks, which must live for the asks to count.
 struct Waiting {
@@ -61,6 +61,16 @@ async fn who_waits_in_vain_is_told_why() {
     assert_eq!(state.trouble(), "; Cinder has given no answer that is of use for 12 s");
     (state.failure, state.looking) = (None, None);
     assert_eq!(state.trouble(), "");
+}
+
+#[test]
+fn the_status_is_told_of_the_volume_that_is_waited_for_and_of_no_namesake() {
+    let volumes = || [volume(Status::Available).with_id(1), volume(Status::Creating).with_id(2)].to_vec();
+    for (waited, status) in [(Some(id(2)), Some("creating")), (None, Some("available")), (Some(id(3)), None)]
+    {
+        let seen = Seen::Named(volumes()).status(&Interest::Named("pvc-1".to_owned(), waited));
+        assert_eq!(seen.as_deref(), status, "{waited:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
