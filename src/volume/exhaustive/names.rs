@@ -94,7 +94,9 @@ struct Names {
     /// The oldest first.
     there: Vec<Made>,
     processes: Vec<Process>,
+    /// How many may still happen, and how many have.
     faults: u8,
+    harmed: bool,
     wrong: Option<&'static str>,
 }
 
@@ -103,7 +105,14 @@ impl Names {
         let idle = Process { wish: Wish::Open, call: None, unclear: false, made: None, late: false };
         let made = |by| Made { id: 0, phase: Phase::Made, by, settled: false, listed: true, old: true };
         let processes = vec![idle; rules.processes];
-        Self { rules, there: there.map(made).into_iter().collect(), processes, faults, wrong: None }
+        Self {
+            rules,
+            there: there.map(made).into_iter().collect(),
+            processes,
+            faults,
+            harmed: false,
+            wrong: None,
+        }
     }
 
     fn index(&self, id: u8) -> Option<usize> {
@@ -162,6 +171,10 @@ impl World for Names {
     fn broken(&self) -> Option<String> {
         let wrong = self.wrong.or_else(|| self.is_at_rest().then(|| self.broken_at_rest()).flatten());
         wrong.map(str::to_owned)
+    }
+
+    fn is_unharmed(&self) -> bool {
+        !self.harmed
     }
 
     fn is_at_rest(&self) -> bool {

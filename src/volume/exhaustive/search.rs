@@ -18,11 +18,16 @@ pub trait World: Clone + Eq + Hash + Display {
 
     /// Nobody wants anything any more, and nothing is under way.
     fn is_at_rest(&self) -> bool;
+
+    /// Nothing has gone wrong on the way here: it must come to rest with nobody's patience at its end.
+    fn is_unharmed(&self) -> bool;
 }
 
 /// Something that may happen, and the world after it.
 pub struct Move<W> {
     pub what: String,
+    /// Somebody has waited for as long as they can.
+    pub is_slow: bool,
     pub to: W,
 }
 
@@ -77,13 +82,19 @@ impl Hasher for Quick {
     }
 }
 
+struct Edge {
+    from: u32,
+    to: u32,
+    is_slow: bool,
+}
+
 struct Search<W> {
     numbers: Numbers<Rc<W>, u32>,
     states: Vec<Rc<W>>,
     /// From where each was reached first.
     parents: Vec<Option<u32>>,
     depths: Vec<usize>,
-    edges: Vec<(u32, u32)>,
+    edges: Vec<Edge>,
 }
 
 /// Every state, from these on. None breaks a promise, and from each of them the world can come to rest.
@@ -104,9 +115,9 @@ pub fn search<W: World>(begin: impl IntoIterator<Item = W>) -> Result<Count, Fin
         if let Some(what) = world.broken() {
             return Err(search.finding(what, from));
         }
-        for Move { to, .. } in world.moves(false) {
+        for Move { to, is_slow, .. } in world.moves(false) {
             let to = search.number(to, Some(from));
-            search.edges.push((from, to));
+            search.edges.push(Edge { from, to, is_slow });
         }
         next += 1;
         assert!(next < TOO_MANY, "{TOO_MANY} states: this world is too large to be seen whole");
@@ -127,24 +138,19 @@ impl<W: World> Search<W> {
         number
     }
 
-    /// Goes back from the states at rest: whoever isn't met goes round for ever, or stands still.
+    /// Whoever can't come to rest goes round for ever, or stands still.
     fn come_to_rest(&self) -> Result<Count, Finding> {
-        let mut before = vec![Vec::new(); self.states.len()];
-        for (from, to) in &self.edges {
-            before[*to as usize].push(*from);
-        }
-        let rests: Vec<_> = (0..self.states.len() as u32)
-            .filter(|number| self.states[*number as usize].is_at_rest())
-            .collect();
-        let mut met = vec![false; self.states.len()];
-        let mut open = rests.clone();
-        while let Some(number) = open.pop() {
-            if !std::mem::replace(&mut met[number as usize], true) {
-                open.extend(&before[number as usize]);
-            }
-        }
-        if let Some(lost) = met.iter().position(|met| !met) {
+        let rests: Vec<_> =
+            (0..self.states.len()).filter(|number| self.states[*number].is_at_rest()).collect();
+        let (ever, soon) = (self.that_reach(&rests, true), self.that_reach(&rests, false));
+        if let Some(lost) = ever.iter().position(|met| !met) {
             return Err(self.finding("from here it never comes to rest".to_owned(), lost as u32));
+        }
+        if let Some(slow) =
+            (0..soon.len()).find(|number| !soon[*number] && self.states[*number].is_unharmed())
+        {
+            let what = "from here it comes to rest only once somebody has lost patience";
+            return Err(self.finding(what.to_owned(), slow as u32));
         }
         Ok(Count {
             states: self.states.len(),
@@ -152,6 +158,22 @@ impl<W: World> Search<W> {
             depth: self.depths.iter().copied().max().unwrap_or_default(),
             rests: rests.len(),
         })
+    }
+
+    /// Those from which one of these can be reached.
+    fn that_reach(&self, these: &[usize], slowly: bool) -> Vec<bool> {
+        let mut before = vec![Vec::new(); self.states.len()];
+        for edge in self.edges.iter().filter(|edge| slowly || !edge.is_slow) {
+            before[edge.to as usize].push(edge.from as usize);
+        }
+        let mut met = vec![false; self.states.len()];
+        let mut open = these.to_vec();
+        while let Some(number) = open.pop() {
+            if !std::mem::replace(&mut met[number], true) {
+                open.extend(&before[number]);
+            }
+        }
+        met
     }
 
     fn finding(&self, what: String, at: u32) -> Finding {
@@ -245,7 +267,7 @@ mod tests {
                     }
                 }
                 let verb = if to.done[n] { "writes" } else { "reads" };
-                moves.push(Move { what: format!("{n} {verb}"), to });
+                moves.push(Move { what: format!("{n} {verb}"), is_slow: false, to });
             }
             moves
         }
@@ -256,6 +278,10 @@ mod tests {
 
         fn is_at_rest(&self) -> bool {
             self.done == [true; 2]
+        }
+
+        fn is_unharmed(&self) -> bool {
+            true
         }
     }
 

@@ -8,13 +8,15 @@ impl Names {
     pub fn of_the_cloud(&self, told: bool) -> Vec<Move<Self>> {
         let mut moves = Vec::new();
         let mut add = |what: Arguments, to| {
-            moves.push(Move { what: if told { what.to_string() } else { String::new() }, to });
+            let what = if told { what.to_string() } else { String::new() };
+            moves.push(Move { what, is_slow: false, to });
         };
         for (n, one) in self.there.iter().enumerate() {
             self.of_one(n, one, &mut add);
         }
         if let Some(to) = self.much_later() {
-            add(format_args!("ten minutes pass"), to);
+            let what = "ten minutes pass".to_owned();
+            moves.push(Move { what, is_slow: true, to });
         }
         moves
     }
@@ -24,6 +26,7 @@ impl Names {
         let mut become_ = |what: &str, phase, faults| {
             let mut to = self.clone();
             to.faults -= faults;
+            to.harmed |= faults > 0;
             to.there[n].phase = phase;
             add(format_args!("{id} {what}"), to);
         };

@@ -1,5 +1,7 @@
 //! A process of the driver: one HTTP call after the other, as `namesakes.rs`, `delete.rs` and `removal.rs` make them.
 
+use std::fmt::Display;
+
 use super::kind::{Own, Removal, Said};
 use super::{By, Made, Move, Names, Phase, Posted, Wish};
 use crate::volume::{Condition, Error};
@@ -81,15 +83,16 @@ struct Outcomes<'a> {
 }
 
 impl Outcomes<'_> {
-    fn add(&mut self, what: impl std::fmt::Display, to: Names) {
+    fn add(&mut self, what: impl Display, to: Names) {
         let what = if self.told { format!("{} {what}", self.process) } else { String::new() };
-        self.moves.push(Move { what, to });
+        self.moves.push(Move { what, is_slow: false, to });
     }
 
     /// As often as faults are left. A reply that gets lost is one.
-    fn add_fault(&mut self, what: impl std::fmt::Display, mut to: Names) {
+    fn add_fault(&mut self, what: impl Display, mut to: Names) {
         if self.from.faults > 0 && to.faults > 0 {
             to.faults -= 1;
+            to.harmed = true;
             self.add(what, to);
         }
     }
@@ -130,6 +133,9 @@ impl Names {
     /// The deadline comes, or the process dies.
     fn ends_early(&self, n: usize, out: &mut Outcomes) {
         out.add("meets its deadline", self.ended(n));
+        if let Some(late) = out.moves.last_mut() {
+            late.is_slow = true;
+        }
         if self.replies_get_lost() {
             let mut dead = self.ended(n);
             let process = &mut dead.processes[n];
