@@ -6,8 +6,9 @@ use std::time::Duration;
 use crate::load::Taken;
 use crate::process::Size;
 
-/// An RPC ends so where something was done to the cloud; INTERNAL is an operation that the cloud gave up.
-const EXPLAINED: [&str; 4] = ["Aborted", "Unavailable", "DeadlineExceeded", "Internal"];
+/// An RPC ends so where something was done to the cloud; INTERNAL is an operation that the cloud gave up, and
+/// RESOURCE_EXHAUSTED a create for which it had no room.
+const EXPLAINED: [&str; 5] = ["Aborted", "Unavailable", "DeadlineExceeded", "Internal", "ResourceExhausted"];
 
 /// What is flat: the median of the last third of the samples is not more above that of the second third. The first third
 /// is for caches and the allocator to fill.

@@ -14,6 +14,8 @@ pub struct Call {
     /// What came of the change that was asked for.
     sent: Answer,
     refusals: u8,
+    /// The status before the extend.
+    before: Option<State>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -60,7 +62,13 @@ impl Life {
         };
         add("meets its deadline", true, self.with(n, None));
         match call.next {
-            Next::Look => add("looks", false, self.decided(n, call, self.looked(n, call))),
+            Next::Look => {
+                let mut call = call.clone();
+                if self.goals[n] == Goal::Expand && call.sent != Answer::Accepted {
+                    call.before = Some(self.cloud.status);
+                }
+                add("looks", false, self.decided(n, &call, self.looked(n, &call)));
+            }
             Next::AskNova => {
                 let verdict = self.asked_nova(n, call);
                 add("asks Nova", false, self.decided(n, call, verdict));
@@ -94,7 +102,7 @@ impl Life {
             Goal::Detach(_) => Next::Change,
             _ => Next::Look,
         };
-        let mut to = self.with(n, Some(Call { next, sent: Answer::Nothing, refusals: 0 }));
+        let mut to = self.with(n, Some(Call { next, sent: Answer::Nothing, refusals: 0, before: None }));
         to.outcomes[n] = Outcome::Open;
         to
     }
@@ -191,7 +199,7 @@ impl Life {
             (Goal::Attach(to), Some(seen)) => attaching(&seen, to, Sharing::AsItsType, call.sent),
             (Goal::AttachAlone(to), Some(seen)) => attaching(&seen, to, Sharing::No, call.sent),
             (Goal::Detach(from), seen) => detaching(seen.as_ref(), from, call.sent),
-            (Goal::Expand, Some(seen)) => expanding(&seen, call.sent),
+            (Goal::Expand, Some(seen)) => expanding(&seen, call),
             (Goal::Delete, seen) => deleting(seen.as_ref(), call.sent),
             (_, None) => Verdict::End(Err(Condition::NotFound)),
         }
@@ -239,8 +247,9 @@ fn detaching(seen: Option<&Volume>, from: usize, sent: Answer) -> Verdict {
     }
 }
 
-fn expanding(seen: &Volume, sent: Answer) -> Verdict {
-    match expand::plan(seen, 2, sent == Answer::Accepted) {
+fn expanding(seen: &Volume, call: &Call) -> Verdict {
+    let (sent, before) = (call.sent, call.before.map(status));
+    match expand::plan(seen, 2, before.as_ref().filter(|_| sent == Answer::Accepted)) {
         expand::Step::Done => Verdict::End(Ok(())),
         expand::Step::Extend { .. } if sent != Answer::Unclear => Verdict::Go(Next::Change),
         expand::Step::Extend { .. } | expand::Step::Wait => GO_ON,
@@ -259,8 +268,8 @@ fn deleting(seen: Option<&Volume>, sent: Answer) -> Verdict {
     }
 }
 
-fn shown(cloud: &Cloud) -> Volume {
-    let status = match cloud.status {
+fn status(state: State) -> Status {
+    match state {
         State::Available => Status::Available,
         State::InUse => Status::InUse,
         State::Reserved => Status::Reserved,
@@ -270,8 +279,11 @@ fn shown(cloud: &Cloud) -> Volume {
         State::ErrorExtending => Status::ErrorExtending,
         State::Deleting | State::Gone => Status::Deleting,
         State::ErrorDeleting => Status::ErrorDeleting,
-    };
+    }
+}
+
+fn shown(cloud: &Cloud) -> Volume {
     let on: Vec<u128> = (0..2).filter(|n| cloud.entries[*n]).map(|n| n as u128).collect();
     let (size, multiattach) = (cloud.size.into(), cloud.multiattach);
-    Volume { size, multiattach, ..volume(status).on(&on) }
+    Volume { size, multiattach, ..volume(status(cloud.status)).on(&on) }
 }
