@@ -99,7 +99,9 @@ struct Actor<'a, T> {
 
 /// Answers that futures wait for, each until it is let through.
 #[derive(Clone, Default)]
-pub struct Gate(Arc<Mutex<Vec<(String, oneshot::Sender<()>)>>>);
+pub struct Gate(Arc<Mutex<Vec<Waiting>>>);
+
+type Waiting = (String, oneshot::Sender<()>);
 
 impl Gate {
     pub async fn pass(&self, what: impl Display) {

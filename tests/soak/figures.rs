@@ -12,8 +12,10 @@ const EXPLAINED: [&str; 5] = ["Aborted", "Unavailable", "DeadlineExceeded", "Int
 
 /// What is flat: the median of the last third of the samples is not more above that of the second third. The first third
 /// is for caches and the allocator to fill.
-const MEMORY_PERCENT: u64 = 5;
+const MEMORY_PERCENT: u64 = 2;
 const FEW: u64 = 2;
+
+type Measure = fn(&Size) -> u64;
 
 #[derive(Default)]
 pub struct Figures {
@@ -62,13 +64,13 @@ impl Figures {
 
     fn growth(&self) -> Vec<String> {
         let third = self.samples.len() / 3;
-        let median = |from: usize, of: fn(&Size) -> u64| {
+        let median = |from: usize, of: Measure| {
             let mut values: Vec<_> =
                 self.samples[from..from + third].iter().map(|sample| of(&sample.size)).collect();
             values.sort_unstable();
             values[values.len() / 2]
         };
-        let measures: [(&str, fn(&Size) -> u64); 4] = [
+        let measures: [(&str, Measure); 4] = [
             ("KiB of memory", |size| size.memory),
             ("threads", |size| size.threads),
             ("tasks", |size| size.tasks),

@@ -16,9 +16,11 @@ use crate::volume::namesakes::{Candidate, Order};
 use crate::volume::snapshot::WantedSnapshot;
 use crate::volume::{Condition, Wanted, ZoneChoice, delete, removal, sample};
 
+type Asked = (Kind, usize, Posted<u8>, Vec<Made>);
+
 thread_local! {
     /// What the plan has said before: it is pure.
-    static SAID: RefCell<Numbers<(Kind, usize, Posted<u8>, Vec<Made>), Said>> = RefCell::default();
+    static SAID: RefCell<Numbers<Asked, Said>> = RefCell::default();
 }
 
 /// What has the name.
