@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use thiserror::Error;
+use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
@@ -117,6 +118,10 @@ impl Driver {
             }),
             ready: Arc::new(move || readiness.summary()),
             grpc: telemetry::Grpc::new(HealthServer::new(health)),
+            measure: || {
+                let tasks = Handle::current().metrics().num_alive_tasks();
+                metrics::gauge!("cinder_csi_tasks").set(tasks as f64);
+            },
         }
     }
 

@@ -16,7 +16,7 @@ mod nova;
 mod options;
 mod page;
 #[cfg(test)]
-mod recorded;
+pub mod recorded;
 mod request;
 mod stack;
 

@@ -5,6 +5,8 @@
 #![allow(clippy::disallowed_methods, reason = "this is the file that the other files are sent to")]
 
 mod bucket;
+#[cfg(test)]
+pub mod interleaved;
 
 use std::cell::Cell;
 use std::future::Future;

@@ -10,6 +10,8 @@ mod create;
 mod delete;
 mod detach;
 mod error;
+#[cfg(test)]
+mod exhaustive;
 mod expand;
 mod group;
 mod health;

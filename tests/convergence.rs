@@ -5,6 +5,8 @@
 
 #[path = "bed/bed.rs"]
 mod bed;
+#[path = "convergence/contest.rs"]
+mod contest;
 #[path = "convergence/late_lists.rs"]
 mod late_lists;
 

@@ -38,6 +38,9 @@ impl Drop for Claim {
 }
 
 #[cfg(test)]
+mod interleaved;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -147,6 +147,9 @@ fn interrupted(why: &str) -> super::Error {
 }
 
 #[cfg(test)]
+mod interleaved;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

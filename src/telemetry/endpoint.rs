@@ -41,6 +41,8 @@ pub struct Answers {
     pub live: Arc<dyn Fn() -> BoxFuture<'static, Answer> + Send + Sync>,
     pub ready: Arc<dyn Fn() -> Answer + Send + Sync>,
     pub grpc: Grpc,
+    /// Takes the measures that nobody takes until they are asked for.
+    pub measure: fn(),
 }
 
 /// Listens on `:8080`, `HOST:8080` or `IP:8080`.
@@ -115,6 +117,7 @@ async fn respond(request: Request<Incoming>, metrics: &Metrics, answers: &Answer
     }
     match request.uri().path() {
         "/metrics" => {
+            (answers.measure)();
             metrics.0.run_upkeep();
             text(StatusCode::OK, metrics.0.render())
         }

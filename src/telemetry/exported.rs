@@ -9,7 +9,7 @@ enum Kind {
     Histogram,
 }
 
-const ALL: [(&str, Kind, &str); 8] = [
+const ALL: [(&str, Kind, &str); 9] = [
     ("cinder_csi_rpc_duration_seconds", Kind::Histogram, "How long RPCs took, by method and gRPC code."),
     (
         "openstack_api_request_duration_seconds",
@@ -38,6 +38,7 @@ const ALL: [(&str, Kind, &str); 8] = [
         Kind::Counter,
         "Parameters of requests that nobody knows, and that were ignored.",
     ),
+    ("cinder_csi_tasks", Kind::Gauge, "Asynchronous tasks that are alive."),
 ];
 
 /// Tells them to the recorder that is installed.

@@ -18,7 +18,7 @@ pub struct Published {
 const REFUSALS: u32 = 2;
 
 #[derive(Debug, PartialEq, Eq)]
-enum Step {
+pub(super) enum Step {
     Done,
     Attach,
     Wait,
@@ -29,7 +29,7 @@ enum Step {
 
 /// Whether other servers may have the volume, too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Sharing {
+pub(super) enum Sharing {
     AsItsType,
     /// Its access mode forbids it, or its file system would be corrupted.
     No,
@@ -37,7 +37,7 @@ enum Sharing {
 
 /// What this RPC has sent, as far as it knows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-enum Sent {
+pub(super) enum Sent {
     #[default]
     Nothing,
     /// Nova took it: its request id.
@@ -180,7 +180,7 @@ impl Volumes {
     }
 }
 
-fn plan(volume: &Volume, server: ServerId, sharing: Sharing, sent: &Sent) -> Step {
+pub(super) fn plan(volume: &Volume, server: ServerId, sharing: Sharing, sent: &Sent) -> Step {
     let ours = volume.attachments.iter().any(|attachment| attachment.server_id == Some(server));
     let theirs =
         volume.attachments.iter().any(|attachment| attachment.server_id.is_some_and(|one| one != server));

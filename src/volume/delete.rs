@@ -10,7 +10,7 @@ use crate::openstack::{Effect, Kind, Status};
 const REFUSALS: u32 = 1;
 
 #[derive(Debug, PartialEq, Eq)]
-enum Step {
+pub(super) enum Step {
     Done,
     Delete,
     Wait,
@@ -78,7 +78,7 @@ impl Volumes {
     }
 }
 
-fn plan(volume: Option<&Volume>, sent: bool) -> Step {
+pub(super) fn plan(volume: Option<&Volume>, sent: bool) -> Step {
     let Some(volume) = volume else {
         return Step::Done;
     };

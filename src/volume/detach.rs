@@ -11,7 +11,7 @@ use crate::openstack::{Effect, Error as CallError, Kind, Status};
 const REFUSALS: u32 = 3;
 
 #[derive(Debug, PartialEq, Eq)]
-enum Step {
+pub(super) enum Step {
     /// Cinder names it no more; Nova has to be asked.
     AskNova,
     Detach,
@@ -23,7 +23,7 @@ enum Step {
 
 /// What Nova has said to this RPC's DELETE.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Nova {
+pub(super) enum Nova {
     /// 202, and its request id is in the cloud's log.
     Detaching,
     /// 404.
@@ -139,7 +139,7 @@ fn orphaned(server: ServerId, why: &str) -> Error {
     )
 }
 
-fn plan(volume: Option<&Volume>, server: ServerId, nova: &Nova) -> Step {
+pub(super) fn plan(volume: Option<&Volume>, server: ServerId, nova: &Nova) -> Step {
     let Some(volume) = volume else {
         return Step::AskNova;
     };

@@ -7,7 +7,7 @@ use crate::openstack::{Effect, Kind, Status};
 const REFUSALS: u32 = 2;
 
 #[derive(Debug, PartialEq, Eq)]
-enum Step {
+pub(super) enum Step {
     Done,
     Extend { attached: bool },
     Wait,
@@ -58,7 +58,7 @@ impl Volumes {
 }
 
 /// `accepted`: the status of the volume whose extend Cinder has accepted.
-fn plan(volume: &Volume, size: u64, accepted: Option<&Status>) -> Step {
+pub(super) fn plan(volume: &Volume, size: u64, accepted: Option<&Status>) -> Step {
     match &volume.status {
         Status::Available | Status::InUse if volume.size >= size => Step::Done,
         status if accepted == Some(status) => Step::Failed,

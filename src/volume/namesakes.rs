@@ -5,7 +5,7 @@
 //! answered is marked settled first. An attempt removes its own one once another one has won.
 
 mod doubts;
-mod plan;
+pub(super) mod plan;
 
 pub use doubts::Doubts;
 pub use plan::Posted;
@@ -146,14 +146,16 @@ impl Volumes {
                 Step::Create => attempt.posted = order.post(self, &attempt.id).await?,
                 Step::Wait => {}
                 Step::Answer(made) => return Ok(made),
-                Step::Settle(made) => return order.settle(self, made).await,
+                Step::Settle(made) => return self.settle_one(order, &attempt, made).await,
                 Step::Discard(id) => {
                     discard::<O>(self, id).await?;
                     attempt.lose(id);
                     seen = self.named(order).await?;
                     continue;
                 }
-                Step::Remove(id, why) => return Err(remove::<O>(self, id, why).await),
+                Step::Remove(id, why) => {
+                    return Err(self.while_in_doubt(order, remove::<O>(self, id, why).await));
+                }
                 Step::Broken(id) => return Err(self.while_in_doubt(order, broken::<O>(self, id).await)),
                 Step::Refuse(error) => return Err(self.while_in_doubt(order, error)),
             }
@@ -162,6 +164,28 @@ impl Volumes {
             looks.turn_to(interest);
             seen = self.look(looks, order).await?;
         }
+    }
+
+    /// Marks it. Cinder writes the metadata of what is being deleted, too, so that another call of the name may be removing
+    /// it: all but what this very call has made and seen at rest is looked at once more.
+    async fn settle_one<O: Order>(
+        &self,
+        order: &O,
+        attempt: &Attempt<Id<O>>,
+        made: O::Made,
+    ) -> Result<O::Made> {
+        let id = made.id();
+        let is_sure = attempt.posted == Posted::As(id) && made.is_free();
+        let settled = order.settle(self, made).await?;
+        if is_sure {
+            return Ok(settled);
+        }
+        let now = O::get(self, id).await.map_err(Error::unsettled)?;
+        if now.is_none_or(|one| plan::is_going(&one)) {
+            let why = format!("another call of that name is removing {} {id}", O::Made::WHAT);
+            return Err(Error::new(Condition::Unsettled, why));
+        }
+        Ok(settled)
     }
 
     /// What an earlier call made: lists may show it late.
@@ -238,11 +262,16 @@ pub fn doubt_of(what: &str, name: &str) -> String {
     format!("{what} {name}")
 }
 
-/// Removes one that nobody was promised.
-async fn discard<O: Order>(volumes: &Volumes, id: Id<O>) -> Result<()> {
+/// Removes one that nobody was promised. `false`: by now somebody is, since another process saw it alone, took it for
+/// a dead one's and marked it.
+async fn discard<O: Order>(volumes: &Volumes, id: Id<O>) -> Result<bool> {
+    let now = O::get(volumes, id).await.map_err(Error::unsettled)?;
+    if now.is_some_and(|one| one.is_settled()) {
+        return Ok(false);
+    }
     O::remove(volumes, id).await.map_err(Error::unfinished)?;
     volumes.doubts.forget(id.into());
-    Ok(())
+    Ok(true)
 }
 
 /// Removes one of ours that can't be answered, and says why: the reason is read before it goes.
@@ -253,7 +282,11 @@ async fn remove<O: Order>(volumes: &Volumes, id: Id<O>, why: Option<Error>) -> E
     };
     let what = O::Made::WHAT;
     match discard::<O>(volumes, id).await {
-        Ok(()) => {
+        Ok(false) => {
+            let why = format!("{why}. {what} {id} was promised meanwhile, and stays");
+            Error::new(Condition::Unsettled, why)
+        }
+        Ok(true) => {
             let mut what = what.to_owned();
             what[..1].make_ascii_uppercase();
             Error::new(why.condition, format!("{why}. {what} {id} was removed"))

@@ -32,7 +32,7 @@ pub trait Ending: Candidate {
 }
 
 #[derive(Debug, PartialEq)]
-enum Step {
+pub(super) enum Step {
     Done,
     Delete,
     Wait,
@@ -79,7 +79,7 @@ fn is_of_its_state(error: &openstack::Error) -> bool {
     matches!(error.kind, Kind::Refused | Kind::NotFound)
 }
 
-fn plan<C: Ending>(one: Option<&C>, sent: bool, unchanged: u32) -> Step {
+pub(super) fn plan<C: Ending>(one: Option<&C>, sent: bool, unchanged: u32) -> Step {
     let Some(one) = one else { return Step::Done };
     if let Some(error) = one.bound() {
         return Step::Refuse(error);

@@ -3,6 +3,8 @@
 //! A waiter asks for a look made from now on. One or two waiters are served by a GET each, soon at first and then
 //! gently; more are served together by one list of what changed, at most every [`LIST_EVERY`].
 
+#[cfg(test)]
+mod interleaved;
 mod lists;
 mod poller;
 

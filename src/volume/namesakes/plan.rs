@@ -17,7 +17,7 @@ pub struct Attempt<I> {
     pub posted: Posted<I>,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Posted<I> {
     #[default]
     No,

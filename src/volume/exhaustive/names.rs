@@ -1,0 +1,219 @@
+//! One name, two processes that are each asked for it, and what can go wrong in between.
+//!
+//! A move is one HTTP call and what the process decides from its answer, or something that the cloud, a caller or time
+//! does. Facts that the cloud here stands for:
+//! - a POST with a name that is taken makes another one, and no token tells one from the other (`create` in
+//!   <https://opendev.org/openstack/cinder/src/branch/master/cinder/volume/api.py>);
+//! - `created_at` has whole seconds, so that of two of one second the id decides, which says nothing of their order;
+//! - DELETE answers 400 while `creating` or `deleting` (`delete` ibid.), and metadata can be written in any of these
+//!   statuses (`update_volume_metadata` ibid.);
+//! - what is being made ends `available` or `error`, what is being deleted goes or ends `error_deleting`
+//!   (<https://opendev.org/openstack/cinder/src/branch/master/cinder/volume/manager.py>), and only an administrator helps there;
+//! - a list may come from a replica of the database that is behind.
+
+mod cloud;
+mod kind;
+mod process;
+
+use std::fmt::{self, Display};
+
+use super::search::{Move, Rows, World, table};
+use crate::volume::namesakes::plan::Posted;
+use kind::Kind;
+use process::Call;
+
+/// How far one of the name has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Phase {
+    Making,
+    Made,
+    Broken,
+    Going,
+    Stuck,
+}
+
+/// Who made it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum By {
+    /// The running call of this process.
+    Call(usize),
+    /// A call of this process that has ended.
+    Past(usize),
+    /// The driver that was there before: it marks the cluster and no attempt.
+    Earlier,
+    /// Somebody else.
+    Stranger,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Made {
+    pub id: u8,
+    pub phase: Phase,
+    pub by: By,
+    pub settled: bool,
+    pub listed: bool,
+    /// For longer than any call lives.
+    pub old: bool,
+}
+
+/// What a caller has been told, at last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Wish {
+    Open,
+    Answered(u8),
+    /// A final error: nobody may come back.
+    Refused,
+}
+
+/// A process of the driver, and the caller that it has.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Process {
+    wish: Wish,
+    call: Option<Call>,
+    /// `Doubts` of the name: a POST without a clear answer, and what one made for certain.
+    unclear: bool,
+    made: Option<u8>,
+    /// A POST whose connection was cut may still be carried out.
+    late: bool,
+}
+
+/// What may go wrong in a world, and how often.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Rules {
+    kind: Kind,
+    processes: usize,
+    /// New ones are missing from lists for a while. Then no process dies and no answer gets lost: `docs/reliability.md`.
+    lists_lag: bool,
+    /// A POST whose connection was cut may be carried out some time later.
+    late: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Names {
+    rules: Rules,
+    /// The oldest first.
+    there: Vec<Made>,
+    processes: Vec<Process>,
+    /// How many may still happen, and how many have.
+    faults: u8,
+    harmed: bool,
+    wrong: Option<&'static str>,
+}
+
+impl Names {
+    fn new(rules: Rules, faults: u8, there: Option<By>) -> Self {
+        let idle = Process { wish: Wish::Open, call: None, unclear: false, made: None, late: false };
+        let made = |by| Made { id: 0, phase: Phase::Made, by, settled: false, listed: true, old: true };
+        let processes = vec![idle; rules.processes];
+        Self {
+            rules,
+            there: there.map(made).into_iter().collect(),
+            processes,
+            faults,
+            harmed: false,
+            wrong: None,
+        }
+    }
+
+    fn index(&self, id: u8) -> Option<usize> {
+        self.there.iter().position(|one| one.id == id)
+    }
+
+    fn get(&self, id: u8) -> Option<&Made> {
+        self.there.iter().find(|one| one.id == id)
+    }
+
+    fn listed(&self) -> Vec<Made> {
+        self.there.iter().filter(|one| one.listed).cloned().collect()
+    }
+
+    /// A backup that was marked and has failed since: whether its caller was told can't be known.
+    fn may_fail_later(&self, one: &Made) -> bool {
+        self.rules.kind == Kind::Backup && one.phase == Phase::Broken
+    }
+
+    /// A promise that nobody breaks while a call is under way.
+    fn broken_at_rest(&self) -> Option<&'static str> {
+        let ours = || self.there.iter().filter(|one| one.by != By::Stranger);
+        let answered = || {
+            self.processes.iter().filter_map(|process| match process.wish {
+                Wish::Answered(id) => Some(id),
+                Wish::Open | Wish::Refused => None,
+            })
+        };
+        if ours().any(|one| one.by != By::Earlier && !one.settled) {
+            return Some("one is left that nobody was promised");
+        }
+        if answered().any(|id| !self.get(id).is_some_and(|one| self.rules.kind.is_usable(one.phase))) {
+            return Some("one that was promised isn't there");
+        }
+        let several = ours().count() > 1;
+        match answered().next() {
+            Some(first) if answered().any(|id| id != first) => Some("the two were promised different ones"),
+            Some(_) if several => Some("there are two of the name"),
+            None if ours().any(|one| one.by != By::Earlier && !self.may_fail_later(one)) => {
+                Some("one is left and nobody was told of it")
+            }
+            _ => None,
+        }
+    }
+}
+
+impl World for Names {
+    fn moves(&self, told: bool) -> Vec<Move<Self>> {
+        let mut moves = self.of_the_cloud(told);
+        for n in 0..self.processes.len() {
+            self.of_process(n, told, &mut moves);
+        }
+        moves
+    }
+
+    fn broken(&self) -> Option<String> {
+        let wrong = self.wrong.or_else(|| self.is_at_rest().then(|| self.broken_at_rest()).flatten());
+        wrong.map(str::to_owned)
+    }
+
+    fn is_unharmed(&self) -> bool {
+        !self.harmed
+    }
+
+    fn is_at_rest(&self) -> bool {
+        let is_passing = |one: &Made| matches!(one.phase, Phase::Making | Phase::Going | Phase::Stuck);
+        let is_done = |one: &Process| one.call.is_none() && one.wish != Wish::Open && !one.late;
+        self.processes.iter().all(is_done) && !self.there.iter().any(is_passing)
+    }
+}
+
+impl Display for Names {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let there: Vec<_> = self.there.iter().map(ToString::to_string).collect();
+        write!(f, "[{}]", there.join(", "))
+    }
+}
+
+impl Display for Made {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {:?} by {:?}", self.id, self.phase, self.by)?;
+        for (is, mark) in [(self.settled, "settled"), (!self.listed, "unlisted"), (self.old, "old")] {
+            if is {
+                write!(f, ", {mark}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn every_interleaving_of_calls_of_one_name_ends_with_one_of_it() {
+    let beginnings = [None, Some(By::Earlier), Some(By::Stranger)];
+    let mut rows = Rows::default();
+    for (kind, late) in [(Kind::Volume, true), (Kind::Snapshot, false), (Kind::Backup, false)] {
+        let rules = Rules { kind, processes: 2, lists_lag: false, late };
+        let worlds = beginnings.map(|there| Names::new(rules, 1, there));
+        rows.add(format!("{kind:?}s of one name: two controllers, one fault"), worlds);
+    }
+    let rules = Rules { kind: Kind::Volume, processes: 1, lists_lag: true, late: false };
+    let worlds = beginnings.map(|there| Names::new(rules, 3, there));
+    rows.add("Volumes of one name: lists that lag, three faults", worlds);
+    table(rows);
+}

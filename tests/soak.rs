@@ -1,0 +1,67 @@
+//! The driver's own process under a steady load, for as long as one likes: it must stay as large as it is.
+//!
+//! `tests/run soak [MINUTES]`. The cloud is simulated in this process and served over TCP, so that what is measured is the
+//! driver alone. The controller's half only: what a node does needs disks, and leaves a trace in the kernel.
+
+#![allow(
+    clippy::disallowed_methods,
+    reason = "it runs the binary as a user does, for so long as the environment says"
+)]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic")]
+
+#[path = "soak/figures.rs"]
+mod figures;
+#[path = "soak/load.rs"]
+mod load;
+#[path = "soak/process.rs"]
+mod process;
+#[path = "soak/weather.rs"]
+mod weather;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cinder_csi::pace;
+use cinder_csi::sandbox::{Latency, Settings, SimulatedCloud};
+use tokio::time::Instant;
+
+use figures::Figures;
+use load::Load;
+use process::Driver;
+
+const USERS: usize = 6;
+/// Ten of each third: enough for a median.
+const SAMPLES: u32 = 30;
+
+fn time() -> Duration {
+    let minutes = std::env::var("MINUTES").map_or(30.0, |text| text.parse().unwrap());
+    Duration::from_secs_f64(minutes * 60.0)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_driver_stays_as_large_as_it_is() {
+    let cloud = SimulatedCloud::new(Settings { latency: Latency::lab(), ..Settings::default() });
+    let served = cloud.serve("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let driver = Driver::start(&format!("127.0.0.1:{}", served.port())).await;
+    let load = Arc::new(Load::new(driver.controller(), &cloud));
+    let mut users: Vec<_> = (0..USERS).map(|number| tokio::spawn(Arc::clone(&load).go_on(number))).collect();
+    let weather = tokio::spawn(weather::change(cloud.clone(), Arc::clone(&load)));
+    let mut figures = Figures::default();
+    let (began, pause) = (Instant::now(), time() / SAMPLES);
+    for n in 1..=SAMPLES {
+        pace::sleep((began + pause * n).saturating_duration_since(Instant::now())).await;
+        figures.add(began.elapsed(), driver.measure().await, load.take(), cloud.calls().len());
+        cloud.reset_calls();
+    }
+    weather.abort();
+    cloud.clear_faults();
+    cloud.clear_mishaps();
+    load.stop();
+    for user in users.drain(..) {
+        user.await.unwrap();
+    }
+    let left = cloud.inventory();
+    let (status, log) = driver.end();
+    assert!(status.success(), "{status}\n{log}");
+    figures.judge(&load.failures(), load.injected(), &left);
+}
