@@ -1,8 +1,8 @@
 //! Ends the process where a test says, as by `kill -9`.
 //!
-//! A point is one side of something that changes the world outside of the process: `before create a volume`,
-//! `after mount`. They stand at the seams, [`Http`] and [`Host`], where every change passes: a new one has its points
-//! without a line of code. Reading calls of the cloud and of the host have none.
+//! A point is just before or just after a call that may change the cloud or the host: `before create a volume`,
+//! `after mount`. Every HTTP request that isn't a GET has them, from its [`Operation`]; a verb of [`Host`] has them where
+//! `host.rs` wraps it; every program has them, whether it changes anything or not.
 
 mod host;
 

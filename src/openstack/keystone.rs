@@ -33,8 +33,8 @@ const INCOMPLETE: Duration = Duration::from_secs(300);
 /// A service that refuses every token (its own account in Keystone is broken) would have us ask for two with every call.
 const REST: Duration = Duration::from_secs(10);
 
-/// A catalog so young is current, whatever doesn't answer.
-const CURRENT: Duration = Duration::from_secs(60);
+/// A catalog so young is trusted, whatever doesn't answer.
+const TRUST_CATALOG_FOR: Duration = Duration::from_secs(60);
 
 /// Cheap to clone: the clones share the token.
 #[derive(Clone)]
@@ -51,7 +51,7 @@ pub(super) struct Session {
     pub token: SecretString,
     asked: Instant,
     life: Duration,
-    is_doubted: AtomicBool,
+    is_suspect: AtomicBool,
     cinder: Result<Endpoint>,
     nova: Result<Endpoint>,
     project: Option<String>,
@@ -204,7 +204,7 @@ impl Session {
             life = life.min(INCOMPLETE);
         }
         let project = document.project.map(|project| project.id);
-        Self { token, asked, life, is_doubted: AtomicBool::new(false), cinder, nova, project }
+        Self { token, asked, life, is_suspect: AtomicBool::new(false), cinder, nova, project }
     }
 
     /// A token is replaced when a tenth of its life, but at least a minute, is left: longer than any call takes, so
@@ -214,15 +214,15 @@ impl Session {
         let margin = (self.life / 10).max(Duration::from_secs(60)).min(self.life / 2);
         match self.life.saturating_sub(self.asked.elapsed()) {
             Duration::ZERO => Age::Stale,
-            left if left <= margin || self.is_doubted.load(Ordering::Relaxed) => Age::Aging,
+            left if left <= margin || self.is_suspect.load(Ordering::Relaxed) => Age::Aging,
             _ => Age::Fresh,
         }
     }
 
     /// A service didn't answer where the catalog says: it may have moved, and a new catalog is asked for beside the calls.
-    pub fn doubt(&self) {
-        if self.asked.elapsed() >= CURRENT {
-            self.is_doubted.store(true, Ordering::Relaxed);
+    pub fn suspect_catalog(&self) {
+        if self.asked.elapsed() >= TRUST_CATALOG_FOR {
+            self.is_suspect.store(true, Ordering::Relaxed);
         }
     }
 

@@ -37,7 +37,7 @@ impl Volumes {
                     // A proxy without a way to Cinder answers 404, too: the next look tells whether it is gone.
                     Err(error) if error.kind == Kind::NotFound || error.effect == Effect::Unknown => {}
                     Err(error) if error.kind == Kind::Refused => {
-                        self.end_snapshots(id).await?;
+                        self.remove_intermediates_or_refuse(id).await?;
                         refusals += 1;
                         if refusals > REFUSALS && !self.leave_group(id).await? {
                             return Err(Error::reading(&error));
@@ -61,17 +61,20 @@ impl Volumes {
     }
 
     /// Cinder's 400 for a volume with snapshots is the same as for one in a wrong state. Those that were cut for a backup
-    /// alone end with the volume: a process that died has left them, and nobody else knows of them.
-    async fn end_snapshots(&self, id: VolumeId) -> Result<()> {
+    /// alone end with the volume: a process that died has left them, and no caller knows of them.
+    async fn remove_intermediates_or_refuse(&self, id: VolumeId) -> Result<()> {
         let snapshots = self.cinder.list_snapshots_of(id).await.map_err(Error::unsettled)?;
-        let (left, others): (Vec<_>, Vec<_>) =
-            snapshots.into_iter().partition(|snapshot| is_intermediate(snapshot) && snapshot.is_free());
-        if !others.is_empty() {
-            let others: Vec<_> = others.iter().map(|snapshot| snapshot.id.to_string()).collect();
-            let why = format!("it has snapshots, delete them first: {}", others.join(", "));
+        let (intermediate, asked_for): (Vec<_>, Vec<_>) = snapshots.into_iter().partition(is_intermediate);
+        if !asked_for.is_empty() {
+            let ids: Vec<_> = asked_for.iter().map(|snapshot| snapshot.id.to_string()).collect();
+            let why = format!("it has snapshots, delete them first: {}", ids.join(", "));
             return Err(Error::new(Condition::Precondition, why));
         }
-        for snapshot in left {
+        for snapshot in intermediate {
+            let backup = format!("a backup is made of its snapshot {} ({})", snapshot.id, snapshot.status);
+            if !snapshot.is_free() {
+                return Err(Error::new(Condition::Unsettled, backup));
+            }
             self.end(snapshot.id, Some(snapshot)).await?;
         }
         Ok(())

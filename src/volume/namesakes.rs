@@ -262,16 +262,22 @@ pub fn doubt_of(what: &str, name: &str) -> String {
     format!("{what} {name}")
 }
 
-/// Removes one that nobody was promised. `false`: by now somebody is, since another process saw it alone, took it for
-/// a dead one's and marked it.
-async fn discard<O: Order>(volumes: &Volumes, id: Id<O>) -> Result<bool> {
+/// What became of one that was to be removed.
+enum Discarded {
+    Removed,
+    /// It stays: since the last look another process saw it alone, took it for a dead one's and marked it.
+    Settled,
+}
+
+/// Removes one that nobody was promised.
+async fn discard<O: Order>(volumes: &Volumes, id: Id<O>) -> Result<Discarded> {
     let now = O::get(volumes, id).await.map_err(Error::unsettled)?;
     if now.is_some_and(|one| one.is_settled()) {
-        return Ok(false);
+        return Ok(Discarded::Settled);
     }
     O::remove(volumes, id).await.map_err(Error::unfinished)?;
     volumes.doubts.forget(id.into());
-    Ok(true)
+    Ok(Discarded::Removed)
 }
 
 /// Removes one of ours that can't be answered, and says why: the reason is read before it goes.
@@ -282,11 +288,11 @@ async fn remove<O: Order>(volumes: &Volumes, id: Id<O>, why: Option<Error>) -> E
     };
     let what = O::Made::WHAT;
     match discard::<O>(volumes, id).await {
-        Ok(false) => {
+        Ok(Discarded::Settled) => {
             let why = format!("{why}. {what} {id} was promised meanwhile, and stays");
             Error::new(Condition::Unsettled, why)
         }
-        Ok(true) => {
+        Ok(Discarded::Removed) => {
             let mut what = what.to_owned();
             what[..1].make_ascii_uppercase();
             Error::new(why.condition, format!("{why}. {what} {id} was removed"))

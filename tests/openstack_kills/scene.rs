@@ -167,7 +167,7 @@ impl<'a> Scene<'a> {
         }
     }
 
-    /// Only a death is a reason for a final code.
+    /// Nothing but the driver fails here, so that one which lives never answers with a final code.
     async fn endure(&mut self, operation: &str, caller: Caller, status: Status) {
         if let Caller::Sidecar(sidecar) = caller {
             let said = self.driver.said();

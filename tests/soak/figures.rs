@@ -36,11 +36,11 @@ impl Figures {
 
     /// Prints all, and fails where something grew, failed or was left.
     pub fn judge(&self, failures: &BTreeMap<String, usize>, injected: usize, left: &[String]) {
-        println!("\n minute   memory  threads  tasks  files  waiting   RPCs  HTTP requests");
+        println!("\n minute   memory  threads  tasks  files  in flight   RPCs  HTTP requests");
         for Sample { at, size, taken, calls } in &self.samples {
             let minute = at.as_secs_f64() / 60.0;
             println!(
-                "{minute:7.1} {:>8} {:>8} {:>6} {:>6} {:>8} {:>6} {calls:>14}",
+                "{minute:7.1} {:>8} {:>8} {:>6} {:>6} {:>10} {:>6} {calls:>14}",
                 size.memory, size.threads, size.tasks, size.files, taken.under_way, taken.calls
             );
         }

@@ -18,7 +18,7 @@ pub(in crate::openstack) fn auth<S: Exchanges>(keystone: Keystone, inner: S) -> 
                 Err(error) if is_unauthorized(&error) => error,
                 Err(error) => {
                     if nobody_answered(&error) {
-                        session.doubt();
+                        session.suspect_catalog();
                     }
                     return Err(error);
                 }

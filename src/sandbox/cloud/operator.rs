@@ -12,7 +12,8 @@ impl SimulatedCloud {
         self.inner.woken.notify_one();
     }
 
-    /// Moves a server to another host while it runs. Answers whether it is there and nothing else is done to it.
+    /// Live-migrates a server: after `time` its volumes leave the first host, and soon after they are attached on the second.
+    /// Answers whether it is there and nothing else is done to it.
     pub fn migrate(&self, server: &str, time: Duration) -> bool {
         self.with_world(|world| world.migrate(server, time))
     }

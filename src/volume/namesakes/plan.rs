@@ -65,7 +65,7 @@ impl<I: Copy + Eq> Attempt<I> {
         self.made().filter(|made| is_other && seen.iter().all(|one| one.id() != *made))
     }
 
-    /// What this process made isn't there any more.
+    /// What this process made is gone, or another process has settled it.
     pub fn lose(&mut self, gone: I) {
         if self.made() == Some(gone) {
             self.posted = Posted::No;
@@ -112,7 +112,7 @@ pub fn plan<O: Order>(
         return if there.len() == 1 { Step::Remove(broken.id(), None) } else { Step::Discard(broken.id()) };
     }
     if let Some(stuck) = seen.iter().find(|one| one.name() == order.name() && is_stuck(*one)) {
-        return once_alone(attempt, &there, now, unremovable(stuck));
+        return clean_up_then_refuse(attempt, &there, now, unremovable(stuck));
     }
     if let Some(step) = incompatible(order, attempt, &there, now) {
         return step;
@@ -180,13 +180,13 @@ fn contested<C: Candidate>(attempt: &Attempt<C::Id>, there: &[&C], now: SystemTi
     }
     // One without an attempt, or a second settled one, is nobody's to remove.
     if losers().any(|loser| !loser.is_unpromised()) {
-        return once_alone(attempt, there, now, ambiguous(there));
+        return clean_up_then_refuse(attempt, there, now, ambiguous(there));
     }
     Step::Wait
 }
 
 /// Refuses once none is left that an attempt made and nobody was promised: the caller of a final error never comes back.
-fn once_alone<C: Candidate>(
+fn clean_up_then_refuse<C: Candidate>(
     attempt: &Attempt<C::Id>,
     there: &[&C],
     now: SystemTime,
@@ -240,7 +240,7 @@ fn incompatible<O: Order>(
     let condition = if other.is_unpromised() { Condition::Unsettled } else { Condition::AlreadyExists };
     let what = O::Made::WHAT;
     let refusal = Error::new(condition, format!("{what} {} has that name, but {difference}", other.id()));
-    Some(once_alone(attempt, there, now, refusal))
+    Some(clean_up_then_refuse(attempt, there, now, refusal))
 }
 
 #[cfg(test)]
