@@ -200,8 +200,9 @@ impl Host for Linux {
     fn write_disk(&self, disk: &Path, offset: u64, bytes: Vec<u8>) -> Reply<()> {
         let disk = disk.to_owned();
         blocking(move || {
-            let direct = OFlag::O_DIRECT | OFlag::O_SYNC;
-            let file = OpenOptions::new().write(true).custom_flags(direct.bits()).open(disk)?;
+            // The kernel refuses it of a disk that is mounted, or that a mkfs is at work on: EBUSY.
+            let alone = OFlag::O_DIRECT | OFlag::O_SYNC | OFlag::O_EXCL;
+            let file = OpenOptions::new().write(true).custom_flags(alone.bits()).open(disk)?;
             let mut memory = Aligned::new(bytes.len());
             memory.bytes().copy_from_slice(&bytes);
             file.write_all_at(memory.bytes(), offset)

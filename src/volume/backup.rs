@@ -19,7 +19,7 @@ use super::{BackupId, Condition, Error, Result, Saved, SnapshotId, VolumeId, Vol
 use crate::openstack::{self, Backup, BackupStatus, Cinder, Effect, Kind, NewBackup, Part, SnapshotStatus};
 use intermediate::Intermediate;
 
-pub use intermediate::is_intermediate;
+pub use intermediate::{is_intermediate, unremoved};
 
 /// A backup as asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]

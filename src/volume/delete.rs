@@ -1,7 +1,7 @@
 //! A volume ends.
 
-use super::backup::is_intermediate;
-use super::namesakes::Candidate;
+use super::backup::{is_intermediate, unremoved};
+use super::namesakes::{Candidate, Stage};
 use super::watch::Interest;
 use super::{Condition, Error, Result, ServerId, Volume, VolumeId, Volumes, remedy};
 use crate::openstack::{Effect, Kind, Status};
@@ -71,11 +71,13 @@ impl Volumes {
             return Err(Error::new(Condition::Precondition, why));
         }
         for snapshot in intermediate {
-            let backup = format!("a backup is made of its snapshot {} ({})", snapshot.id, snapshot.status);
-            if !snapshot.is_free() {
-                return Err(Error::new(Condition::Unsettled, backup));
+            let (id, status) = (snapshot.id, &snapshot.status);
+            let is_busy = matches!(snapshot.stage(), Stage::Making | Stage::Made) && !snapshot.is_free();
+            if is_busy {
+                let why = format!("a backup is being made of its snapshot {id} ({status})");
+                return Err(Error::new(Condition::Unsettled, why));
             }
-            self.end(snapshot.id, Some(snapshot)).await?;
+            self.end(id, Some(snapshot)).await.map_err(|error| unremoved(id, error))?;
         }
         Ok(())
     }

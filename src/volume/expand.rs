@@ -1,5 +1,6 @@
 //! A volume grows.
 
+use super::removal::COME_BACK;
 use super::watch::Interest;
 use super::{Condition, Error, Result, Volume, VolumeId, Volumes, not_found, remedy};
 use crate::openstack::{Effect, Kind, Status};
@@ -27,7 +28,7 @@ impl Volumes {
         let mut seen = self.observe_known(id).await?;
         let mut accepted = None;
         let mut unclear = false;
-        let mut refusals = 0;
+        let (mut refusals, mut failures) = (0, 0);
         let mut looks = None;
         loop {
             match plan(&seen, size, accepted.as_ref()) {
@@ -41,6 +42,8 @@ impl Volumes {
                     }
                 }
                 Step::Extend { .. } | Step::Wait => {}
+                // One look may be at a replica of the database that lags.
+                Step::Failed if failures + 1 < COME_BACK => failures += 1,
                 Step::Failed => {
                     let why = "Cinder accepted the extend and gave it up";
                     let reason = self.reason("volume", id).await;

@@ -1,11 +1,12 @@
 //! From an empty disk to a mounted file system, also for a driver that is killed on the way.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use cinder_csi::node::{Access, Condition, FsType, Stage};
+use cinder_csi::node::{Access, Condition, FsType, Host, Linux, Stage};
 use cinder_csi::pace::{self, Deadline};
 
 use crate::bed::{Bed, MIB, node_in, read, read_at, run, sized, stage_in, write, write_at};
@@ -192,6 +193,17 @@ async fn loop_a_mkfs_that_failed_with_its_superblock_whole_is_begun_again() {
     bed.node().stage(bed.stage(FsType::Xfs, &disk)).await.unwrap();
     assert_ne!(uuid_of(&disk.device).trim(), read(&bed.path("failed")).trim());
     assert_eq!(bed.mounts_at(&bed.staging()), 1);
+}
+
+#[tokio::test]
+async fn loop_a_mounted_disk_takes_no_write_of_ours() {
+    for (fs, size) in [(FsType::Ext4, 96), (FsType::Xfs, 320), (FsType::Btrfs, 128)] {
+        let bed = Bed::new();
+        let disk = bed.disk(size * MIB);
+        bed.node().stage(bed.stage(fs, &disk)).await.unwrap();
+        let error = Linux::default().write_disk(&disk.device, 0, vec![0; 4096]).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ResourceBusy, "{fs}: {error}");
+    }
 }
 
 #[tokio::test]

@@ -34,7 +34,7 @@ impl Intermediate {
 
 /// Whether it was cut for a backup, and for nothing else.
 pub fn is_intermediate(snapshot: &Snapshot) -> bool {
-    snapshot.metadata.contains_key(BACKUP) && snapshot.metadata.contains_key(ATTEMPT)
+    snapshot.metadata.contains_key(BACKUP) && snapshot.is_unpromised()
 }
 
 impl Volumes {
@@ -88,7 +88,7 @@ impl Volumes {
 
 /// Where Cinder finds no backup service it fails the backup and forgets to give its snapshot the status back
 /// (`create_backup` in <https://opendev.org/openstack/cinder/src/branch/master/cinder/scheduler/manager.py>).
-fn unremoved(id: SnapshotId, error: Error) -> Error {
+pub fn unremoved(id: SnapshotId, error: Error) -> Error {
     let way_out = match error.condition {
         Condition::TimedOut => {
             "; should it stay backing-up after its backup has failed, an administrator must give it back \
