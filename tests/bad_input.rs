@@ -6,6 +6,8 @@
 mod bed;
 #[path = "bed/driver.rs"]
 mod driver;
+#[path = "bed/figures.rs"]
+mod figures;
 #[path = "bad_input/requests.rs"]
 mod requests;
 
@@ -41,6 +43,7 @@ impl Stand {
         assert!(status.message().contains(field), "{what}: {:?} names no {field}", status.message());
         let calls = self.bed.calls();
         assert!(calls.is_empty(), "{what}:\n{}", printed(&calls));
+        figures::count("bad input: requests refused", 1);
     }
 }
 

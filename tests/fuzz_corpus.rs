@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by a panic")]
 
+#[path = "bed/figures.rs"]
+mod figures;
 #[path = "fuzz/targets/targets.rs"]
 mod targets;
 
@@ -46,6 +48,11 @@ fn every_input_of_the_corpus_is_answered_without_a_panic() {
             }
         }
     }
+    figures::count(
+        "bad input: files of the fuzzing corpus",
+        TARGETS.iter().map(|(name, _)| files(name).len()).sum(),
+    );
+    figures::count("bad input: panics", bad.len());
     assert!(bad.is_empty(), "{}", bad.join("\n"));
 }
 

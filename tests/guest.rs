@@ -18,7 +18,7 @@ mod errors;
 mod existing;
 #[path = "guest/extent.rs"]
 mod extent;
-#[path = "guest/figures.rs"]
+#[path = "bed/figures.rs"]
 mod figures;
 #[path = "guest/finding.rs"]
 mod finding;

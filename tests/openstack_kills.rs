@@ -16,6 +16,8 @@ mod campaign;
 mod client;
 #[path = "bed/eyes.rs"]
 mod eyes;
+#[path = "bed/figures.rs"]
+mod figures;
 #[path = "openstack_kills/life.rs"]
 mod life;
 #[path = "openstack_kills/mortal.rs"]
@@ -144,5 +146,6 @@ fn report(scene: &Scene<'_>) {
         ("bytes compared", scene.bytes),
     ] {
         println!("{name:24}{figure:9}");
+        figures::count(&format!("kills: {name}"), figure);
     }
 }

@@ -12,6 +12,8 @@ mod calls;
 mod client;
 #[path = "bed/eyes.rs"]
 mod eyes;
+#[path = "bed/figures.rs"]
+mod figures;
 #[path = "openstack_outages/front.rs"]
 mod front;
 #[path = "openstack_outages/honest.rs"]
@@ -74,7 +76,8 @@ async fn a_service_that_goes_and_comes_back_costs_time_and_nothing_else() {
     for (number, outage) in outages.iter().enumerate() {
         table.push(story.tell(&format!("outages-{}-{number}", std::process::id()), outage).await);
     }
-    println!("\n{}\noutages {}", table.join("\n"), table.len());
+    println!("\n{}", table.join("\n"));
+    figures::count("outages: services taken away", table.len());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

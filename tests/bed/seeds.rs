@@ -2,6 +2,9 @@
 //!
 //! `SEEDS`: how many; `SEED`: the first, or which.
 
+#[path = "figures.rs"]
+mod figures;
+
 use std::num::NonZero;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,6 +12,7 @@ use std::thread;
 use std::time::{Duration, SystemTime};
 
 use cinder_csi::pace;
+use figures::count;
 use tokio::task::LocalSet;
 
 /// What a play showed.
@@ -39,14 +43,15 @@ pub fn play<F: Future>(seed: u64, play: F) -> F::Output {
 
 /// Every law holds with every seed. `target`: the test target that replays one.
 pub fn hold(target: &str, usual: u64, show: impl Fn(u64) -> Played + Sync) {
-    let (first, count) = (number("SEED", 1), number("SEEDS", usual));
-    let shown = show_all(first..first + count, show);
+    let first = number("SEED", 1);
+    let shown = show_all(first..first + number("SEEDS", usual), show);
     let broken: Vec<_> = shown.iter().filter(|one| !one.broken.is_empty()).collect();
-    tell(&format!("seeds, from {first}"), shown.len());
+    println!("{target} from {first} on");
+    tell(target, "seeds", shown.len());
     for (name, _) in &shown[0].figures {
-        tell(name, shown.iter().map(|one| one.figure(name)).sum());
+        tell(target, name, shown.iter().map(|one| one.figure(name)).sum());
     }
-    tell("broken seeds", broken.len());
+    tell(target, "broken seeds", broken.len());
     for one in broken.iter().take(10) {
         println!("\nseed {}:\n  {}", one.seed, one.broken.join("\n  "));
     }
@@ -94,8 +99,9 @@ fn show_all(seeds: Range<u64>, show: impl Fn(u64) -> Played + Sync) -> Vec<Playe
     shown
 }
 
-fn tell(name: &str, figure: usize) {
+fn tell(target: &str, name: &str, figure: usize) {
     println!("{:22}{figure:9}", format!("{name}:"));
+    count(&format!("{target}: {name}"), figure);
 }
 
 pub fn number(variable: &str, otherwise: u64) -> u64 {

@@ -46,7 +46,7 @@ impl Guest {
         let answer = self.node().node_stage_volume(within(time, request)).await.map(drop);
         assert!(began.elapsed() < time + LATE, "it ended {:?} after it began", began.elapsed());
         count("stages tried", 1);
-        count("stages refused", u64::from(answer.is_err()));
+        count("stages refused", usize::from(answer.is_err()));
         answer
     }
 

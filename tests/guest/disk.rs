@@ -75,7 +75,7 @@ impl Disk {
     /// Whether every byte is as it was.
     pub fn is_as(&self, copy: &Path) -> bool {
         let same = Command::new("cmp").arg("--silent").arg(self.file()).arg(copy).status().unwrap();
-        count("MiB compared", self.size / MIB);
+        count("MiB compared", (self.size / MIB) as usize);
         same.success()
     }
 }

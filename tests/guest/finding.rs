@@ -162,7 +162,7 @@ async fn disks_that_come_all_at_once_are_never_mixed_up() {
             assert_eq!(is_there, other.volume == disk.volume);
         }
     }
-    count("disks plugged at once", disks.len() as u64);
+    count("disks plugged at once", disks.len());
 }
 
 /// As udev would, or would have.

@@ -4,7 +4,6 @@ use std::ops::Range;
 use std::time::Duration;
 
 use cinder_csi::pace;
-use fastrand::Rng;
 use tokio::io::{AsyncBufReadExt, BufReader};
 
 use crate::calls::staging;
@@ -30,7 +29,8 @@ async fn what_was_synced_outlives_a_power_cut() {
     for _ in 0..if all() { 10 } else { 1 } {
         let mut guest = Guest::boot().await;
         staged_again(&guest, &volumes).await;
-        let time = Duration::from_millis(Rng::new().u64(2000..6000));
+        let time = Duration::from_millis(fastrand::u64(2000..6000));
+        println!("the power goes {time:?} after the first file was synced");
         let [one, two, three] = &volumes;
         let (one, two, three) =
             tokio::join!(write(&guest, one, time), write(&guest, two, time), write(&guest, three, time));
@@ -42,7 +42,7 @@ async fn what_was_synced_outlives_a_power_cut() {
     staged_again(&Guest::boot().await, &volumes).await;
     for Written { fs, synced, .. } in &volumes {
         println!("{fs}: {} files were synced", synced.end - 1);
-        count("files synced before a power cut", synced.end - 1);
+        count("files synced before a power cut", (synced.end - 1) as usize);
     }
 }
 
@@ -55,24 +55,23 @@ async fn staged_again(guest: &Guest, volumes: &[Written]) {
     }
 }
 
-/// File after file, each told when it's synced: the last one told by the time the power goes.
+/// File after file, each told when it's synced: the last one told by the time the power goes, which is so long after the
+/// first.
 async fn write(guest: &Guest, volume: &Written, time: Duration) -> u64 {
     let (at, from) = (staging(&volume.disk), volume.synced.end - 1);
     let one = format!("seq $i $((i + 2000)) | dd of={at}/$i conv=fsync 2>/dev/null");
     let script = format!("i={from}\nwhile :; do i=$((i + 1)); {one} || exit; echo $i; done\n");
     let mut lines = BufReader::new(guest.machine.follow(&script).await).lines();
-    let mut told = from;
+    let mut told: u64 = lines.next_line().await.unwrap().unwrap_or_default().parse().unwrap();
+    assert!(told > from, "the first file after {from} is {told}");
     let all = async {
         while let Some(line) = lines.next_line().await.unwrap() {
             told = line.parse().unwrap();
         }
     };
-    let enough = async {
-        pace::sleep(time).await;
-    };
     tokio::select! {
         () = all => panic!("the writer ended at {told}"),
-        () = enough => {}
+        () = pace::sleep(time) => {}
     }
     told
 }
@@ -84,7 +83,7 @@ async fn all_there(guest: &Guest, disk: &Disk, synced: Range<u64>) {
     let seen = format!("for i in $(seq {} {}); do {each}; done", synced.start, synced.end - 1);
     let seen = guest.machine.shell(&seen).await;
     let lost = seen.matches("lost\n").count();
-    count("files read back", synced.end - synced.start);
-    count("files lost", lost as u64);
+    count("files read back", (synced.end - synced.start) as usize);
+    count("files lost", lost);
     assert_eq!(lost, 0, "of {synced:?}: {seen}");
 }

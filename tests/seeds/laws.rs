@@ -231,9 +231,19 @@ impl Scene {
     }
 
     /// Every answer, whatever it says.
-    pub fn hold_manners(&self, rpc: &Rpc, status: &Status, patience: Duration, took: Duration) {
-        if took > patience || status.message().contains("Timeout expired") {
-            self.broke(format_args!("{rpc} took {took:?} of {patience:?}: {status:?}"));
+    pub fn hold_manners(
+        &self,
+        rpc: &Rpc,
+        answer: &Result<Answer, Status>,
+        patience: Duration,
+        took: Duration,
+    ) {
+        if took > patience {
+            self.broke(format_args!("{rpc} took {took:?} of {patience:?}: {answer:?}"));
+        }
+        let Err(status) = answer else { return };
+        if status.message().contains("Timeout expired") {
+            self.broke(format_args!("{rpc} ended without words of its own: {status:?}"));
         }
         if status.message().is_empty() || status.code() == Code::Unknown {
             self.broke(format_args!("{rpc} was {:?}: {:?}", status.code(), status.message()));
@@ -277,7 +287,8 @@ impl Scene {
     pub fn hold_strangers(&self) {
         let volumes = self.cloud.volumes();
         for made in self.ledger.borrow().strangers.values() {
-            let is_there = |held: &&Held| held.id == made.id && held.metadata == made.metadata;
+            // Its own create goes on.
+            let is_there = |held: &&Held| **held == Held { status: held.status.clone(), ..made.clone() };
             match volumes.iter().find(is_there) {
                 Some(held) => {
                     self.history.note(format_args!("its owner deletes {held}"));

@@ -156,9 +156,7 @@ impl Scene {
             took.as_secs_f64(),
             patience.as_secs()
         ));
-        if let Err(status) = &answer {
-            self.hold_manners(rpc, status, patience, took);
-        }
+        self.hold_manners(rpc, &answer, patience, took);
         answer
     }
 

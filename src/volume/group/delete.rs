@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::ending::{Course, Ending};
-use super::plan::{MARK, is_signed};
+use super::plan::{FULL_STOP, MARK, is_signed};
 use super::sight::Sight;
 use crate::openstack::{Group, GroupId, GroupSnapshot, GroupSnapshotId, GroupState, Kind};
 use crate::volume::watch::{Interest, Seen};
@@ -125,6 +125,9 @@ impl Volumes {
 }
 
 fn plan(seen: &Sight, id: GroupSnapshotId, promised: bool) -> Step {
+    if let Some(left) = seen.groups.iter().find(|group| promised && is_left(group, seen)) {
+        return Step::DeleteGroup(left.id);
+    }
     let cut = seen.cuts.iter().find(|cut| cut.id == id);
     let of_cut = |group: &&Group| match cut {
         Some(cut) => group.id == cut.group_id,
@@ -146,6 +149,13 @@ fn plan(seen: &Sight, id: GroupSnapshotId, promised: bool) -> Step {
         (None, Some(group)) => Step::DeleteGroup(group.id),
         (None, None) => Step::Done,
     }
+}
+
+/// A second controller made it, and Cinder couldn't delete it then. Nobody asks for its name again.
+fn is_left(group: &Group, seen: &Sight) -> bool {
+    let is_ours = group.description.trim_end_matches(FULL_STOP) == MARK;
+    let is_cut = seen.cuts.iter().any(|cut| cut.group_id == group.id);
+    is_ours && group.status == GroupState::Error && group.volumes.is_empty() && !is_cut
 }
 
 fn failed() -> Error {
@@ -185,6 +195,9 @@ mod tests {
             (vec![signed(group(1, Updating, &[]), 9)], vec![], Step::Wait),
             (vec![signed(group(1, Deleting, &[]), 9)], vec![], Step::Wait),
             (vec![group(2, Available, &[])], vec![], Step::Done),
+            (vec![own.clone(), group(2, Error, &[])], vec![], Step::DeleteGroup(group_id(2))),
+            (vec![own.clone(), group(2, Error, &[1])], vec![], Step::DeleteGroup(group_id(1))),
+            (vec![signed(group(2, Error, &[]), 8)], vec![], Step::Done),
             (vec![], vec![cut(8, 2, Available)], Step::Done),
         ];
         for (groups, cuts, step) in table {

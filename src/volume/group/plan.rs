@@ -14,7 +14,7 @@ use crate::volume::{Condition, Error};
 /// How the description of a group of ours begins: groups have no metadata.
 pub const MARK: &str = "cinder-csi holds the volumes of one group snapshot together while it is cut";
 
-const FULL_STOP: char = '.';
+pub const FULL_STOP: char = '.';
 
 /// A group or a cut that nothing became of for so long was left behind: no RPC lives as long.
 const DEAD_AFTER: Duration = Duration::from_secs(600);
