@@ -89,7 +89,8 @@ impl Disasters {
         let scene = self.scene.clone();
         scene.figures.disasters.set(scene.figures.disasters.get() + 1);
         match self.random.u8(..19) {
-            0 | 1 if !scene.lists_lag => {
+            // One that dies while another answers for it isn't called again (docs/reliability.md).
+            0 | 1 if !scene.lists_lag && scene.ledger.borrow().doubled.is_empty() => {
                 scene.history.note("the leader is killed");
                 scene.figures.kills.set(scene.figures.kills.get() + 1);
                 scene.kill_leader();

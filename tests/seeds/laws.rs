@@ -23,7 +23,7 @@ pub struct Ledger {
     /// Volumes that their owner deleted behind the driver's back.
     pub taken: BTreeSet<String>,
     pub gone_servers: BTreeSet<String>,
-    /// Names of volumes that two leaders are making.
+    /// Names of what two leaders are making.
     pub doubled: BTreeSet<String>,
     /// What others made under names of claims, by id.
     pub strangers: BTreeMap<String, Held>,

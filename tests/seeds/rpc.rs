@@ -96,10 +96,10 @@ impl Rpc {
         }
     }
 
-    /// The name of the volume that it makes.
-    pub fn new_volume(&self) -> Option<&String> {
+    /// The name of what it makes.
+    pub fn new_name(&self) -> Option<&String> {
         match self {
-            Rpc::Create { name, .. } => Some(name),
+            Rpc::Create { name, .. } | Rpc::Snapshot { name, .. } | Rpc::CutGroup { name, .. } => Some(name),
             _ => None,
         }
     }

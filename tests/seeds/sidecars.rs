@@ -93,9 +93,9 @@ impl Scene {
             let answer = self.ask(&leader, rpc).await;
             return self.read(rpc, answer, true);
         }
-        self.ledger.borrow_mut().doubled.extend(rpc.new_volume().cloned());
+        self.ledger.borrow_mut().doubled.extend(rpc.new_name().cloned());
         let outcome = self.call_by_two(rpc, &leader, &other).await;
-        self.ledger.borrow_mut().doubled.retain(|name| Some(name) != rpc.new_volume());
+        self.ledger.borrow_mut().doubled.retain(|name| Some(name) != rpc.new_name());
         outcome
     }
 

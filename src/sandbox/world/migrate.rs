@@ -22,6 +22,9 @@ impl World {
 
     /// The attachments of the first host go.
     pub(super) fn leave_host(&mut self, id: &str) {
+        if !self.servers.get(id).is_some_and(|server| server.task_state == Some("migrating")) {
+            return;
+        }
         let now = self.now();
         let mut moved = Vec::new();
         for volume in self.volumes.values_mut().filter(|volume| volume.status == "in-use") {

@@ -126,7 +126,7 @@ impl Volumes {
 
 fn plan(seen: &Sight, id: GroupSnapshotId, promised: bool) -> Step {
     if let Some(left) = seen.groups.iter().find(|group| promised && is_left(group, seen)) {
-        return Step::DeleteGroup(left.id);
+        return if left.status.is_passing() { Step::Wait } else { Step::DeleteGroup(left.id) };
     }
     let cut = seen.cuts.iter().find(|cut| cut.id == id);
     let of_cut = |group: &&Group| match cut {
@@ -151,11 +151,11 @@ fn plan(seen: &Sight, id: GroupSnapshotId, promised: bool) -> Step {
     }
 }
 
-/// A second controller made it, and Cinder couldn't delete it then. Nobody asks for its name again.
+/// A second controller made it, and was answered with the other one's before it was rid of it. Nobody asks for the name again.
 fn is_left(group: &Group, seen: &Sight) -> bool {
     let is_ours = group.description.trim_end_matches(FULL_STOP) == MARK;
     let is_cut = seen.cuts.iter().any(|cut| cut.group_id == group.id);
-    is_ours && group.status == GroupState::Error && group.volumes.is_empty() && !is_cut
+    is_ours && group.status != GroupState::ErrorDeleting && group.volumes.is_empty() && !is_cut
 }
 
 fn failed() -> Error {
@@ -194,7 +194,9 @@ mod tests {
             (vec![own.clone()], vec![], Step::DeleteGroup(group_id(1))),
             (vec![signed(group(1, Updating, &[]), 9)], vec![], Step::Wait),
             (vec![signed(group(1, Deleting, &[]), 9)], vec![], Step::Wait),
-            (vec![group(2, Available, &[])], vec![], Step::Done),
+            (vec![group(2, Available, &[])], vec![], Step::DeleteGroup(group_id(2))),
+            (vec![own.clone(), group(2, Creating, &[])], vec![], Step::Wait),
+            (vec![group(2, ErrorDeleting, &[])], vec![], Step::Done),
             (vec![own.clone(), group(2, Error, &[])], vec![], Step::DeleteGroup(group_id(2))),
             (vec![own.clone(), group(2, Error, &[1])], vec![], Step::DeleteGroup(group_id(1))),
             (vec![signed(group(2, Error, &[]), 8)], vec![], Step::Done),
