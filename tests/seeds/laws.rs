@@ -202,7 +202,8 @@ impl Scene {
                 let mut all = self.saved().into_iter();
                 // Its id is known once it is cut, and it is deleted by that.
                 let is_known = |held: &Held| self.ledger.borrow().snapshots.contains(&held.id);
-                all.find(|held| held.name == *name && !is_going(held) && !is_known(held))
+                let is_over = |held: &Held| is_going(held) || is_known(held) || has_failed_marked(held);
+                all.find(|held| held.name == *name && !is_over(held))
             }
             Rpc::Publish { volume, server, .. } => {
                 let held = self.volume(volume);
@@ -272,7 +273,8 @@ impl Scene {
             self.broke(format_args!("nobody was promised the group {held}"));
         }
         let snapshots = self.saved();
-        for held in snapshots.iter().filter(|held| !ledger.snapshots.contains(&held.id)) {
+        let is_accounted_for = |held: &Held| ledger.snapshots.contains(&held.id) || has_failed_marked(held);
+        for held in snapshots.iter().filter(|held| !is_accounted_for(held)) {
             self.broke(format_args!("nobody was promised the snapshot or backup {held}"));
         }
         let is_there =
@@ -333,4 +335,9 @@ impl Scene {
             }
         }
     }
+}
+
+/// A backup that failed after it was marked and whose answer nobody heard stays: that is known (docs/reliability.md).
+pub fn has_failed_marked(held: &Held) -> bool {
+    held.status == "error" && held.metadata.iter().any(|(key, _)| key == "cinder.csi.openstack.org/settled")
 }

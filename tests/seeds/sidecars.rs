@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use cinder_csi::pace::{self, Backoff};
+use cinder_csi::sandbox::Held;
 use tokio::time::Instant;
 use tonic::Status;
 
+use crate::laws::has_failed_marked;
 use crate::replica::Replica;
 use crate::rpc::{Answer, Rpc, Source};
 use crate::scene::Scene;
@@ -69,7 +71,10 @@ impl Scene {
             }
             Rpc::Snapshot { name, volume, .. } => {
                 let cut = ledger.snapshot(name).and_then(|id| self.snapshot(id));
-                ledger.taken.contains(volume) || cut.is_some_and(|cut| cut.status == "error")
+                let has_failed = |held: &Held| held.name == *name && has_failed_marked(held);
+                ledger.taken.contains(volume)
+                    || cut.is_some_and(|cut| cut.status == "error")
+                    || self.cloud.backups().iter().any(has_failed)
             }
             Rpc::CutGroup { name, volumes } => {
                 let cut = ledger.groups.get(name).into_iter().flat_map(|group| &group.members);
