@@ -22,7 +22,7 @@ impl World {
 
     /// The attachments of the first host go.
     pub(super) fn leave_host(&mut self, id: &str) {
-        if !self.servers.get(id).is_some_and(|server| server.task_state == Some("migrating")) {
+        if self.servers.get(id).is_none_or(|server| server.task_state != Some("migrating")) {
             return;
         }
         let now = self.now();
