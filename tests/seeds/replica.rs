@@ -1,13 +1,14 @@
 //! One process of the driver's controller, which can be killed at any await.
 
 use std::future::pending;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use cinder_csi::openstack::{Cloud, Http};
 use cinder_csi::sandbox::SimulatedCloud;
 use cinder_csi::volume::Volumes;
-use tokio::sync::watch;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 use tower::ServiceExt;
 
@@ -18,37 +19,60 @@ use crate::history::History;
 pub struct Replica {
     pub number: usize,
     pub driver: Driver,
-    dead: watch::Sender<bool>,
+    death: Death,
     /// When it asked the cloud for all that changed.
     pub lists: Arc<Mutex<Vec<Instant>>>,
 }
 
 impl Replica {
     pub fn start(number: usize, cloud: &SimulatedCloud, history: &History) -> Self {
-        let (dead, dies) = watch::channel(false);
+        let death = Death::default();
         let lists = Arc::<Mutex<Vec<Instant>>>::default();
-        let line =
-            Line { number, cloud: cloud.clone(), dies, history: history.clone(), lists: Arc::clone(&lists) };
+        let line = Line {
+            number,
+            cloud: cloud.clone(),
+            death: death.clone(),
+            history: history.clone(),
+            lists: Arc::clone(&lists),
+        };
         let volumes = Volumes::new(Cloud::new(line.http(), options("csi", "k8s")));
-        Self { number, driver: Driver::in_memory(volumes), dead, lists }
+        Self { number, driver: Driver::in_memory(volumes), death, lists }
     }
 
     /// From now on nothing that it does reaches anybody: all that a dead process is to the others.
     pub fn kill(&self) {
-        self.dead.send_replace(true);
+        self.death.come();
     }
 
     pub fn is_dead(&self) -> bool {
-        *self.dead.borrow()
+        self.death.has_come()
     }
 
     pub async fn died(&self) {
-        has_died(&mut self.dead.subscribe()).await;
+        self.death.awaited().await;
     }
 }
 
-async fn has_died(dies: &mut watch::Receiver<bool>) {
-    let _ = dies.wait_for(|dead| *dead).await;
+/// Whoever waits for it is woken in the order in which they came: `tokio::sync::watch` wakes in a random one.
+#[derive(Clone, Default)]
+struct Death(Arc<(AtomicBool, Notify)>);
+
+impl Death {
+    fn come(&self) {
+        self.0.0.store(true, Ordering::SeqCst);
+        self.0.1.notify_waiters();
+    }
+
+    fn has_come(&self) -> bool {
+        self.0.0.load(Ordering::SeqCst)
+    }
+
+    async fn awaited(&self) {
+        let woken = self.0.1.notified();
+        if !self.has_come() {
+            woken.await;
+        }
+    }
 }
 
 /// The way of one process to the cloud.
@@ -56,7 +80,7 @@ async fn has_died(dies: &mut watch::Receiver<bool>) {
 struct Line {
     number: usize,
     cloud: SimulatedCloud,
-    dies: watch::Receiver<bool>,
+    death: Death,
     history: History,
     lists: Arc<Mutex<Vec<Instant>>>,
 }
@@ -66,14 +90,14 @@ impl Line {
         Http::new(tower::service_fn(move |request| self.clone().exchange(request)))
     }
 
-    async fn exchange(mut self, request: http::Request<Bytes>) -> std::io::Result<http::Response<Bytes>> {
+    async fn exchange(self, request: http::Request<Bytes>) -> std::io::Result<http::Response<Bytes>> {
         if request.uri().query().is_some_and(|query| query.contains("updated_at=")) {
             self.lists.lock().unwrap().push(Instant::now());
         }
         let what = format!("{} {}", request.method(), request.uri());
         tokio::select! {
             biased;
-            () = has_died(&mut self.dies) => pending().await,
+            () = self.death.awaited() => pending().await,
             answer = self.cloud.http().oneshot(request) => {
                 self.history.note_exchange(|| {
                     let code = answer.as_ref().map(|answer| answer.status().to_string());
