@@ -15,16 +15,16 @@ use tower::{ServiceExt, service_fn};
 use crate::node::{Host, Linux};
 use crate::openstack::{Http, Operation};
 
-/// `2 after mount`: the second time there. Set and without such a point it only logs what is crossed.
+/// `2 after mount`: the second time there. Set and without such a point it only logs what is reached.
 pub const VARIABLE: &str = "CINDER_CSI_CRASH";
 
 /// Cheap to clone: the clones count together.
 #[derive(Clone)]
-pub struct Crash(Option<Arc<Watch>>);
+pub struct Crash(Option<Arc<Points>>);
 
-struct Watch {
+struct Points {
     fatal: Option<(u32, String)>,
-    crossed: Mutex<BTreeMap<String, u32>>,
+    reached: Mutex<BTreeMap<String, u32>>,
 }
 
 impl Crash {
@@ -33,7 +33,7 @@ impl Crash {
         Self(order.map(|order| {
             let fatal =
                 order.split_once(' ').and_then(|(nth, point)| Some((nth.parse().ok()?, point.into())));
-            Arc::new(Watch { fatal, crossed: Mutex::default() })
+            Arc::new(Points { fatal, reached: Mutex::default() })
         }))
     }
 
@@ -54,26 +54,26 @@ impl Crash {
     }
 
     pub fn host(&self, below: Arc<dyn Host>) -> Arc<dyn Host> {
-        Arc::new(host::Watched { below, crash: self.clone() })
+        Arc::new(host::CrashingHost { below, crash: self.clone() })
     }
 
     async fn around<T>(self, step: &str, work: impl Future<Output = T>) -> T {
-        self.cross(format!("before {step}"));
+        self.reach(format!("before {step}"));
         let done = work.await;
-        self.cross(format!("after {step}"));
+        self.reach(format!("after {step}"));
         done
     }
 
-    fn cross(&self, point: String) {
-        let Some(watch) = &self.0 else { return };
+    fn reach(&self, point: String) {
+        let Some(points) = &self.0 else { return };
         let nth = {
-            let mut crossed = watch.crossed.lock().unwrap_or_else(PoisonError::into_inner);
-            let nth = crossed.entry(point.clone()).or_default();
+            let mut reached = points.reached.lock().unwrap_or_else(PoisonError::into_inner);
+            let nth = reached.entry(point.clone()).or_default();
             *nth += 1;
             *nth
         };
-        tracing::info!(nth, point, "crossed");
-        if watch.fatal.as_ref().is_some_and(|fatal| (fatal.0, fatal.1.as_str()) == (nth, point.as_str())) {
+        tracing::info!(nth, point, "reached");
+        if points.fatal.as_ref().is_some_and(|fatal| (fatal.0, fatal.1.as_str()) == (nth, point.as_str())) {
             Linux::end_process();
         }
     }
@@ -89,11 +89,11 @@ mod tests {
         for _ in 0..2 {
             crash.clone().around("mount", async {}).await;
         }
-        let watch = crash.0.unwrap();
-        assert_eq!(watch.fatal, Some((9, "after mount".to_owned())));
-        let crossed = watch.crossed.lock().unwrap();
-        assert_eq!(crossed["before mount"], 2);
-        assert_eq!(crossed["after mount"], 2);
+        let points = crash.0.unwrap();
+        assert_eq!(points.fatal, Some((9, "after mount".to_owned())));
+        let reached = points.reached.lock().unwrap();
+        assert_eq!(reached["before mount"], 2);
+        assert_eq!(reached["after mount"], 2);
     }
 
     #[test]

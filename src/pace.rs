@@ -6,7 +6,7 @@
 
 mod bucket;
 #[cfg(test)]
-pub mod interleaved;
+pub mod schedules;
 
 use std::cell::Cell;
 use std::future::Future;

@@ -13,12 +13,14 @@ mod classes;
 mod cluster;
 #[path = "driver_process/health.rs"]
 mod health;
-#[path = "driver_process/http.rs"]
+#[path = "bed/http.rs"]
 mod http;
 #[path = "driver_process/node_settings.rs"]
 mod node_settings;
 #[path = "docs_manifests/pages.rs"]
 mod pages;
+#[path = "bed/process.rs"]
+mod process;
 #[path = "driver_process/registration.rs"]
 mod registration;
 #[cfg(feature = "k8s")]
@@ -32,38 +34,25 @@ mod untrusted;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use cinder_csi::csi::proto::controller_client::ControllerClient;
 use cinder_csi::csi::proto::identity_client::IdentityClient;
 use cinder_csi::csi::proto::node_client::NodeClient;
 use cinder_csi::csi::proto::volume_capability::access_mode::Mode;
 use cinder_csi::csi::proto::volume_capability::{AccessMode, AccessType, BlockVolume};
 use cinder_csi::csi::proto::*;
-use cinder_csi::pace;
 use cinder_csi::sandbox::{Settings, SimulatedCloud};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
-use tonic::transport::{Channel, Endpoint};
+use process::{Driver, PATIENCE, conf};
+use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
 
 /// Of the simulated cloud's user.
 const PASSWORD: &str = "labsecret";
 const SERVER: &str = "0f9c0b2e-6d53-4b6a-9d5e-1c2f3a4b5c6d";
-/// A driver looks at its files every five seconds.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 struct Bed {
     directory: tempfile::TempDir,
-}
-
-/// A driver that doesn't outlive its test.
-struct Driver {
-    process: Child,
-    socket: PathBuf,
-    log: PathBuf,
-    channel: Channel,
 }
 
 impl Bed {
@@ -89,7 +78,9 @@ impl Bed {
 
     fn command(&self, flags: &[&str]) -> Command {
         let mut command = self.bare_command();
-        command.arg(format!("--endpoint=unix://{}", self.path("csi.sock").display())).args(flags);
+        command
+            .arg(format!("--endpoint=unix://{}", process::socket(self.directory.path()).display()))
+            .args(flags);
         command
     }
 
@@ -98,16 +89,8 @@ impl Bed {
     }
 
     async fn start_with(&self, flags: &[&str], env: &[(&str, &str)]) -> Driver {
-        let (socket, log) = (self.path("csi.sock"), self.path("log"));
-        let stderr = fs::File::create(&log).unwrap();
         let mut command = self.command(flags);
-        let mut process = command.envs(env.iter().copied()).arg("-v=6").stderr(stderr).spawn().unwrap();
-        while !socket.exists() {
-            assert_eq!(process.try_wait().unwrap(), None, "{}", fs::read_to_string(&log).unwrap());
-            pace::sleep(Duration::from_millis(10)).await;
-        }
-        let channel = Endpoint::from_shared(format!("unix://{}", socket.display())).unwrap().connect_lazy();
-        Driver { process, socket, log, channel }
+        Driver::start(command.envs(env.iter().copied()).arg("-v=6"), self.directory.path()).await
     }
 
     async fn start_controller(&self) -> Driver {
@@ -117,10 +100,6 @@ impl Bed {
 }
 
 impl Driver {
-    fn controller(&self) -> ControllerClient<Channel> {
-        ControllerClient::new(self.channel.clone())
-    }
-
     fn node(&self) -> NodeClient<Channel> {
         NodeClient::new(self.channel.clone())
     }
@@ -178,31 +157,6 @@ impl Driver {
             starting_token = answer.next_token;
         }
     }
-
-    async fn logged(&self, words: &str) {
-        let end = tokio::time::Instant::now() + PATIENCE;
-        while !self.log().contains(words) {
-            assert!(tokio::time::Instant::now() < end, "no {words:?} in:\n{}", self.log());
-            pace::sleep(Duration::from_millis(50)).await;
-        }
-    }
-
-    fn log(&self) -> String {
-        fs::read_to_string(&self.log).unwrap()
-    }
-
-    /// Ends it as the kubelet does.
-    fn end(mut self) -> (ExitStatus, String) {
-        kill(Pid::from_raw(self.process.id().try_into().unwrap()), Signal::SIGTERM).unwrap();
-        (self.process.wait().unwrap(), self.log())
-    }
-}
-
-impl Drop for Driver {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
 }
 
 fn capability() -> VolumeCapability {
@@ -210,13 +164,6 @@ fn capability() -> VolumeCapability {
         access_mode: Some(AccessMode { mode: Mode::SingleNodeWriter as i32 }),
         access_type: Some(AccessType::Block(BlockVolume {})),
     }
-}
-
-fn conf(address: SocketAddr, password: &str) -> String {
-    format!(
-        "[Global]\nauth-url = http://{address}/identity/v3\nusername = csi\npassword = {password}\n\
-         tenant-name = k8s\ndomain-name = Default\n"
-    )
 }
 
 #[test]

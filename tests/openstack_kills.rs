@@ -14,8 +14,6 @@ mod calls;
 mod campaign;
 #[path = "sandbox_cloud/client.rs"]
 mod client;
-#[path = "bed/eyes.rs"]
-mod eyes;
 #[path = "bed/figures.rs"]
 mod figures;
 #[path = "openstack_kills/life.rs"]
@@ -30,6 +28,8 @@ mod others;
 mod scene;
 #[path = "bed/sidecar.rs"]
 mod sidecar;
+#[path = "bed/witness.rs"]
+mod witness;
 
 use std::path::Path;
 

@@ -10,8 +10,6 @@ mod bed;
 mod calls;
 #[path = "sandbox_cloud/client.rs"]
 mod client;
-#[path = "bed/eyes.rs"]
-mod eyes;
 #[path = "bed/figures.rs"]
 mod figures;
 #[path = "openstack_outages/front.rs"]
@@ -24,12 +22,16 @@ mod operator;
 mod others;
 #[path = "openstack_outages/person.rs"]
 mod person;
+#[path = "bed/self_signed.rs"]
+mod self_signed;
 #[path = "openstack_outages/service.rs"]
 mod service;
 #[path = "bed/sidecar.rs"]
 mod sidecar;
 #[path = "openstack_outages/story.rs"]
 mod story;
+#[path = "bed/witness.rs"]
+mod witness;
 
 use std::path::Path;
 use std::time::{Duration, Instant};

@@ -69,7 +69,7 @@ async fn play(seed: u64, is_whole: bool) -> Played {
         life.await.unwrap();
     }
     pace::sleep(LATER).await;
-    scene.hold_all();
+    scene.check_all();
     let figures = &scene.figures;
     Played {
         seed,

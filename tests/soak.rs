@@ -11,9 +11,13 @@
 
 #[path = "soak/figures.rs"]
 mod figures;
+#[path = "bed/http.rs"]
+mod http;
 #[path = "soak/load.rs"]
 mod load;
-#[path = "soak/process.rs"]
+#[path = "soak/measured.rs"]
+mod measured;
+#[path = "bed/process.rs"]
 mod process;
 #[path = "soak/weather.rs"]
 mod weather;
@@ -27,7 +31,7 @@ use tokio::time::Instant;
 
 use figures::Figures;
 use load::Load;
-use process::Driver;
+use measured::Measured;
 
 const USERS: usize = 6;
 /// Ten of each third: enough for a median.
@@ -42,15 +46,15 @@ fn time() -> Duration {
 async fn the_driver_stays_as_large_as_it_is() {
     let cloud = SimulatedCloud::new(Settings { latency: Latency::lab(), ..Settings::default() });
     let served = cloud.serve("127.0.0.1:0".parse().unwrap()).await.unwrap();
-    let driver = Driver::start(&format!("127.0.0.1:{}", served.port())).await;
-    let load = Arc::new(Load::new(driver.controller(), &cloud));
+    let measured = Measured::start(&served).await;
+    let load = Arc::new(Load::new(measured.driver.controller(), &cloud));
     let mut users: Vec<_> = (0..USERS).map(|number| tokio::spawn(Arc::clone(&load).go_on(number))).collect();
     let weather = tokio::spawn(weather::change(cloud.clone(), Arc::clone(&load)));
     let mut figures = Figures::default();
     let (began, pause) = (Instant::now(), time() / SAMPLES);
     for n in 1..=SAMPLES {
         pace::sleep((began + pause * n).saturating_duration_since(Instant::now())).await;
-        figures.add(began.elapsed(), driver.measure().await, load.take(), cloud.calls().len());
+        figures.add(began.elapsed(), measured.size().await, load.take(), cloud.calls().len());
         cloud.reset_calls();
     }
     weather.abort();
@@ -61,7 +65,7 @@ async fn the_driver_stays_as_large_as_it_is() {
         user.await.unwrap();
     }
     let left = cloud.inventory();
-    let (status, log) = driver.end();
+    let (status, log) = measured.driver.end();
     assert!(status.success(), "{status}\n{log}");
     figures.judge(&load.failures(), load.injected(), &left);
 }

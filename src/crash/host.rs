@@ -8,18 +8,18 @@ use std::time::Duration;
 use super::Crash;
 use crate::node::{Command, Hold, Host, MountCall, MountKind, Output, Reply, Stat, Statfs, Uevents};
 
-pub struct Watched {
+pub struct CrashingHost {
     pub below: Arc<dyn Host>,
     pub crash: Crash,
 }
 
-impl Watched {
+impl CrashingHost {
     fn around<T: Send + 'static>(&self, step: &'static str, reply: Reply<T>) -> Reply<T> {
         Box::pin(self.crash.clone().around(step, reply))
     }
 }
 
-impl Host for Watched {
+impl Host for CrashingHost {
     fn mount(&self, mount: MountCall) -> Reply<()> {
         let step = if mount.kind == MountKind::Bind { "bind" } else { "mount" };
         self.around(step, self.below.mount(mount))

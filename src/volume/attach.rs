@@ -15,7 +15,7 @@ pub struct Published {
 }
 
 /// How often one unchanged state may refuse one call before the refusal is the answer.
-const REFUSALS: u32 = 2;
+pub(super) const REFUSALS: u32 = 2;
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Step {

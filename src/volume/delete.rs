@@ -7,7 +7,7 @@ use super::{Condition, Error, Result, ServerId, Volume, VolumeId, Volumes, remed
 use crate::openstack::{Effect, Kind, Status};
 
 /// How often one unchanged state may refuse the call before the refusal is the answer.
-const REFUSALS: u32 = 1;
+pub(super) const REFUSALS: u32 = 1;
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Step {

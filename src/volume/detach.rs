@@ -8,7 +8,7 @@ use super::{Condition, Error, Result, ServerId, Volume, VolumeId, Volumes};
 use crate::openstack::{Effect, Error as CallError, Kind, Status};
 
 /// How often one unchanged state may refuse the call before the refusal is the answer.
-const REFUSALS: u32 = 3;
+pub(super) const REFUSALS: u32 = 3;
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Step {

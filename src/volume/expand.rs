@@ -5,7 +5,7 @@ use super::watch::Interest;
 use super::{Condition, Error, Result, Volume, VolumeId, Volumes, not_found, remedy};
 use crate::openstack::{Effect, Kind, Status};
 
-const REFUSALS: u32 = 2;
+pub(super) const REFUSALS: u32 = 2;
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Step {

@@ -54,7 +54,7 @@ pub trait Candidate: Clone + fmt::Debug + PartialEq + Send + Sync {
 }
 
 /// How far one has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Stage {
     /// It can't be answered yet.
     Making,

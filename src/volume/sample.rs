@@ -1,9 +1,10 @@
 //! Volumes for the tables of the plans.
 
 use crate::openstack::{
-    Attachment, Backup, BackupStatus, ServerId, Snapshot, SnapshotStatus, Status, Volume, VolumeId,
+    Attachment, Backup, BackupStatus, Hints, ServerId, Snapshot, SnapshotStatus, Status, Volume, VolumeId,
 };
 use crate::volume::metadata::{ATTEMPT, CLUSTER, SETTLED};
+use crate::volume::{Wanted, ZoneChoice};
 
 pub fn id(n: u128) -> VolumeId {
     VolumeId::from(uuid::Uuid::from_u128(n))
@@ -32,6 +33,23 @@ pub fn volume(status: Status) -> Volume {
         attachments: Vec::new(),
         created_at: Some("2026-01-01T00:00:00Z".parse().unwrap()),
         updated_at: None,
+    }
+}
+
+/// A volume as [`volume`] is, anywhere and of any type.
+pub fn wanted() -> Wanted {
+    Wanted {
+        name: "pvc-1".to_owned(),
+        size: 1,
+        size_is_free: false,
+        size_limit: None,
+        volume_type: None,
+        zone: ZoneChoice::Any,
+        origin: None,
+        hints: Hints::default(),
+        multiattach: false,
+        cluster: "kubernetes".to_owned(),
+        metadata: [].into(),
     }
 }
 

@@ -1,23 +1,17 @@
 //! A server with a certificate that nobody vouches for.
 
+#[path = "self_signed.rs"]
+mod self_signed;
+
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 
 use tokio::net::TcpListener;
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::{ServerConfig, crypto::ring::default_provider};
+
+use self_signed::SelfSigned;
 
 /// Until the runtime ends.
 pub async fn untrusted(ip: IpAddr) -> SocketAddr {
-    let made = rcgen::generate_simple_self_signed(vec![ip.to_string()]).unwrap();
-    let key = made.signing_key.serialize_der().try_into().unwrap();
-    let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![made.cert.der().clone()], key)
-        .unwrap();
-    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let acceptor = SelfSigned::of(ip).acceptor;
     let listener = TcpListener::bind((ip, 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
-/// The points that were crossed, in their order.
-pub type Crossed = Vec<String>;
+/// The points that were reached, in their order.
+pub type Reached = Vec<String>;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Point {
@@ -28,7 +28,7 @@ pub enum Fate {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Manner {
-    /// Nobody dies: what is crossed is learned.
+    /// Nobody dies: what is reached is learned.
     Learn,
     Each,
     /// Until so many have died.
@@ -106,18 +106,18 @@ impl Campaign {
         }
     }
 
-    /// A call was answered, and these were crossed since it began.
-    pub fn learn(&mut self, operation: &str, crossed: Crossed, took: Duration) {
-        let (start, crossed) = crossed.into_iter().partition(|point| point.ends_with(TOKEN));
+    /// A call was answered, and these were reached since it began.
+    pub fn learn(&mut self, operation: &str, reached: Reached, took: Duration) {
+        let (start, reached) = reached.into_iter().partition(|point| point.ends_with(TOKEN));
         self.add(START, start, BEGINNING);
-        self.add(operation, crossed, took);
+        self.add(operation, reached, took);
     }
 
-    fn add(&mut self, operation: &str, crossed: Crossed, took: Duration) {
+    fn add(&mut self, operation: &str, reached: Reached, took: Duration) {
         let known = self.operations.entry(operation.to_owned()).or_default();
         known.took = known.took.max(took);
-        for name in &crossed {
-            let often = crossed.iter().filter(|other| *other == name).count() as u32;
+        for name in &reached {
+            let often = reached.iter().filter(|other| *other == name).count() as u32;
             match known.points.iter_mut().find(|(known, ..)| known == name) {
                 Some(point) => point.1 = point.1.max(often),
                 None => known.points.push((name.clone(), often, 0)),

@@ -45,7 +45,7 @@ impl Scene<'_> {
     async fn live(&mut self, fs: &str) {
         self.lives += 1;
         let number = self.lives;
-        let before = self.eyes.lab.inventory();
+        let before = self.witness.lab.inventory();
         self.slow_down();
         self.begin().await;
         let name = self.name("fs");
@@ -78,14 +78,14 @@ impl Scene<'_> {
         self.discard("snapshot", &snapshot).await;
         self.discard("backup", &backup).await;
         self.remove(&volume).await;
-        self.eyes.is_clean(&self.driver.path(""), &before).await;
+        self.witness.assert_nothing_left(&self.driver.path(""), &before).await;
     }
 
     /// A volume without a file system.
     async fn live_raw(&mut self) {
         self.lives += 1;
         let number = self.lives;
-        let before = self.eyes.lab.inventory();
+        let before = self.witness.lab.inventory();
         self.slow_down();
         self.begin().await;
         let volume = self.make("create", &self.name("raw"), 1, None).await;
@@ -104,7 +104,7 @@ impl Scene<'_> {
             self.detach(&place).await;
         }
         self.remove(&volume).await;
-        self.eyes.is_clean(&self.driver.path(""), &before).await;
+        self.witness.assert_nothing_left(&self.driver.path(""), &before).await;
     }
 
     /// Of no other run's volume.
@@ -113,10 +113,10 @@ impl Scene<'_> {
     }
 
     fn slow_down(&mut self) {
-        self.eyes.lab.heal();
+        self.witness.lab.heal();
         for (point, seconds) in self.campaign.slowness() {
             self.history.push(format!("{point} takes {seconds:.1} s more"));
-            self.eyes.lab.inject(point, &format!("delay {seconds:.1}"));
+            self.witness.lab.inject(point, &format!("delay {seconds:.1}"));
         }
     }
 
@@ -156,13 +156,13 @@ impl Scene<'_> {
         let made =
             self.converge(operation, PROVISIONER, async |calls| calls.create(name, gib, of).await).await;
         self.volumes += 1;
-        self.eyes.is_one_volume(name, &made.volume_id, gib).await;
+        self.witness.assert_one_volume(name, &made.volume_id, gib).await;
         made.volume_id
     }
 
     async fn remove(&mut self, volume: &str) {
         self.converge("delete", PROVISIONER, async |calls| calls.delete(volume).await).await;
-        self.eyes.is_gone("volumes", volume).await;
+        self.witness.assert_gone("volumes", volume).await;
     }
 
     /// `kind`: snapshot or backup.
@@ -175,54 +175,54 @@ impl Scene<'_> {
             answer => answer,
         };
         let made = self.converge(kind, SNAPSHOTTER, ready).await;
-        self.eyes.is_one_copy(kind, &name, volume, &made.snapshot_id).await;
+        self.witness.assert_one_copy(kind, &name, volume, &made.snapshot_id).await;
         made.snapshot_id
     }
 
     async fn discard(&mut self, kind: &str, id: &str) {
         let operation = format!("delete {kind}");
         self.converge(&operation, SNAPSHOTTER, async |calls| calls.delete_snapshot(id).await).await;
-        self.eyes.is_gone(&format!("{kind}s"), id).await;
+        self.witness.assert_gone(&format!("{kind}s"), id).await;
     }
 
     async fn attach(&mut self, place: &mut Place) {
         let (volume, server) = (place.volume.clone(), self.server.clone());
         let attach = async |calls: Calls| calls.attach(&volume, &server, &place.capability).await;
         place.publish_context = self.converge("attach", ATTACHER, attach).await;
-        self.eyes.is_attached(&volume, &[&server]).await;
+        self.witness.assert_attached_to(&volume, &[&server]).await;
     }
 
     async fn detach(&mut self, place: &Place) {
         let server = self.server.clone();
         self.converge("detach", ATTACHER, async |calls| calls.detach(&place.volume, &server).await).await;
-        self.eyes.is_attached(&place.volume, &[]).await;
+        self.witness.assert_attached_to(&place.volume, &[]).await;
     }
 
     async fn expand(&mut self, volume: &str, gib: i64) {
         let size = self.converge("expand", RESIZER, async |calls| calls.expand(volume, gib).await).await;
         assert_eq!(size, gib << 30);
-        self.eyes.is_of_size(volume, gib).await;
+        self.witness.assert_size(volume, gib).await;
     }
 
     async fn stage(&mut self, operation: &str, place: &Place) {
         self.converge(operation, Caller::Kubelet, async |calls| calls.stage(place).await).await;
         let mounts = if place.capability == raw() { 0 } else { 1 };
-        self.eyes.is_mounted(&place.staging, mounts);
+        self.witness.assert_mounts(&place.staging, mounts);
     }
 
     async fn unstage(&mut self, place: &Place) {
         self.converge("unstage", Caller::Kubelet, async |calls| calls.unstage(place).await).await;
-        self.eyes.is_mounted(&place.staging, 0);
+        self.witness.assert_mounts(&place.staging, 0);
     }
 
     async fn publish(&mut self, operation: &str, place: &Place) {
         self.converge(operation, Caller::Kubelet, async |calls| calls.publish(place).await).await;
-        self.eyes.is_mounted(&place.target, 1);
+        self.witness.assert_mounts(&place.target, 1);
     }
 
     async fn unpublish(&mut self, place: &Place) {
         self.converge("unpublish", Caller::Kubelet, async |calls| calls.unpublish(place).await).await;
-        self.eyes.is_mounted(&place.target, 0);
+        self.witness.assert_mounts(&place.target, 0);
         assert!(!PathBuf::from(&place.target).exists(), "{}", place.target);
     }
 

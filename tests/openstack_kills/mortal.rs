@@ -12,7 +12,7 @@ use nix::unistd::Pid;
 
 use crate::bed::{Lab, connected};
 use crate::calls::Calls;
-use crate::campaign::{Crossed, Point};
+use crate::campaign::{Point, Reached};
 
 const PATIENCE: u64 = 30;
 
@@ -97,8 +97,8 @@ impl<'a> Mortal<'a> {
         }
     }
 
-    /// The points that it has crossed since this was asked.
-    pub fn crossed(&mut self) -> Crossed {
+    /// The points that it has reached since this was asked.
+    pub fn reached(&mut self) -> Reached {
         let said = self.said();
         let lines: Vec<_> = said.lines().collect();
         let new = lines.iter().skip(self.read).filter_map(|line| point_in(line)).collect();
@@ -125,9 +125,9 @@ impl Drop for Mortal<'_> {
     }
 }
 
-/// `… crossed nth=1 point="before mount"`
+/// `… reached nth=1 point="before mount"`
 fn point_in(line: &str) -> Option<String> {
-    let (_, point) = line.split_once("crossed nth=")?.1.split_once("point=\"")?;
+    let (_, point) = line.split_once("reached nth=")?.1.split_once("point=\"")?;
     Some(point.trim_end_matches('"').to_owned())
 }
 

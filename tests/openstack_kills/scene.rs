@@ -8,9 +8,9 @@ use tonic::Status;
 use crate::bed::Lab;
 use crate::calls::Calls;
 use crate::campaign::{Campaign, Fate, START};
-use crate::eyes::Eyes;
 use crate::mortal::Mortal;
 use crate::sidecar::Sidecar;
+use crate::witness::Witness;
 
 /// The sidecars wait a second and longer; the cloud doesn't care, and the test is short.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -28,7 +28,7 @@ pub enum Caller {
 }
 
 pub struct Scene<'a> {
-    pub eyes: Eyes<'a>,
+    pub witness: Witness<'a>,
     pub server: String,
     pub driver: Mortal<'a>,
     pub campaign: Campaign,
@@ -52,7 +52,7 @@ impl<'a> Scene<'a> {
     pub async fn new(lab: &'a Lab, seed: u64) -> Self {
         let server = lab.server("NODE_1");
         Self {
-            eyes: Eyes::on(lab, &server).await,
+            witness: Witness::on(lab, &server).await,
             server,
             driver: Mortal::new(lab),
             campaign: Campaign::new(seed),
@@ -129,7 +129,7 @@ impl<'a> Scene<'a> {
         fate: &Fate,
         call: impl AsyncFn(Calls) -> Result<T, Status>,
     ) -> Option<T> {
-        self.driver.crossed();
+        self.driver.reached();
         let began = Instant::now();
         let calls = self.driver.calls();
         let answer = match fate {
@@ -149,17 +149,17 @@ impl<'a> Scene<'a> {
             Some(Err(status)) => format!("{:?} {}", status.code(), status.message()),
         };
         self.history.push(format!("{:9.3} {operation}: {fate}: {said}", took.as_secs_f64()));
-        let crossed = self.driver.crossed();
+        let reached = self.driver.reached();
         match answer {
             Some(Ok(done)) => {
-                self.campaign.learn(operation, crossed, took);
+                self.campaign.learn(operation, reached, took);
                 Some(done)
             }
             answer => {
                 if self.driver.dies(LAST_BREATH).await {
                     self.campaign.killed(operation, fate);
                 } else {
-                    self.campaign.learn(operation, crossed, took);
+                    self.campaign.learn(operation, reached, took);
                     self.endure(operation, caller, answer.and_then(Result::err).unwrap()).await;
                 }
                 None

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::{ServerConfig, crypto::ring::default_provider};
+
+use crate::self_signed::SelfSigned;
 
 pub struct Front {
     address: SocketAddr,
@@ -14,9 +15,7 @@ pub struct Front {
 }
 
 struct Now {
-    /// Certificate and key; the certificate is its own authority.
-    authority: String,
-    acceptor: TlsAcceptor,
+    certificate: SelfSigned,
     connections: JoinSet<()>,
 }
 
@@ -31,7 +30,7 @@ impl Front {
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let mut now = accepting.lock().unwrap();
-                let acceptor = now.acceptor.clone();
+                let acceptor = now.certificate.acceptor.clone();
                 now.connections.spawn(carry(acceptor, stream, behind));
             }
         });
@@ -44,7 +43,7 @@ impl Front {
 
     /// Whom to trust, in PEM.
     pub fn authority(&self) -> String {
-        self.now.lock().unwrap().authority.clone()
+        self.now.lock().unwrap().certificate.authority.clone()
     }
 
     /// Another authority's certificate, and no connection that was made with the old one.
@@ -55,16 +54,7 @@ impl Front {
 
 impl Now {
     fn new() -> Self {
-        let made = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
-        let key = made.signing_key.serialize_der().try_into().unwrap();
-        let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![made.cert.der().clone()], key)
-            .unwrap();
-        let acceptor = TlsAcceptor::from(Arc::new(config));
-        Self { authority: made.cert.pem(), acceptor, connections: JoinSet::new() }
+        Self { certificate: SelfSigned::of("127.0.0.1"), connections: JoinSet::new() }
     }
 }
 

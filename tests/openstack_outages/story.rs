@@ -8,11 +8,11 @@ use tonic::Status;
 
 use crate::bed::{Driver, Lab, capability};
 use crate::calls::Calls;
-use crate::eyes::Eyes;
 use crate::honest::{Honest, counted};
 use crate::operator::Operator;
 use crate::service::{Away, How, forget_tokens};
 use crate::sidecar::Sidecar;
+use crate::witness::Witness;
 
 /// The cloud takes so long for the operation, and a service is killed in the middle of it. What freezes is frozen when it
 /// begins.
@@ -41,7 +41,7 @@ pub struct Story<'a> {
     server: String,
     driver: &'a Driver,
     honest: Honest,
-    eyes: Eyes<'a>,
+    witness: Witness<'a>,
 }
 
 impl Operation {
@@ -58,8 +58,8 @@ impl Operation {
 impl<'a> Story<'a> {
     pub async fn new(lab: &'a Lab, driver: &'a Driver) -> Self {
         let server = lab.server("NODE_1");
-        let eyes = Eyes::on(lab, &server).await;
-        Self { lab, driver, honest: Honest::of(driver).await, eyes, server }
+        let witness = Witness::on(lab, &server).await;
+        Self { lab, driver, honest: Honest::of(driver).await, witness, server }
     }
 
     /// A volume is created, attached, detached and deleted; meanwhile the outage comes. The line of a table.
@@ -78,7 +78,7 @@ impl<'a> Story<'a> {
             }
             told = self.through(outage, name, &mut volume).await;
         }
-        self.eyes.is_clean(self.driver.directory.path(), &before).await;
+        self.witness.assert_nothing_left(self.driver.directory.path(), &before).await;
         told
     }
 
@@ -133,7 +133,7 @@ impl<'a> Story<'a> {
 
     /// Until it is done. After a final answer nothing of it may be left, which can be seen once the cloud is whole again.
     async fn ask(&mut self, operation: Operation, name: &str, volume: &mut String, is_away: &Cell<bool>) {
-        let Self { honest, eyes, server, .. } = self;
+        let Self { honest, witness, server, .. } = self;
         let id = volume.clone();
         let whole = async || {
             while is_away.get() {
@@ -145,7 +145,7 @@ impl<'a> Story<'a> {
                 let create = async |calls: Calls| calls.create(name, 1, None).await;
                 let ended = async || {
                     whole().await;
-                    eyes.is_unheard_of("volumes", name).await;
+                    witness.assert_none_named("volumes", name).await;
                 };
                 *volume = honest.converge(Sidecar::Provisioner, create, ended).await.volume_id;
             }
@@ -153,7 +153,7 @@ impl<'a> Story<'a> {
                 let attach = async |calls: Calls| calls.attach(&id, server, &capability("")).await;
                 let ended = async || {
                     whole().await;
-                    eyes.is_attached(&id, &[]).await;
+                    witness.assert_attached_to(&id, &[]).await;
                 };
                 honest.converge(Sidecar::Attacher, attach, ended).await;
             }
@@ -171,10 +171,10 @@ impl<'a> Story<'a> {
     /// It is as asked.
     async fn look(&self, operation: Operation, name: &str, volume: &str) {
         match operation {
-            Operation::Create => self.eyes.is_one_volume(name, volume, 1).await,
-            Operation::Attach => self.eyes.is_attached(volume, &[&self.server]).await,
-            Operation::Detach => self.eyes.is_attached(volume, &[]).await,
-            Operation::Delete => self.eyes.is_gone("volumes", volume).await,
+            Operation::Create => self.witness.assert_one_volume(name, volume, 1).await,
+            Operation::Attach => self.witness.assert_attached_to(volume, &[&self.server]).await,
+            Operation::Detach => self.witness.assert_attached_to(volume, &[]).await,
+            Operation::Delete => self.witness.assert_gone("volumes", volume).await,
         }
     }
 }

@@ -239,7 +239,7 @@ pub async fn calm(scene: &Scene) {
     scene.cloud.clear_mishaps();
     let (volumes, saved) = (scene.cloud.volumes(), scene.saved());
     pace::sleep(OPERATOR_COMES).await;
-    scene.hold_strangers();
+    scene.check_strangers();
     let is_at_rest =
         |held: &Held| held.status == "in-use" || (held.status == "available" && held.rows.is_empty());
     let is_stuck = |held: &&Held| !is_at_rest(held);

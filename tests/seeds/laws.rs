@@ -70,14 +70,14 @@ impl Ledger {
 
 impl Scene {
     /// An OK is a promise: the cloud must have it already.
-    pub fn hold(&self, rpc: &Rpc, answer: &Answer) {
+    pub fn check_answer(&self, rpc: &Rpc, answer: &Answer) {
         if let Some(law) = self.unkept(rpc, answer) {
             self.broke(format_args!("{rpc} was OK, and {law}"));
         }
         let mut ledger = self.ledger.borrow_mut();
         match rpc {
             Rpc::Create { name, kind, .. } => {
-                self.hold_name(&mut ledger, name, &answer.id);
+                self.check_name(&mut ledger, name, &answer.id);
                 let servers = BTreeSet::new();
                 let promise = Promise { gib: answer.gib, kind, servers };
                 ledger.volumes.entry(answer.id.clone()).or_insert(promise);
@@ -101,12 +101,12 @@ impl Scene {
                 }
             }
             Rpc::Snapshot { name, .. } => {
-                self.hold_name(&mut ledger, name, &answer.id);
+                self.check_name(&mut ledger, name, &answer.id);
                 ledger.snapshots.insert(answer.id.clone());
             }
             Rpc::DeleteSnapshot { snapshot } => drop(ledger.snapshots.remove(snapshot)),
             Rpc::CutGroup { name, .. } => {
-                self.hold_name(&mut ledger, name, &answer.id);
+                self.check_name(&mut ledger, name, &answer.id);
                 let group = Group { id: answer.id.clone(), members: answer.members.clone() };
                 ledger.snapshots.extend(group.members.iter().cloned());
                 ledger.groups.insert(name.clone(), group);
@@ -119,7 +119,7 @@ impl Scene {
     }
 
     /// A name has one id, unless its owner took that one away.
-    fn hold_name(&self, ledger: &mut Ledger, name: &str, id: &str) {
+    fn check_name(&self, ledger: &mut Ledger, name: &str, id: &str) {
         let earlier = ledger.ids.insert(name.to_owned(), id.to_owned());
         if let Some(earlier) = earlier.filter(|earlier| earlier != id && !ledger.taken.contains(earlier)) {
             self.broke(format_args!("{name} was {earlier}, and is {id} now"));
@@ -189,7 +189,7 @@ impl Scene {
     }
 
     /// A final code says that nothing is left of the call: its sidecar forgets it.
-    pub fn hold_final(&self, rpc: &Rpc, status: &Status) {
+    pub fn check_final(&self, rpc: &Rpc, status: &Status) {
         let is_going = |held: &Held| held.status.contains("deleting");
         let is_taken = |held: &Held| self.ledger.borrow().taken.contains(&held.id);
         let left = match rpc {
@@ -232,7 +232,7 @@ impl Scene {
     }
 
     /// Every answer, whatever it says.
-    pub fn hold_manners(
+    pub fn check_manners(
         &self,
         rpc: &Rpc,
         answer: &Result<Answer, Status>,
@@ -252,12 +252,12 @@ impl Scene {
     }
 
     /// In the end the cloud has what was promised, and nothing else.
-    pub fn hold_all(&self) {
+    pub fn check_all(&self) {
         let ledger = self.ledger.borrow();
         let volumes = self.cloud.volumes();
         for held in &volumes {
             match ledger.volumes.get(&held.id) {
-                Some(promise) => self.hold_volume(held, promise),
+                Some(promise) => self.check_volume(held, promise),
                 None if self.foreign.iter().any(|other| other.id == held.id) => {}
                 None if ledger.taken.contains(&held.id) || ledger.strangers.contains_key(&held.id) => {}
                 None => self.broke(format_args!("nobody was promised {held}")),
@@ -282,11 +282,11 @@ impl Scene {
         for id in ledger.snapshots.iter().filter(|id| !is_there(id)) {
             self.broke(format_args!("snapshot {id} was promised, and is lost"));
         }
-        self.hold_pace();
+        self.check_pace();
     }
 
     /// Others' volumes are as they made them. Their owners then delete them, as the driver's errors ask.
-    pub fn hold_strangers(&self) {
+    pub fn check_strangers(&self) {
         let volumes = self.cloud.volumes();
         for made in self.ledger.borrow().strangers.values() {
             // Its own create goes on.
@@ -302,7 +302,7 @@ impl Scene {
         }
     }
 
-    fn hold_volume(&self, held: &Held, promise: &Promise) {
+    fn check_volume(&self, held: &Held, promise: &Promise) {
         let status = if promise.servers.is_empty() { "available" } else { "in-use" };
         let is_on = |servers: &[String]| promise.servers.iter().eq(servers.iter());
         let mut entries = held.entries.clone();
@@ -321,7 +321,7 @@ impl Scene {
         }
     }
 
-    fn hold_pace(&self) {
+    fn check_pace(&self) {
         for replica in self.all_replicas() {
             let lists = replica.lists.lock().unwrap().clone();
             let crowded = lists

@@ -161,7 +161,7 @@ impl Scene {
             took.as_secs_f64(),
             patience.as_secs()
         ));
-        self.hold_manners(rpc, &answer, patience, took);
+        self.check_manners(rpc, &answer, patience, took);
         answer
     }
 
@@ -169,12 +169,12 @@ impl Scene {
     fn read(&self, rpc: &Rpc, answer: Result<Answer, Status>, is_alone: bool) -> Outcome {
         match answer {
             Ok(answer) => {
-                self.hold(rpc, &answer);
+                self.check_answer(rpc, &answer);
                 Outcome::Done(answer)
             }
             Err(status) if rpc.sidecar().is_final(status.code()) => {
                 if is_alone {
-                    self.hold_final(rpc, &status);
+                    self.check_final(rpc, &status);
                 }
                 Outcome::Final
             }

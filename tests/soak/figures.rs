@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::load::Taken;
-use crate::process::Size;
+use crate::measured::Size;
 
 /// An RPC ends so where something was done to the cloud; INTERNAL is an operation that the cloud gave up, and
 /// RESOURCE_EXHAUSTED a create for which it had no room.

@@ -3,17 +3,17 @@
 use std::cell::Cell;
 
 use super::*;
-use crate::pace::interleaved::{Stage, every};
+use crate::pace::schedules::{Scheduler, every_schedule};
 
 #[test]
 fn no_order_of_calls_has_two_of_one_object_and_none_keeps_it_for_ever() {
-    every("locks: two calls of one object, one of another, one cancelled", async |course| {
+    every_schedule("locks: two calls of one object, one of another, one cancelled", async |schedule| {
         let (locks, held) = (Locks::default(), Cell::new(0));
-        let mut stage = Stage::new(1);
-        let gate = stage.gate.clone();
+        let mut scheduler = Scheduler::new(1);
+        let gate = scheduler.gate.clone();
         for (name, key) in [("first", "a"), ("second", "a"), ("other", "b")] {
             let (locks, held, gate) = (locks.clone(), &held, gate.clone());
-            stage.add(name, async move {
+            scheduler.add(name, async move {
                 let Ok(claim) = locks.claim(key) else { return false };
                 let _held = (key == "a").then(|| Held::new(held));
                 gate.pass(name).await;
@@ -21,7 +21,7 @@ fn no_order_of_calls_has_two_of_one_object_and_none_keeps_it_for_ever() {
                 true
             });
         }
-        let claimed = stage.play(course, || assert!(held.get() <= 1, "two calls have it")).await;
+        let claimed = scheduler.play(schedule, || assert!(held.get() <= 1, "two calls have it")).await;
         assert_ne!(claimed[2], Some(false), "nobody else asked for that one");
         locks.claim("a").unwrap();
     });

@@ -3,17 +3,17 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
-use crate::pace::interleaved::{Stage, every};
+use crate::pace::schedules::{Scheduler, every_schedule};
 
 #[test]
 fn whoever_asks_and_leaves_one_fetch_serves_all() {
-    every("flight: three who need a token, one of them leaves", async |course| {
+    every_schedule("flight: three who need a token, one of them leaves", async |schedule| {
         let (flight, fetches) = (Flight::<u32>::default(), Arc::new(AtomicUsize::new(0)));
-        let mut stage = Stage::new(1);
-        let gate = stage.gate.clone();
+        let mut scheduler = Scheduler::new(1);
+        let gate = scheduler.gate.clone();
         for name in ["first", "second", "third"] {
             let (flight, fetches, gate) = (flight.clone(), Arc::clone(&fetches), gate.clone());
-            stage.add(name, async move {
+            scheduler.add(name, async move {
                 let fetch = || {
                     fetches.fetch_add(1, Ordering::Relaxed);
                     async move {
@@ -24,8 +24,9 @@ fn whoever_asks_and_leaves_one_fetch_serves_all() {
                 flight.get(|_| Age::Fresh, fetch).await
             });
         }
-        let waiting = stage.gate.clone();
-        let answers = stage.play(course, || assert!(waiting.waiting() <= 1, "two fetches at once")).await;
+        let waiting = scheduler.gate.clone();
+        let answers =
+            scheduler.play(schedule, || assert!(waiting.waiting() <= 1, "two fetches at once")).await;
         let answered: Vec<_> = answers.into_iter().flatten().map(Result::unwrap).collect();
         assert!(answered.len() >= 2 && answered.iter().all(|answer| *answer == 7));
         assert_eq!(fetches.load(Ordering::Relaxed), 1);

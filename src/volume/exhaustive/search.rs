@@ -9,7 +9,7 @@ use std::thread;
 const TOO_MANY: usize = 1_000_000;
 
 /// A world in which all that may happen next can be told.
-pub trait World: Clone + Eq + Hash + Display {
+pub trait Model: Clone + Eq + Hash + Display {
     /// Words cost more than all the rest: `told` says whether they are wanted.
     fn moves(&self, told: bool) -> Vec<Move<Self>>;
 
@@ -27,7 +27,7 @@ pub trait World: Clone + Eq + Hash + Display {
 pub struct Move<W> {
     pub what: String,
     /// Somebody has waited for as long as they can.
-    pub is_slow: bool,
+    pub is_timeout: bool,
     pub to: W,
 }
 
@@ -44,7 +44,7 @@ pub struct Count {
 
 /// A promise that doesn't hold, and the shortest way there.
 #[derive(Debug)]
-pub struct Finding {
+pub struct Counterexample {
     pub what: String,
     pub way: Vec<String>,
 }
@@ -85,7 +85,7 @@ impl Hasher for Quick {
 struct Edge {
     from: u32,
     to: u32,
-    is_slow: bool,
+    is_timeout: bool,
 }
 
 struct Search<W> {
@@ -98,7 +98,7 @@ struct Search<W> {
 }
 
 /// Every state, from these on. None breaks a promise, and from each of them the world can come to rest.
-pub fn search<W: World>(begin: impl IntoIterator<Item = W>) -> Result<Count, Finding> {
+pub fn search<W: Model>(begin: impl IntoIterator<Item = W>) -> Result<Count, Counterexample> {
     let mut search = Search {
         numbers: Numbers::default(),
         states: Vec::new(),
@@ -115,9 +115,9 @@ pub fn search<W: World>(begin: impl IntoIterator<Item = W>) -> Result<Count, Fin
         if let Some(what) = world.broken() {
             return Err(search.finding(what, from));
         }
-        for Move { to, is_slow, .. } in world.moves(false) {
+        for Move { to, is_timeout, .. } in world.moves(false) {
             let to = search.number(to, Some(from));
-            search.edges.push(Edge { from, to, is_slow });
+            search.edges.push(Edge { from, to, is_timeout });
         }
         next += 1;
         assert!(next < TOO_MANY, "{TOO_MANY} states: this world is too large to be seen whole");
@@ -125,7 +125,7 @@ pub fn search<W: World>(begin: impl IntoIterator<Item = W>) -> Result<Count, Fin
     search.come_to_rest()
 }
 
-impl<W: World> Search<W> {
+impl<W: Model> Search<W> {
     fn number(&mut self, world: W, parent: Option<u32>) -> u32 {
         if let Some(number) = self.numbers.get(&world) {
             return *number;
@@ -139,7 +139,7 @@ impl<W: World> Search<W> {
     }
 
     /// Whoever can't come to rest goes round for ever, or stands still.
-    fn come_to_rest(&self) -> Result<Count, Finding> {
+    fn come_to_rest(&self) -> Result<Count, Counterexample> {
         let rests: Vec<_> =
             (0..self.states.len()).filter(|number| self.states[*number].is_at_rest()).collect();
         let (ever, soon) = (self.that_reach(&rests, true), self.that_reach(&rests, false));
@@ -163,7 +163,7 @@ impl<W: World> Search<W> {
     /// Those from which one of these can be reached.
     fn that_reach(&self, these: &[usize], slowly: bool) -> Vec<bool> {
         let mut before = vec![Vec::new(); self.states.len()];
-        for edge in self.edges.iter().filter(|edge| slowly || !edge.is_slow) {
+        for edge in self.edges.iter().filter(|edge| slowly || !edge.is_timeout) {
             before[edge.to as usize].push(edge.from as usize);
         }
         let mut met = vec![false; self.states.len()];
@@ -176,7 +176,7 @@ impl<W: World> Search<W> {
         met
     }
 
-    fn finding(&self, what: String, at: u32) -> Finding {
+    fn finding(&self, what: String, at: u32) -> Counterexample {
         let mut numbers = vec![at];
         while let Some(parent) = self.parents[numbers[numbers.len() - 1] as usize] {
             numbers.push(parent);
@@ -189,11 +189,11 @@ impl<W: World> Search<W> {
             let step = moves.into_iter().find(|step| step.to == **pair[1]);
             way.push(format!("{}: {}", step.map(|step| step.what).unwrap_or_default(), pair[1]));
         }
-        Finding { what, way }
+        Counterexample { what, way }
     }
 }
 
-impl Display for Finding {
+impl Display for Counterexample {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", self.what)?;
         for (n, step) in self.way.iter().enumerate() {
@@ -203,14 +203,14 @@ impl Display for Finding {
     }
 }
 
-type Row<'a> = (String, Box<dyn FnOnce() -> Result<Count, Finding> + Send + 'a>);
+type Row<'a> = (String, Box<dyn FnOnce() -> Result<Count, Counterexample> + Send + 'a>);
 
 /// Names and searches for [`table`].
 #[derive(Default)]
 pub struct Rows<'a>(Vec<Row<'a>>);
 
 impl<'a> Rows<'a> {
-    pub fn add<W: World + Send + 'a>(&mut self, name: impl Into<String>, begin: impl IntoIterator<Item = W>) {
+    pub fn add<W: Model + Send + 'a>(&mut self, name: impl Into<String>, begin: impl IntoIterator<Item = W>) {
         let begin: Vec<_> = begin.into_iter().collect();
         self.0.push((name.into(), Box::new(|| search(begin))));
     }
@@ -254,7 +254,7 @@ mod tests {
         }
     }
 
-    impl World for Counters {
+    impl Model for Counters {
         fn moves(&self, _: bool) -> Vec<Move<Self>> {
             let mut moves = Vec::new();
             for n in (0..2).filter(|n| !self.done[*n]) {
@@ -267,7 +267,7 @@ mod tests {
                     }
                 }
                 let verb = if to.done[n] { "writes" } else { "reads" };
-                moves.push(Move { what: format!("{n} {verb}"), is_slow: false, to });
+                moves.push(Move { what: format!("{n} {verb}"), is_timeout: false, to });
             }
             moves
         }

@@ -9,7 +9,7 @@ use tower::{ServiceExt, service_fn};
 use super::*;
 use crate::openstack::recorded::{Recorded, Reply, options};
 use crate::openstack::{Cloud, Http};
-use crate::pace::interleaved::{Course, Gate, Stage, every};
+use crate::pace::schedules::{Gate, Schedule, Scheduler, every_schedule};
 use crate::volume::sample::id;
 
 /// Each volume is as large as the cloud has seen requests: an answer says when it was given.
@@ -57,21 +57,21 @@ fn show(recorded: &Recorded, volumes: u128, version: usize) {
     recorded.on("GET /volume/v3/p/volumes/detail", [Reply::json(200, json!({ "volumes": all }))]);
 }
 
-async fn play(course: &mut Course, waiters: &[&'static str], drops: usize, ticks: usize) {
+async fn play(schedule: &mut Schedule, waiters: &[&'static str], drops: usize, ticks: usize) {
     pace::begin(SystemTime::UNIX_EPOCH, 1);
-    let mut stage = Stage::new(drops);
-    stage.ticks = ticks;
-    let cloud = Counted::new(&stage.gate, waiters.len() as u128).await;
+    let mut scheduler = Scheduler::new(drops);
+    scheduler.ticks = ticks;
+    let cloud = Counted::new(&scheduler.gate, waiters.len() as u128).await;
     let watch = Watch::new(cloud.cinder.clone());
     for (n, name) in (1..).zip(waiters) {
         let (watch, requests) = (watch.clone(), Arc::clone(&cloud.requests));
-        stage.add(name, async move {
+        scheduler.add(name, async move {
             let asked = requests.load(Ordering::Relaxed) as u64;
             let seen = watch.follow(Interest::Change(id(n))).next().await.unwrap().unwrap();
             assert!(seen.size > asked, "{name} asked after request {asked} and is answered by {}", seen.size);
         });
     }
-    let answers = stage.play(course, one_poller).await;
+    let answers = scheduler.play(schedule, one_poller).await;
     assert!(answers.iter().flatten().count() + drops >= waiters.len());
     let state = watch.shared.lock();
     assert!(state.asks.iter().all(|ask| ask.reply.is_closed()), "an ask is left");
@@ -84,10 +84,10 @@ fn one_poller() {
 
 #[test]
 fn every_waiter_is_answered_by_a_look_that_began_after_it_asked() {
-    every("watch: two waiters, one of whom leaves", async |course| {
-        play(course, &["first", "second"], 1, 1).await;
+    every_schedule("watch: two waiters, one of whom leaves", async |schedule| {
+        play(schedule, &["first", "second"], 1, 1).await;
     });
-    every("watch: three waiters, a list for all", async |course| {
-        play(course, &["first", "second", "third"], 0, 0).await;
+    every_schedule("watch: three waiters, a list for all", async |schedule| {
+        play(schedule, &["first", "second", "third"], 0, 0).await;
     });
 }

@@ -1,25 +1,9 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::openstack::{Hints, Origin, Status, Volume, VolumeId};
-use crate::volume::sample::{id, volume};
+use crate::openstack::{Origin, Status, Volume, VolumeId};
+use crate::volume::sample::{id, volume, wanted};
 use crate::volume::{Wanted, ZoneChoice, metadata};
-
-fn wanted() -> Wanted {
-    Wanted {
-        name: "pvc-1".to_owned(),
-        size: 1,
-        size_is_free: false,
-        size_limit: None,
-        volume_type: None,
-        zone: ZoneChoice::Any,
-        origin: None,
-        hints: Hints::default(),
-        multiattach: false,
-        cluster: "kubernetes".to_owned(),
-        metadata: BTreeMap::new(),
-    }
-}
 
 fn copy(origin: Origin) -> Wanted {
     Wanted { origin: Some(origin), ..wanted() }

@@ -1,5 +1,7 @@
 //! The driver's HTTP endpoint, on a port of its choice.
 
+#![allow(dead_code, reason = "each test crate uses its part of the bed")]
+
 use std::time::Duration;
 
 use cinder_csi::pace;
@@ -7,7 +9,7 @@ use http::StatusCode;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::{Driver, PATIENCE};
+use crate::process::{Driver, PATIENCE};
 
 pub const ANY_PORT: &str = "--http-endpoint=127.0.0.1:0";
 

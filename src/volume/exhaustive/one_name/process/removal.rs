@@ -1,7 +1,7 @@
 //! One is removed: a look, a DELETE, and looks until it is gone.
 
 use super::super::kind::Removal;
-use super::{By, Condition, Ending, Names, Next, Outcomes, Phase, Posted};
+use super::{By, Condition, Ending, Names, Next, Outcomes, Posted, Stage};
 
 impl Names {
     /// What the plan of a removal says to the one as it is now. The look and the DELETE that follows from it are one
@@ -9,7 +9,7 @@ impl Names {
     pub(super) fn removes(&self, n: usize, mut ending: Ending, out: &mut Outcomes) {
         let id = ending.id;
         let one = self.get(id);
-        let is_free = one.is_some_and(|one| matches!(one.phase, Phase::Made | Phase::Broken));
+        let is_free = one.is_some_and(|one| matches!(one.stage, Stage::Made | Stage::Broken));
         ending.unchanged = (ending.unchanged + u8::from(ending.sent && is_free)).min(3);
         if !ending.sent && one.is_some_and(|one| one.settled) {
             return out.add(format_args!("leaves {id}"), self.removed(n, ending, false));
@@ -27,7 +27,7 @@ impl Names {
     fn deletes(&self, n: usize, ending: Ending, out: &mut Outcomes) {
         let id = ending.id;
         let Some(index) = self.index(id) else { return };
-        if matches!(self.there[index].phase, Phase::Making | Phase::Going | Phase::Stuck) {
+        if matches!(self.there[index].stage, Stage::Making | Stage::Going | Stage::Stuck) {
             let to = match ending.refused {
                 0 => self.with_ending(n, Ending { refused: 1, ..ending }),
                 _ => self.failed(n, Condition::Unsettled),
@@ -35,9 +35,9 @@ impl Names {
             return out.add(format_args!("may not delete {id}"), to);
         }
         let mut to = self.clone();
-        to.there[index].phase = Phase::Going;
+        to.there[index].stage = Stage::Going;
         to.wrong = match &self.there[index] {
-            one if matches!(one.by, By::Stranger | By::Earlier) => Some("what isn't ours was deleted"),
+            one if matches!(one.by, By::Stranger | By::ExistingDriver) => Some("what isn't ours was deleted"),
             one if one.settled => Some("what was promised was deleted"),
             _ => to.wrong,
         };

@@ -50,9 +50,9 @@ const GO_ON: Verdict = Verdict::Go(Next::Look);
 
 impl Life {
     pub fn of_call(&self, n: usize, told: bool, moves: &mut Vec<Move<Self>>) {
-        let mut add = |what: &str, is_slow: bool, to: Self| {
+        let mut add = |what: &str, is_timeout: bool, to: Self| {
             let what = if told { format!("{n} ({:?}) {what}", self.goals[n]) } else { String::new() };
-            moves.push(Move { what, is_slow, to });
+            moves.push(Move { what, is_timeout, to });
         };
         let Some(call) = &self.calls[n] else {
             if self.outcomes[n] != Outcome::Done {
@@ -161,7 +161,7 @@ impl Life {
             }
             (Goal::Delete, Some(Reply::Missing)) => GO_ON,
             (_, Some(Reply::Missing)) => Verdict::End(Err(Condition::NotFound)),
-            (goal, Some(Reply::Refused)) if call.refusals < patience(goal) => {
+            (goal, Some(Reply::Refused)) if u32::from(call.refusals) < refusals_allowed(goal) => {
                 call.refusals += 1;
                 call.sent = if is_detach { Answer::Refused } else { call.sent };
                 GO_ON
@@ -206,12 +206,12 @@ impl Life {
     }
 }
 
-/// `REFUSALS` of each.
-fn patience(goal: Goal) -> u8 {
+fn refusals_allowed(goal: Goal) -> u32 {
     match goal {
-        Goal::Attach(_) | Goal::AttachAlone(_) | Goal::Expand => 2,
-        Goal::Detach(_) => 3,
-        Goal::Delete => 1,
+        Goal::Attach(_) | Goal::AttachAlone(_) => attach::REFUSALS,
+        Goal::Detach(_) => detach::REFUSALS,
+        Goal::Expand => expand::REFUSALS,
+        Goal::Delete => delete::REFUSALS,
     }
 }
 

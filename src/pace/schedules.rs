@@ -1,9 +1,8 @@
-//! For tests: every order in which a few futures, the tasks that they start and what they wait for can go on.
+//! For tests: runs futures under every schedule, as loom does with threads. Which woken future is polled or dropped next,
+//! when spawned tasks run, when an answer comes and when time passes are choices; a schedule is a list of them.
 //!
-//! One thread, and nothing goes on unless it is chosen: which future that was woken is polled next, which is dropped,
-//! when the spawned tasks run, what answer comes next, when time passes. A course of such choices is played from its
-//! beginning each time, the next one with another choice at its end, until there are none. What happens between two
-//! points at which a future waits is one step: threads that meet inside of a step are not tried.
+//! A schedule is played from its beginning each time, the next one with another choice at its end, until there are none.
+//! What happens between two awaits is one step: threads that meet inside of a step are not tried.
 
 use std::fmt::Display;
 use std::future::Future;
@@ -15,9 +14,9 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-/// One course of choices.
+/// Which of the steps that were possible was taken, one after the other.
 #[derive(Default)]
-pub struct Course {
+pub struct Schedule {
     choices: Vec<Choice>,
     at: usize,
     told: Vec<String>,
@@ -28,7 +27,7 @@ struct Choice {
     of: usize,
 }
 
-impl Course {
+impl Schedule {
     pub fn choose(&mut self, of: usize) -> usize {
         if self.at == self.choices.len() {
             self.choices.push(Choice { taken: 0, of });
@@ -43,7 +42,7 @@ impl Course {
         self.told.push(what.to_string());
     }
 
-    /// The next course; `false`: this was the last one.
+    /// The next schedule; `false`: this was the last one.
     fn turn(&mut self) -> bool {
         (self.at, self.told) = (0, Vec::new());
         while let Some(last) = self.choices.last_mut() {
@@ -57,8 +56,8 @@ impl Course {
     }
 }
 
-/// A course that fails is told.
-impl Drop for Course {
+/// A schedule that fails is told.
+impl Drop for Schedule {
     fn drop(&mut self) {
         if std::thread::panicking() {
             for (n, step) in self.told.iter().enumerate() {
@@ -68,15 +67,15 @@ impl Drop for Course {
     }
 }
 
-/// Plays every course, and says how many there are.
-pub fn every(what: &str, mut play: impl AsyncFnMut(&mut Course)) -> usize {
-    let (mut course, mut count) = (Course::default(), 0);
+/// Plays every schedule, and says how many there are.
+pub fn every_schedule(what: &str, mut play: impl AsyncFnMut(&mut Schedule)) -> usize {
+    let (mut schedule, mut count) = (Schedule::default(), 0);
     loop {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
-        runtime.unwrap().block_on(play(&mut course));
+        runtime.unwrap().block_on(play(&mut schedule));
         count += 1;
-        if !course.turn() {
-            println!("{what}: {count} courses");
+        if !schedule.turn() {
+            println!("{what}: {count} schedules");
             return count;
         }
     }
@@ -90,7 +89,7 @@ impl Wake for Flag {
     }
 }
 
-struct Actor<'a, T> {
+struct Task<'a, T> {
     name: &'static str,
     future: Option<Pin<Box<dyn Future<Output = T> + 'a>>>,
     woken: Arc<Flag>,
@@ -128,8 +127,8 @@ impl Gate {
 }
 
 /// The futures, and what may happen to them.
-pub struct Stage<'a, T> {
-    actors: Vec<Actor<'a, T>>,
+pub struct Scheduler<'a, T> {
+    tasks: Vec<Task<'a, T>>,
     pub gate: Gate,
     /// How many of them may still be dropped.
     pub drops: usize,
@@ -150,50 +149,54 @@ enum Step {
 }
 
 /// So many ticks with nothing else to do, and whoever still waits is forgotten.
-const PATIENCE: usize = 64;
+const IDLE_TICKS: usize = 64;
 
-impl<'a, T> Stage<'a, T> {
+impl<'a, T> Scheduler<'a, T> {
     pub fn new(drops: usize) -> Self {
         let tick = Duration::from_millis(100);
-        Self { actors: Vec::new(), gate: Gate::default(), drops, tick, ticks: 0, stirred: false, idle: 0 }
+        Self { tasks: Vec::new(), gate: Gate::default(), drops, tick, ticks: 0, stirred: false, idle: 0 }
     }
 
     pub fn add(&mut self, name: &'static str, future: impl Future<Output = T> + 'a) {
         let woken = Arc::new(Flag(AtomicBool::new(true)));
-        self.actors.push(Actor { name, future: Some(Box::pin(future)), woken, result: None });
+        self.tasks.push(Task { name, future: Some(Box::pin(future)), woken, result: None });
     }
 
-    /// Plays one course to its end, at which nobody waits. `watch` looks at every state in between.
-    pub async fn play(self, course: &mut Course, watch: impl Fn()) -> Vec<Option<T>> {
-        let ended = self.end(course, watch).await;
+    /// Plays one schedule to its end, at which nobody waits. `watch` looks at every state in between.
+    pub async fn play(self, schedule: &mut Schedule, watch: impl Fn()) -> Vec<Option<T>> {
+        let ended = self.end(schedule, watch).await;
         ended.unwrap_or_else(|forgotten| panic!("{forgotten} is never answered"))
     }
 
     /// As [`Self::play`]. `Err`: this one waits for ever.
-    async fn end(mut self, course: &mut Course, watch: impl Fn()) -> Result<Vec<Option<T>>, &'static str> {
+    async fn end(
+        mut self,
+        schedule: &mut Schedule,
+        watch: impl Fn(),
+    ) -> Result<Vec<Option<T>>, &'static str> {
         loop {
             let steps = self.steps();
             watch();
-            let Some(step) = self.chosen(course, steps) else { break };
-            self.take(course, step).await;
+            let Some(step) = self.chosen(schedule, steps) else { break };
+            self.take(schedule, step).await;
         }
-        match self.actors.iter().find(|actor| actor.future.is_some()) {
+        match self.tasks.iter().find(|task| task.future.is_some()) {
             Some(forgotten) => Err(forgotten.name),
-            None => Ok(self.actors.into_iter().map(|actor| actor.result).collect()),
+            None => Ok(self.tasks.into_iter().map(|task| task.result).collect()),
         }
     }
 
     fn steps(&self) -> Vec<Step> {
-        let alive = |n: &usize| self.actors[*n].future.is_some();
-        let woken = |n: &usize| self.actors[*n].woken.0.load(Ordering::Relaxed);
-        let all = 0..self.actors.len();
+        let alive = |n: &usize| self.tasks[*n].future.is_some();
+        let woken = |n: &usize| self.tasks[*n].woken.0.load(Ordering::Relaxed);
+        let all = 0..self.tasks.len();
         let mut steps: Vec<_> = all.clone().filter(alive).filter(woken).map(Step::Poll).collect();
         if self.stirred && tokio::runtime::Handle::current().metrics().num_alive_tasks() > 0 {
             steps.push(Step::Spawned);
         }
         steps.extend((0..self.gate.waiting()).map(Step::Open));
         let rests = steps.is_empty();
-        if !rests && self.ticks > 0 || rests && all.clone().any(|n| alive(&n)) && self.idle < PATIENCE {
+        if !rests && self.ticks > 0 || rests && all.clone().any(|n| alive(&n)) && self.idle < IDLE_TICKS {
             steps.push(Step::Tick);
         }
         if self.drops > 0 && self.idle == 0 {
@@ -202,15 +205,15 @@ impl<'a, T> Stage<'a, T> {
         steps
     }
 
-    fn chosen(&self, course: &mut Course, mut steps: Vec<Step>) -> Option<Step> {
+    fn chosen(&self, schedule: &mut Schedule, mut steps: Vec<Step>) -> Option<Step> {
         match steps.len() {
             0 => None,
             1 => steps.pop(),
-            of => Some(steps.swap_remove(course.choose(of))),
+            of => Some(steps.swap_remove(schedule.choose(of))),
         }
     }
 
-    async fn take(&mut self, course: &mut Course, step: Step) {
+    async fn take(&mut self, schedule: &mut Schedule, step: Step) {
         let rests = self.steps().iter().all(|step| matches!(step, Step::Tick | Step::Drop(_)));
         match step {
             Step::Tick if rests => self.idle += 1,
@@ -219,36 +222,36 @@ impl<'a, T> Stage<'a, T> {
         }
         self.stirred = !matches!(step, Step::Spawned);
         match step {
-            Step::Poll(n) => self.poll(course, n),
+            Step::Poll(n) => self.poll(schedule, n),
             Step::Drop(n) => {
-                course.tell(format_args!("{} is dropped", self.actors[n].name));
-                self.actors[n].future = None;
+                schedule.tell(format_args!("{} is dropped", self.tasks[n].name));
+                self.tasks[n].future = None;
                 self.drops -= 1;
             }
             Step::Spawned => {
-                course.tell("the tasks go on");
+                schedule.tell("the spawned tasks go on");
                 for _ in 0..16 {
                     tokio::task::yield_now().await;
                 }
             }
-            Step::Open(n) => course.tell(format_args!("an answer comes to {}", self.gate.open(n))),
+            Step::Open(n) => schedule.tell(format_args!("an answer comes to {}", self.gate.open(n))),
             Step::Tick => {
-                course.tell(format_args!("{:?} pass", self.tick));
+                schedule.tell(format_args!("{:?} pass", self.tick));
                 self.ticks = self.ticks.saturating_sub(usize::from(!rests));
                 tokio::time::advance(self.tick).await;
             }
         }
     }
 
-    fn poll(&mut self, course: &mut Course, n: usize) {
-        let actor = &mut self.actors[n];
-        actor.woken.0.store(false, Ordering::Relaxed);
-        let waker = Waker::from(Arc::clone(&actor.woken));
-        let Some(future) = &mut actor.future else { return };
+    fn poll(&mut self, schedule: &mut Schedule, n: usize) {
+        let task = &mut self.tasks[n];
+        task.woken.0.store(false, Ordering::Relaxed);
+        let waker = Waker::from(Arc::clone(&task.woken));
+        let Some(future) = &mut task.future else { return };
         let polled = future.as_mut().poll(&mut Context::from_waker(&waker));
-        course.tell(format_args!("{} {}", actor.name, if polled.is_ready() { "ends" } else { "waits" }));
+        schedule.tell(format_args!("{} {}", task.name, if polled.is_ready() { "ends" } else { "waits" }));
         if let Poll::Ready(result) = polled {
-            (actor.future, actor.result) = (None, Some(result));
+            (task.future, task.result) = (None, Some(result));
         }
     }
 }
@@ -259,18 +262,18 @@ mod tests {
 
     use super::*;
 
-    /// How many courses of one who sets a flag and one who waits for it end with nobody waiting, and how many not.
-    fn courses(subscribes_first: bool) -> (usize, usize) {
+    /// How many schedules of one who sets a flag and one who waits for it end with nobody waiting, and how many not.
+    fn schedules(subscribes_first: bool) -> (usize, usize) {
         let forgotten = Cell::new(0);
-        let all = every("a flag and one who waits for it", async |course| {
+        let all = every_schedule("a flag and one who waits for it", async |schedule| {
             let (set, asked) = (AtomicBool::new(false), tokio::sync::Notify::new());
             let gate = Gate::default();
-            let mut stage = Stage { gate: gate.clone(), ..Stage::new(0) };
-            stage.add("the setter", async {
+            let mut scheduler = Scheduler { gate: gate.clone(), ..Scheduler::new(0) };
+            scheduler.add("the setter", async {
                 set.store(true, Ordering::Relaxed);
                 asked.notify_waiters();
             });
-            stage.add("the waiter", async {
+            scheduler.add("the waiter", async {
                 let mut told = std::pin::pin!(asked.notified());
                 if subscribes_first {
                     told.as_mut().enable();
@@ -283,7 +286,7 @@ mod tests {
                     told.await;
                 }
             });
-            let ended = stage.end(course, || {}).await;
+            let ended = scheduler.end(schedule, || {}).await;
             forgotten.set(forgotten.get() + usize::from(ended == Err("the waiter")));
         });
         (all, forgotten.get())
@@ -291,9 +294,9 @@ mod tests {
 
     #[test]
     fn a_missed_wake_is_found() {
-        let (all, forgotten) = courses(true);
+        let (all, forgotten) = schedules(true);
         assert!(all > 1 && forgotten == 0);
-        let (all, forgotten) = courses(false);
+        let (all, forgotten) = schedules(false);
         assert!(0 < forgotten && forgotten < all);
     }
 }

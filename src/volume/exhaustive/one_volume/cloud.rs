@@ -130,7 +130,7 @@ impl Life {
             to.harmed |= fault > 0;
             change(&mut to.cloud);
             let what = if told { what.to_owned() } else { String::new() };
-            moves.push(Move { what, is_slow: false, to });
+            moves.push(Move { what, is_timeout: false, to });
         };
         let server = self.cloud.work.map_or(0, |work| work.server);
         match self.cloud.status {

@@ -16,7 +16,7 @@ mod cloud;
 
 use std::fmt::{self, Display};
 
-use super::search::{Move, Rows, World, table};
+use super::search::{Model, Move, Rows, table};
 use call::Call;
 use cloud::Cloud;
 
@@ -81,7 +81,7 @@ impl Life {
     }
 }
 
-impl World for Life {
+impl Model for Life {
     fn moves(&self, told: bool) -> Vec<Move<Self>> {
         let mut moves = self.of_the_cloud(told);
         (0..2).for_each(|n| self.of_call(n, told, &mut moves));

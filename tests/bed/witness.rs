@@ -13,28 +13,28 @@ use crate::bed::Lab;
 use crate::client::Client;
 use crate::others::tenant;
 
-pub struct Eyes<'a> {
+pub struct Witness<'a> {
     pub lab: &'a Lab,
     tenant: Client,
     server: String,
 }
 
-impl<'a> Eyes<'a> {
+impl<'a> Witness<'a> {
     /// On what is attached to this server.
     pub async fn on(lab: &'a Lab, server: &str) -> Self {
         Self { lab, tenant: tenant(lab).await, server: server.to_owned() }
     }
 
-    pub async fn is_of_size(&self, volume: &str, gib: i64) {
+    pub async fn assert_size(&self, volume: &str, gib: i64) {
         assert_eq!(self.tenant.show(volume).await["size"], gib, "{volume}");
     }
 
-    pub async fn is_unheard_of(&self, kind: &str, name: &str) {
+    pub async fn assert_none_named(&self, kind: &str, name: &str) {
         let named = self.named(kind, name).await;
         assert!(named.is_empty(), "{named:?}");
     }
 
-    pub async fn is_one_volume(&self, name: &str, id: &str, gib: i64) {
+    pub async fn assert_one_volume(&self, name: &str, id: &str, gib: i64) {
         let named = self.named("volumes", name).await;
         assert_eq!(named.len(), 1, "{name}: {named:?}");
         let found = &named[0];
@@ -43,7 +43,7 @@ impl<'a> Eyes<'a> {
     }
 
     /// A snapshot or a backup, and nothing else that was made of the volume under way.
-    pub async fn is_one_copy(&self, kind: &str, name: &str, volume: &str, id: &str) {
+    pub async fn assert_one_copy(&self, kind: &str, name: &str, volume: &str, id: &str) {
         let named = self.named(&format!("{kind}s"), name).await;
         assert_eq!(named.len(), 1, "{name}: {named:?}");
         let found = &named[0];
@@ -54,12 +54,12 @@ impl<'a> Eyes<'a> {
         assert_eq!(of_volume.len(), 1, "the snapshot that was asked for, and no other: {of_volume:?}");
     }
 
-    pub async fn is_gone(&self, kind: &str, id: &str) {
+    pub async fn assert_gone(&self, kind: &str, id: &str) {
         let reply = self.tenant.cinder(Method::GET, &format!("/{kind}/{id}"), "", None).await;
         assert_eq!(reply.code, 404, "{}", reply.body);
     }
 
-    pub async fn is_attached(&self, volume: &str, servers: &[&str]) {
+    pub async fn assert_attached_to(&self, volume: &str, servers: &[&str]) {
         let shown = self.tenant.show(volume).await;
         let entries = shown["attachments"].as_array().unwrap();
         let attached: Vec<_> = entries.iter().map(|entry| entry["server_id"].as_str().unwrap()).collect();
@@ -69,14 +69,14 @@ impl<'a> Eyes<'a> {
         assert_eq!(row, if servers.is_empty() { 404 } else { 200 }, "{volume}");
     }
 
-    pub fn is_mounted(&self, point: &str, times: usize) {
+    pub fn assert_mounts(&self, point: &str, times: usize) {
         let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
         let found = mounts.lines().filter(|line| line.split(' ').nth(4) == Some(point)).count();
         assert_eq!(found, times, "mounts at {point}");
     }
 
     /// Nothing is left of a life, in the cloud or here. A disk that was taken away still has its loop device for a moment.
-    pub async fn is_clean(&self, directory: &Path, before: &[String]) {
+    pub async fn assert_nothing_left(&self, directory: &Path, before: &[String]) {
         let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
         let directory = directory.display().to_string();
         let left: Vec<_> = mounts.lines().filter(|line| line.contains(&directory)).collect();

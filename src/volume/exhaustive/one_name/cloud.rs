@@ -2,49 +2,49 @@
 
 use std::fmt::Arguments;
 
-use super::{Made, Move, Names, Phase, Wish};
+use super::{Made, Move, Names, Stage, Wish};
 
 impl Names {
     pub fn of_the_cloud(&self, told: bool) -> Vec<Move<Self>> {
         let mut moves = Vec::new();
         let mut add = |what: Arguments, to| {
             let what = if told { what.to_string() } else { String::new() };
-            moves.push(Move { what, is_slow: false, to });
+            moves.push(Move { what, is_timeout: false, to });
         };
         for (n, one) in self.there.iter().enumerate() {
             self.of_one(n, one, &mut add);
         }
         if let Some(to) = self.much_later() {
             let what = "ten minutes pass".to_owned();
-            moves.push(Move { what, is_slow: true, to });
+            moves.push(Move { what, is_timeout: true, to });
         }
         moves
     }
 
     fn of_one(&self, n: usize, one: &Made, add: &mut impl FnMut(Arguments, Self)) {
         let id = one.id;
-        let mut become_ = |what: &str, phase, faults| {
+        let mut become_ = |what: &str, stage, faults| {
             let mut to = self.clone();
             to.faults -= faults;
             to.harmed |= faults > 0;
-            to.there[n].phase = phase;
+            to.there[n].stage = stage;
             add(format_args!("{id} {what}"), to);
         };
         let may_fail = self.faults > 0;
-        match one.phase {
-            Phase::Making => {
-                become_("is made", Phase::Made, 0);
+        match one.stage {
+            Stage::Making => {
+                become_("is made", Stage::Made, 0);
                 if may_fail {
-                    become_("can't be made", Phase::Broken, 1);
+                    become_("can't be made", Stage::Broken, 1);
                 }
             }
-            Phase::Going if may_fail => become_("can't be deleted", Phase::Stuck, 1),
+            Stage::Going if may_fail => become_("can't be deleted", Stage::Stuck, 1),
             _ => {}
         }
-        if matches!(one.phase, Phase::Going | Phase::Stuck) {
+        if matches!(one.stage, Stage::Going | Stage::Stuck) {
             let mut to = self.clone();
             to.there.remove(n);
-            let who = if one.phase == Phase::Stuck { "by an administrator" } else { "for good" };
+            let who = if one.stage == Stage::Stuck { "by an administrator" } else { "for good" };
             add(format_args!("{id} is gone {who}"), to);
         }
         if !one.listed {
@@ -73,7 +73,7 @@ impl Names {
         let old = self.there.iter().filter(|one| one.old).count();
         let listed = !self.rules.lists_lag;
         let by = super::By::Call(process);
-        let new = Made { id, phase: Phase::Making, by, settled: false, listed, old: false };
+        let new = Made { id, stage: Stage::Making, by, settled: false, listed, old: false };
         let places = old..=self.there.len();
         let worlds = places.map(|place| {
             let mut to = self.clone();

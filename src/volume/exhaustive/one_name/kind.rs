@@ -7,14 +7,14 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::super::search::Numbers;
-use super::{By, Made, Phase};
-use crate::openstack::{Backup, BackupStatus, Hints, Snapshot, SnapshotStatus, Status, Volume};
+use super::{By, Made, Stage};
+use crate::openstack::{Backup, BackupStatus, Snapshot, SnapshotStatus, Status, Volume};
 use crate::volume::backup::WantedBackup;
 use crate::volume::metadata::{ATTEMPT, CLUSTER, SETTLED};
 use crate::volume::namesakes::plan::{Attempt, Posted, Step, plan};
 use crate::volume::namesakes::{Candidate, Order};
 use crate::volume::snapshot::WantedSnapshot;
-use crate::volume::{Condition, Wanted, ZoneChoice, delete, removal, sample};
+use crate::volume::{Condition, Wanted, delete, removal, sample};
 
 type Asked = (Kind, usize, Posted<u8>, Vec<Made>);
 
@@ -71,7 +71,7 @@ impl Kind {
 
     fn ask(self, own: Own, seen: &[Made]) -> Said {
         match self {
-            Kind::Volume => said(&wanted(), own, &shown(seen, volume)),
+            Kind::Volume => said(&sample::wanted(), own, &shown(seen, volume)),
             Kind::Snapshot => said(&wanted_snapshot(), own, &shown(seen, snapshot)),
             Kind::Backup => said(&wanted_backup(), own, &shown(seen, backup)),
         }
@@ -103,8 +103,8 @@ impl Kind {
     }
 
     /// Whether this may be answered. A backup is before it is made: it may fail later, and its status says so.
-    pub fn is_usable(self, phase: Phase) -> bool {
-        phase == Phase::Made || (self == Kind::Backup && matches!(phase, Phase::Making | Phase::Broken))
+    pub fn is_usable(self, stage: Stage) -> bool {
+        stage == Stage::Made || (self == Kind::Backup && matches!(stage, Stage::Making | Stage::Broken))
     }
 }
 
@@ -175,7 +175,7 @@ fn metadata(one: &Made) -> std::collections::BTreeMap<String, String> {
     let attempt = match one.by {
         By::Call(process) => Some(name_of(process)),
         By::Past(_) => Some("an earlier call".to_owned()),
-        By::Earlier | By::Stranger => None,
+        By::ExistingDriver | By::Stranger => None,
     };
     let cluster = if one.by == By::Stranger { "another" } else { CLUSTER_NAME };
     let marks = [
@@ -191,55 +191,39 @@ fn id_of(one: &Made) -> Uuid {
 }
 
 fn volume(one: &Made, rank: usize) -> Volume {
-    let status = match one.phase {
-        Phase::Making => Status::Creating,
-        Phase::Made => Status::Available,
-        Phase::Broken => Status::Error,
-        Phase::Going => Status::Deleting,
-        Phase::Stuck => Status::ErrorDeleting,
+    let status = match one.stage {
+        Stage::Making => Status::Creating,
+        Stage::Made => Status::Available,
+        Stage::Broken => Status::Error,
+        Stage::Going => Status::Deleting,
+        Stage::Stuck => Status::ErrorDeleting,
     };
     let (id, created_at) = (id_of(one).into(), created(one, rank));
     Volume { id, name: NAME.to_owned(), metadata: metadata(one), created_at, ..sample::volume(status) }
 }
 
 fn snapshot(one: &Made, rank: usize) -> Snapshot {
-    let status = match one.phase {
-        Phase::Making => SnapshotStatus::Creating,
-        Phase::Made => SnapshotStatus::Available,
-        Phase::Broken => SnapshotStatus::Error,
-        Phase::Going => SnapshotStatus::Deleting,
-        Phase::Stuck => SnapshotStatus::ErrorDeleting,
+    let status = match one.stage {
+        Stage::Making => SnapshotStatus::Creating,
+        Stage::Made => SnapshotStatus::Available,
+        Stage::Broken => SnapshotStatus::Error,
+        Stage::Going => SnapshotStatus::Deleting,
+        Stage::Stuck => SnapshotStatus::ErrorDeleting,
     };
     let (id, created_at) = (id_of(one).into(), created(one, rank));
     Snapshot { id, name: NAME.to_owned(), metadata: metadata(one), created_at, ..sample::snapshot(status) }
 }
 
 fn backup(one: &Made, rank: usize) -> Backup {
-    let status = match one.phase {
-        Phase::Making => BackupStatus::Creating,
-        Phase::Made => BackupStatus::Available,
-        Phase::Broken => BackupStatus::Error,
-        Phase::Going => BackupStatus::Deleting,
-        Phase::Stuck => BackupStatus::ErrorDeleting,
+    let status = match one.stage {
+        Stage::Making => BackupStatus::Creating,
+        Stage::Made => BackupStatus::Available,
+        Stage::Broken => BackupStatus::Error,
+        Stage::Going => BackupStatus::Deleting,
+        Stage::Stuck => BackupStatus::ErrorDeleting,
     };
     let (id, created_at) = (id_of(one).into(), created(one, rank));
     Backup { id, name: NAME.to_owned(), metadata: metadata(one), created_at, ..sample::backup(status) }
-}
-
-fn wanted() -> Wanted {
-    Wanted {
-        name: NAME.to_owned(),
-        size: 1,
-        size_is_free: false,
-        size_limit: None,
-        volume_type: None,
-        zone: ZoneChoice::Any,
-        origin: None,
-        hints: Hints::default(),
-        multiattach: false,
-        cluster: CLUSTER_NAME.to_owned(),
-        metadata: [].into(),
-    }
 }
 
 fn wanted_snapshot() -> WantedSnapshot {

@@ -17,20 +17,11 @@ mod process;
 
 use std::fmt::{self, Display};
 
-use super::search::{Move, Rows, World, table};
+use super::search::{Model, Move, Rows, table};
+use crate::volume::namesakes::Stage;
 use crate::volume::namesakes::plan::Posted;
 use kind::Kind;
 use process::Call;
-
-/// How far one of the name has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Phase {
-    Making,
-    Made,
-    Broken,
-    Going,
-    Stuck,
-}
 
 /// Who made it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -39,8 +30,8 @@ pub enum By {
     Call(usize),
     /// A call of this process that has ended.
     Past(usize),
-    /// The driver that was there before: it marks the cluster and no attempt.
-    Earlier,
+    /// It marks the cluster and no attempt.
+    ExistingDriver,
     /// Somebody else.
     Stranger,
 }
@@ -48,7 +39,7 @@ pub enum By {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Made {
     pub id: u8,
-    pub phase: Phase,
+    pub stage: Stage,
     pub by: By,
     pub settled: bool,
     pub listed: bool,
@@ -103,7 +94,7 @@ struct Names {
 impl Names {
     fn new(rules: Rules, faults: u8, there: Option<By>) -> Self {
         let idle = Process { wish: Wish::Open, call: None, unclear: false, made: None, late: false };
-        let made = |by| Made { id: 0, phase: Phase::Made, by, settled: false, listed: true, old: true };
+        let made = |by| Made { id: 0, stage: Stage::Made, by, settled: false, listed: true, old: true };
         let processes = vec![idle; rules.processes];
         Self {
             rules,
@@ -129,7 +120,7 @@ impl Names {
 
     /// A backup that was marked and has failed since: whether its caller was told can't be known.
     fn may_fail_later(&self, one: &Made) -> bool {
-        self.rules.kind == Kind::Backup && one.phase == Phase::Broken
+        self.rules.kind == Kind::Backup && one.stage == Stage::Broken
     }
 
     /// A promise that nobody breaks while a call is under way.
@@ -141,17 +132,17 @@ impl Names {
                 Wish::Open | Wish::Refused => None,
             })
         };
-        if ours().any(|one| one.by != By::Earlier && !one.settled) {
+        if ours().any(|one| one.by != By::ExistingDriver && !one.settled) {
             return Some("one is left that nobody was promised");
         }
-        if answered().any(|id| !self.get(id).is_some_and(|one| self.rules.kind.is_usable(one.phase))) {
+        if answered().any(|id| !self.get(id).is_some_and(|one| self.rules.kind.is_usable(one.stage))) {
             return Some("one that was promised isn't there");
         }
         let several = ours().count() > 1;
         match answered().next() {
             Some(first) if answered().any(|id| id != first) => Some("the two were promised different ones"),
             Some(_) if several => Some("there are two of the name"),
-            None if ours().any(|one| one.by != By::Earlier && !self.may_fail_later(one)) => {
+            None if ours().any(|one| one.by != By::ExistingDriver && !self.may_fail_later(one)) => {
                 Some("one is left and nobody was told of it")
             }
             _ => None,
@@ -159,7 +150,7 @@ impl Names {
     }
 }
 
-impl World for Names {
+impl Model for Names {
     fn moves(&self, told: bool) -> Vec<Move<Self>> {
         let mut moves = self.of_the_cloud(told);
         for n in 0..self.processes.len() {
@@ -178,7 +169,7 @@ impl World for Names {
     }
 
     fn is_at_rest(&self) -> bool {
-        let is_passing = |one: &Made| matches!(one.phase, Phase::Making | Phase::Going | Phase::Stuck);
+        let is_passing = |one: &Made| matches!(one.stage, Stage::Making | Stage::Going | Stage::Stuck);
         let is_done = |one: &Process| one.call.is_none() && one.wish != Wish::Open && !one.late;
         self.processes.iter().all(is_done) && !self.there.iter().any(is_passing)
     }
@@ -193,7 +184,7 @@ impl Display for Names {
 
 impl Display for Made {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {:?} by {:?}", self.id, self.phase, self.by)?;
+        write!(f, "{}: {:?} by {:?}", self.id, self.stage, self.by)?;
         for (is, mark) in [(self.settled, "settled"), (!self.listed, "unlisted"), (self.old, "old")] {
             if is {
                 write!(f, ", {mark}")?;
@@ -205,7 +196,7 @@ impl Display for Made {
 
 #[test]
 fn every_interleaving_of_calls_of_one_name_ends_with_one_of_it() {
-    let beginnings = [None, Some(By::Earlier), Some(By::Stranger)];
+    let beginnings = [None, Some(By::ExistingDriver), Some(By::Stranger)];
     let mut rows = Rows::default();
     for (kind, late) in [(Kind::Volume, true), (Kind::Snapshot, false), (Kind::Backup, false)] {
         let rules = Rules { kind, processes: 2, lists_lag: false, late };

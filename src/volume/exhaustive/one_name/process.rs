@@ -5,7 +5,7 @@ mod removal;
 use std::fmt::Display;
 
 use super::kind::{Own, Said};
-use super::{By, Made, Move, Names, Phase, Posted, Wish};
+use super::{By, Made, Move, Names, Posted, Stage, Wish};
 use crate::volume::{Condition, Error};
 
 /// A call that runs: what it asks the cloud next.
@@ -87,7 +87,7 @@ struct Outcomes<'a> {
 impl Outcomes<'_> {
     fn add(&mut self, what: impl Display, to: Names) {
         let what = if self.told { format!("{} {what}", self.process) } else { String::new() };
-        self.moves.push(Move { what, is_slow: false, to });
+        self.moves.push(Move { what, is_timeout: false, to });
     }
 
     /// As often as faults are left. A reply that gets lost is one.
@@ -136,7 +136,7 @@ impl Names {
     fn ends_early(&self, n: usize, out: &mut Outcomes) {
         out.add("meets its deadline", self.ended(n));
         if let Some(late) = out.moves.last_mut() {
-            late.is_slow = true;
+            late.is_timeout = true;
         }
         if self.replies_get_lost() {
             let mut dead = self.ended(n);
@@ -160,7 +160,7 @@ impl Names {
             Next::Post => self.posts(n, out),
             Next::Look { followed } => {
                 out.add("lists", self.decides(n, self.listed()));
-                let making = |one: &&Made| one.phase == Phase::Making && self.is_making(one);
+                let making = |one: &&Made| one.stage == Stage::Making && self.is_making(one);
                 if let Some(one) = followed.and_then(|id| self.get(id)).filter(making) {
                     out.add(format_args!("looks at {}", one.id), self.decides(n, vec![one.clone()]));
                 }
@@ -232,7 +232,7 @@ impl Names {
             Said::Create => to(Next::Post),
             Said::Wait { followed } => to(Next::Look { followed }),
             Said::Settle(id) => {
-                let is_at_rest = seen.iter().any(|one| one.id == id && one.phase != Phase::Making);
+                let is_at_rest = seen.iter().any(|one| one.id == id && one.stage != Stage::Making);
                 to(Next::Settle { id, sure: posted == Posted::As(id) && is_at_rest })
             }
             Said::Answer(id) => self.answered(n, id),
@@ -327,7 +327,7 @@ impl Names {
         process.wish = Wish::Answered(id);
         (process.unclear, process.made, process.late) = (false, None, false);
         match self.get(id) {
-            Some(one) if one.settled && self.rules.kind.is_usable(one.phase) => {}
+            Some(one) if one.settled && self.rules.kind.is_usable(one.stage) => {}
             _ => to.wrong = Some("what was answered can't be used"),
         }
         to
@@ -348,7 +348,7 @@ impl Names {
 }
 
 fn is_going(one: &Made) -> bool {
-    matches!(one.phase, Phase::Going | Phase::Stuck)
+    matches!(one.stage, Stage::Going | Stage::Stuck)
 }
 
 /// The codes after which the external-provisioner certainly calls again (`isFinalError` of
