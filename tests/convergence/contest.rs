@@ -1,4 +1,4 @@
-//! What another process does between a look and what comes of it. Found by `src/volume/exhaustive/names.rs`.
+//! What another process does between a look and what comes of it. Found by `src/volume/exhaustive/one_name.rs`.
 
 use std::time::Duration;
 
