@@ -1,13 +1,16 @@
 //! One is removed: a look, a DELETE, and looks until it is gone.
 
 use super::super::kind::Removal;
+use super::super::{LOST_IN_A_MOMENT, Moment, Wish};
 use super::{By, Condition, Ending, Names, Next, Outcomes, Posted, Stage};
 
 impl Names {
-    /// What the plan of a removal says to the one as it is now. The look and the DELETE that follows from it are one
-    /// move: Cinder knows no condition for a DELETE, and between the two a moment is left in which nobody can help.
+    /// What the plan of a removal says to the one as it is now.
     pub(super) fn removes(&self, n: usize, mut ending: Ending, out: &mut Outcomes) {
         let id = ending.id;
+        if ending.due {
+            return self.deletes(n, Ending { due: false, ..ending }, out);
+        }
         let one = self.get(id);
         let is_free = one.is_some_and(|one| matches!(one.stage, Stage::Made | Stage::Broken));
         ending.unchanged = (ending.unchanged + u8::from(ending.sent && is_free)).min(3);
@@ -15,7 +18,10 @@ impl Names {
             return out.add(format_args!("leaves {id}"), self.removed(n, ending, false));
         }
         match self.rules.kind.removal(one, ending.sent, ending.unchanged.into()) {
-            Removal::Delete => self.deletes(n, ending, out),
+            Removal::Delete if self.rules.moment == Moment::Nothing => self.deletes(n, ending, out),
+            Removal::Delete => {
+                out.add(format_args!("will delete {id}"), self.with_ending(n, Ending { due: true, ..ending }));
+            }
             Removal::Wait => out.add(format_args!("waits for {id}"), self.with_ending(n, ending)),
             Removal::Fail => {
                 out.add(format_args!("can't remove {id}"), self.failed(n, Condition::Unsettled));
@@ -26,7 +32,9 @@ impl Names {
 
     fn deletes(&self, n: usize, ending: Ending, out: &mut Outcomes) {
         let id = ending.id;
-        let Some(index) = self.index(id) else { return };
+        let Some(index) = self.index(id) else {
+            return out.add(format_args!("finds {id} gone"), self.with_ending(n, ending));
+        };
         if matches!(self.there[index].stage, Stage::Making | Stage::Going | Stage::Stuck) {
             let to = match ending.refused {
                 0 => self.with_ending(n, Ending { refused: 1, ..ending }),
@@ -38,7 +46,10 @@ impl Names {
         to.there[index].stage = Stage::Going;
         to.wrong = match &self.there[index] {
             one if matches!(one.by, By::Stranger | By::ExistingDriver) => Some("what isn't ours was deleted"),
-            one if one.settled => Some("what was promised was deleted"),
+            one if one.settled && self.rules.moment == Moment::Nothing => Some("what was promised was deleted"),
+            _ if self.processes.iter().any(|process| process.wish == Wish::Answered(id)) => {
+                Some(LOST_IN_A_MOMENT)
+            }
             _ => to.wrong,
         };
         if out.replies_get_lost() {
