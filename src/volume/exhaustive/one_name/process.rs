@@ -36,7 +36,7 @@ enum Next {
 }
 
 /// One is being removed.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct Ending {
     id: u8,
     /// It was looked at, and its DELETE is the next call.
@@ -229,7 +229,7 @@ impl Names {
         let posted = self.posted(n);
         let said = self.rules.kind.plan(Own { process: n, posted: &posted }, seen);
         let to = |next| self.with_call(n, posted.clone(), next);
-        let remove = |id, why| Next::Remove(Ending { id, due: false, sent: false, refused: 0, unchanged: 0, why });
+        let remove = |id, why| Next::Remove(Ending { id, why, ..Ending::default() });
         match said {
             Said::Create => to(Next::Post),
             Said::Wait { followed } => to(Next::Look { followed }),

@@ -1,7 +1,7 @@
 //! One is removed: a look, a DELETE, and looks until it is gone.
 
 use super::super::kind::Removal;
-use super::super::{LOST_IN_A_MOMENT, Moment, Wish};
+use super::super::{LOST_IN_A_MOMENT, Made, Moment, Wish};
 use super::{By, Condition, Ending, Names, Next, Outcomes, Posted, Stage};
 
 impl Names {
@@ -20,7 +20,8 @@ impl Names {
         match self.rules.kind.removal(one, ending.sent, ending.unchanged.into()) {
             Removal::Delete if self.rules.moment == Moment::Nothing => self.deletes(n, ending, out),
             Removal::Delete => {
-                out.add(format_args!("will delete {id}"), self.with_ending(n, Ending { due: true, ..ending }));
+                let to = self.with_ending(n, Ending { due: true, ..ending });
+                out.add(format_args!("will delete {id}"), to);
             }
             Removal::Wait => out.add(format_args!("waits for {id}"), self.with_ending(n, ending)),
             Removal::Fail => {
@@ -44,19 +45,24 @@ impl Names {
         }
         let mut to = self.clone();
         to.there[index].stage = Stage::Going;
-        to.wrong = match &self.there[index] {
-            one if matches!(one.by, By::Stranger | By::ExistingDriver) => Some("what isn't ours was deleted"),
-            one if one.settled && self.rules.moment == Moment::Nothing => Some("what was promised was deleted"),
-            _ if self.processes.iter().any(|process| process.wish == Wish::Answered(id)) => {
-                Some(LOST_IN_A_MOMENT)
-            }
-            _ => to.wrong,
-        };
+        to.wrong = self.is_lost(&self.there[index]).or(to.wrong);
         if out.replies_get_lost() {
             let what = format_args!("deletes {id}, and the reply gets lost");
             out.add_fault(what, to.with_ending(n, ending.clone()));
         }
         out.add(format_args!("deletes {id}"), to.with_ending(n, Ending { sent: true, ..ending }));
+    }
+
+    /// Why it should have stayed.
+    fn is_lost(&self, one: &Made) -> Option<&'static str> {
+        let answered = Wish::Answered(one.id);
+        match self.rules.moment {
+            _ if matches!(one.by, By::Stranger | By::ExistingDriver) => Some("what isn't ours was deleted"),
+            Moment::Nothing => one.settled.then_some("what was promised was deleted"),
+            Moment::Excused | Moment::Judged => {
+                self.processes.iter().any(|process| process.wish == answered).then_some(LOST_IN_A_MOMENT)
+            }
+        }
     }
 
     fn removed(&self, n: usize, ending: Ending, is_gone: bool) -> Self {
