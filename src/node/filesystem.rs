@@ -43,6 +43,11 @@ impl FsType {
         }
     }
 
+    /// The block with its first superblock.
+    fn superblock(self) -> u64 {
+        if self == Self::Btrfs { btrfs::SUPERBLOCK } else { 0 }
+    }
+
     /// Whether it's checked and grown before it's mounted. xfs and btrfs replay their log at mount, and grow mounted only.
     pub(super) fn is_ext(self) -> bool {
         matches!(self, Self::Ext2 | Self::Ext3 | Self::Ext4)
@@ -90,14 +95,14 @@ pub(super) async fn make(
     tracing::info!(%volume, disk = %disk.path.display(), %fs, again, "making a file system");
     let output = run(host, disk, command).await?;
     if output.code != Some(0) {
-        mark::disown(host, disk, volume).await;
+        mark::disown(host, disk, volume, fs.superblock()).await;
         return Err(Error::internal(
             disk.path.display(),
             format!("mkfs.{fs} failed: {}", output.complaint()),
         )
         .next("see mkfs-options in the StorageClass and this node's kernel log"));
     }
-    settle(host, disk, volume).await
+    mark::erase(host, disk, volume).await
 }
 
 /// The options of the file system's own at its mount. A volume made from a snapshot has the UUID of its origin, and xfs
@@ -118,8 +123,22 @@ pub(super) fn mount_data(fs: FsType, data: &str, untouched: bool) -> String {
     own.chain(missing).collect::<Vec<_>>().join(",")
 }
 
-/// Takes away the sign that a mkfs has begun: from here on the disk is never formatted again.
-pub(super) async fn settle(host: &dyn Host, disk: &Disk, volume: &str) -> Result<()> {
+/// Takes away the sign that a mkfs has begun: from here on the disk is never formatted again. Where the driver died before it
+/// knew how that mkfs ended, the file system's own tool tells first whether all of it is there.
+pub(super) async fn settle(host: &dyn Host, disk: &Disk, volume: &str, fs: FsType) -> Result<()> {
+    if !mark::is_there(host, disk, volume).await? {
+        return Ok(());
+    }
+    let command = match fs {
+        FsType::Ext2 | FsType::Ext3 | FsType::Ext4 => ext::prove(&disk.path),
+        FsType::Xfs => xfs::prove(&disk.path),
+        FsType::Btrfs => btrfs::prove(&disk.path),
+    };
+    let output = run(host, disk, command).await?;
+    if output.code != Some(0) {
+        let cause = format!("mkfs.{fs} has left a part of its {fs} out: {}", output.complaint());
+        return Err(Error::precondition(disk.path.display(), cause).next(WAY_OUT));
+    }
     mark::erase(host, disk, volume).await
 }
 

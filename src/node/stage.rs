@@ -6,6 +6,7 @@
 //! | the same as a copy that is to have a UUID of its own | likewise, with that UUID: `own_uuid.rs` |
 //! | nothing, all areas readable and zero | formatted, unless the volume was made from data or is staged read-only |
 //! | our own mkfs, cut off | formatted again, likewise |
+//! | our own mkfs, ended, and nobody heard how | the same where all of it is there, otherwise refused |
 //! | another file system, or anything else | refused, nothing is written |
 
 use std::path::{Path, PathBuf};
@@ -146,7 +147,7 @@ impl Staging<'_> {
         if self.flags.read_only || !in_use.is_empty() {
             return Ok(());
         }
-        filesystem::settle(host, disk, &request.volume).await?;
+        filesystem::settle(host, disk, &request.volume, fs).await?;
         filesystem::check(host, disk, fs).await?;
         if self.wants_own_uuid() {
             self.own_uuid(&place.path).ensure(host).await?;

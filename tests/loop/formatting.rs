@@ -164,12 +164,17 @@ async fn loop_a_dropped_call_leaves_mkfs_to_end() {
 #[tokio::test]
 async fn loop_a_driver_killed_between_mkfs_and_mount_formats_no_second_time() {
     if let Some(bed) = std::env::var_os(DOOMED) {
-        return doomed(Path::new(&bed), 96).await;
+        return doomed(Path::new(&bed)).await;
     }
     let bed = Bed::new();
     let disk = bed.disk(96 * MIB);
-    bed.command("mkfs.ext4", "/usr/sbin/mkfs.ext4 \"$@\"\nkill -9 $PPID");
-    die("formatting::loop_a_driver_killed_between_mkfs_and_mount_formats_no_second_time", &bed);
+    bed.command("mkfs.ext4", "/usr/sbin/mkfs.ext4 \"$@\"\nkill -9 $(cat $BED/driver)");
+    die(
+        "formatting::loop_a_driver_killed_between_mkfs_and_mount_formats_no_second_time",
+        &bed,
+        FsType::Ext4,
+        96,
+    );
     let made = uuid_of(&disk.device);
     bed.command("mkfs.ext4", "echo 'a second mkfs' >&2\nexit 1");
     bed.node().stage(bed.stage(FsType::Ext4, &disk)).await.unwrap();
@@ -195,6 +200,39 @@ async fn loop_a_mkfs_that_failed_with_its_superblock_whole_is_begun_again() {
     assert_eq!(bed.mounts_at(&bed.staging()), 1);
 }
 
+/// The driver dies before it knows how mkfs ended, and the disk has lost what it wrote in these KiB.
+#[tokio::test]
+async fn loop_a_mkfs_that_nobody_heard_of_is_used_only_if_all_of_it_is_there() {
+    const TEST: &str = "formatting::loop_a_mkfs_that_nobody_heard_of_is_used_only_if_all_of_it_is_there";
+    if let Some(bed) = std::env::var_os(DOOMED) {
+        return doomed(Path::new(&bed)).await;
+    }
+    // Inodes and bitmaps of the first group; the head of the second one; the trees and their copies.
+    let table = [
+        (FsType::Ext4, 96, 256, 256),
+        (FsType::Xfs, 320, 80 << 10, 16),
+        (FsType::Btrfs, 128, 20 << 10, 60 << 10),
+    ];
+    for (fs, size, from, length) in table {
+        let bed = Bed::new();
+        let disk = bed.disk(size * MIB);
+        bed.command(
+            &format!("mkfs.{fs}"),
+            &format!(
+                "for last; do :; done\n/usr/sbin/mkfs.{fs} \"$@\"\n\
+                 dd if=/dev/zero of=$last bs=1024 seek={from} count={length} conv=notrunc,fsync status=none\n\
+                 kill -9 $(cat $BED/driver)"
+            ),
+        );
+        die(TEST, &bed, fs, size);
+        let before = disk.checksum();
+        let error = bed.node().stage(bed.stage(fs, &disk)).await.unwrap_err();
+        assert_eq!(error.condition(), Condition::Precondition, "{error}");
+        assert!(error.to_string().contains(&format!("mkfs.{fs} has left a part")), "{error}");
+        assert_eq!(disk.checksum(), before, "{fs}");
+    }
+}
+
 #[tokio::test]
 async fn loop_a_mounted_disk_takes_no_write_of_ours() {
     for (fs, size) in [(FsType::Ext4, 96), (FsType::Xfs, 320), (FsType::Btrfs, 128)] {
@@ -209,7 +247,7 @@ async fn loop_a_mounted_disk_takes_no_write_of_ours() {
 #[tokio::test]
 async fn loop_a_driver_killed_inside_mkfs_formats_again() {
     if let Some(bed) = std::env::var_os(DOOMED) {
-        return doomed(Path::new(&bed), 96).await;
+        return doomed(Path::new(&bed)).await;
     }
     let bed = Bed::new();
     let disk = bed.disk(96 * MIB);
@@ -217,9 +255,9 @@ async fn loop_a_driver_killed_inside_mkfs_formats_again() {
     bed.command(
         "mkfs.ext4",
         "for last; do :; done\n/usr/sbin/mkfs.ext4 \"$@\"\n\
-         dd if=/dev/zero of=$last bs=1024 seek=1 count=1 conv=notrunc,fsync status=none\nkill -9 $PPID",
+         dd if=/dev/zero of=$last bs=1024 seek=1 count=1 conv=notrunc,fsync status=none\nkill -9 $(cat $BED/driver)",
     );
-    die("formatting::loop_a_driver_killed_inside_mkfs_formats_again", &bed);
+    die("formatting::loop_a_driver_killed_inside_mkfs_formats_again", &bed, FsType::Ext4, 96);
     bed.command("mkfs.ext4", "exec /usr/sbin/mkfs.ext4 \"$@\"");
     let other = Stage { volume: "another-volume".into(), ..bed.stage(FsType::Ext4, &disk) };
     std::os::unix::fs::symlink(&disk.device, bed.path("dev").join("virtio-another-volume")).unwrap();
@@ -310,15 +348,20 @@ async fn loop_an_unfinished_xfs_of_someone_else_is_not_formatted() {
 }
 
 /// Stages in a process of its own, which the bed's mkfs kills.
-fn die(test: &str, bed: &Bed) {
+fn die(test: &str, bed: &Bed, fs: FsType, mib: u64) {
+    fs::write(bed.path("doomed"), format!("{fs} {mib}")).unwrap();
     let this = std::env::current_exe().unwrap();
     let output = Command::new(this).args(["--exact", test]).env(DOOMED, bed.path("")).output().unwrap();
     assert_eq!(std::os::unix::process::ExitStatusExt::signal(&output.status), Some(9), "{output:?}");
     assert_eq!(bed.mounts_at(&bed.staging()), 0);
 }
 
-async fn doomed(bed: &Path, mib: u64) {
-    let request = Stage { expected: sized(mib * MIB), ..stage_in(bed, FsType::Ext4, mib * MIB) };
+async fn doomed(bed: &Path) {
+    let doomed = read(&bed.join("doomed"));
+    let (fs, mib) = doomed.split_once(' ').unwrap();
+    let size = mib.parse::<u64>().unwrap() * MIB;
+    let request = Stage { expected: sized(size), ..stage_in(bed, fs.parse().unwrap(), size) };
+    fs::write(bed.join("driver"), std::process::id().to_string()).unwrap();
     node_in(bed).stage(request).await.unwrap();
 }
 

@@ -22,6 +22,7 @@ pub async fn run(machine: &Machine, command: &Command) -> Output {
         "mkfs.ext4" => mkfs(machine, &path, "ext4", true).await,
         "mkfs.xfs" => mkfs(machine, &path, "xfs", arguments.contains(&"-f")).await,
         "e2fsck" => alone(machine, &path, 8, |_, _| Ok(String::new())).await,
+        "xfs_repair" => alone(machine, &path, 1, |_, _| Ok(String::new())).await,
         "resize2fs" => resize2fs(machine, &path).await,
         _ => Err((127, "not installed")),
     };

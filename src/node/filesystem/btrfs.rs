@@ -57,6 +57,11 @@ fn number(block: &[u8], offset: usize) -> Option<u64> {
     Some(u64::from_le_bytes(block.get(offset..offset + 8)?.try_into().ok()?))
 }
 
+/// Looks at all of it and writes nothing.
+pub fn prove(disk: &Path) -> Command {
+    Command::new("btrfs").with_all(["check", "--readonly"]).with(disk)
+}
+
 pub fn grow(point: &Path) -> Command {
     Command::new("btrfs").with_all(["filesystem", "resize", "max"]).with(point)
 }

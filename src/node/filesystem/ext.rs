@@ -49,6 +49,11 @@ pub fn check_all(disk: &Path) -> Command {
     Command::new("e2fsck").with_all(["-f", "-p"]).with(disk)
 }
 
+/// Looks at all of it and writes nothing.
+pub fn prove(disk: &Path) -> Command {
+    Command::new("e2fsck").with_all(["-f", "-n"]).with(disk)
+}
+
 /// Metadata checksums begin with the UUID, unless the superblock holds a seed for them: without the seed tune2fs rewrites
 /// every block of metadata, which must not be cut off.
 pub fn rewrite(disk: &Path, own: Uuid, block: &[u8]) -> Command {

@@ -41,11 +41,11 @@ pub async fn erase(host: &dyn Host, disk: &Disk, volume: &str) -> Result<()> {
 /// Takes away the superblock of a mkfs that has failed: mkfs.xfs that lost a write says so only by its exit code, and leaves a
 /// superblock that claims to be whole. The mark stays, so that the next stage begins again. Of a disk that is
 /// mounted, or that another mkfs has claimed, the kernel lets nothing be written.
-pub async fn disown(host: &dyn Host, disk: &Disk, volume: &str) {
+pub async fn disown(host: &dyn Host, disk: &Disk, volume: &str, superblock: u64) {
     if !is_there(host, disk, volume).await.unwrap_or(false) {
         return;
     }
-    if let Err(error) = host.write_disk(&disk.path, 0, vec![0; LENGTH]).await {
+    if let Err(error) = host.write_disk(&disk.path, superblock, vec![0; LENGTH]).await {
         tracing::warn!(disk = %disk.path.display(), %error, "what mkfs has left stays");
     }
 }

@@ -75,6 +75,11 @@ pub fn make(options: &[String], disk: &Path, again: bool) -> Command {
     Command::new("mkfs.xfs").with_all(force).with("-K").with_all(options).with(disk)
 }
 
+/// Looks at all of it and writes nothing.
+pub fn prove(disk: &Path) -> Command {
+    Command::new("xfs_repair").with("-n").with(disk)
+}
+
 pub fn grow(point: &Path) -> Command {
     Command::new("xfs_growfs").with("-d").with(point)
 }
