@@ -4,7 +4,7 @@
 #![allow(clippy::disallowed_methods, reason = "it runs QEMU")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by a panic")]
 
-#[path = "guest/calls.rs"]
+#[path = "bed/calls.rs"]
 mod calls;
 #[path = "guest/damage.rs"]
 mod damage;
@@ -24,6 +24,8 @@ mod figures;
 mod finding;
 #[path = "guest/growth.rs"]
 mod growth;
+#[path = "guest/kubelet.rs"]
+mod kubelet;
 #[path = "guest/machine.rs"]
 mod machine;
 #[path = "guest/power.rs"]

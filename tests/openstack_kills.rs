@@ -8,8 +8,6 @@
 
 #[path = "openstack_driver/bed.rs"]
 mod bed;
-#[path = "bed/calls.rs"]
-mod calls;
 #[path = "openstack_kills/campaign.rs"]
 mod campaign;
 #[path = "sandbox_cloud/client.rs"]
@@ -20,8 +18,6 @@ mod figures;
 mod life;
 #[path = "openstack_kills/mortal.rs"]
 mod mortal;
-#[path = "bed/on_node.rs"]
-mod on_node;
 #[path = "bed/others.rs"]
 mod others;
 #[path = "openstack_kills/scene.rs"]
@@ -33,7 +29,7 @@ mod witness;
 
 use std::path::Path;
 
-use bed::Lab;
+use bed::{Lab, calls};
 use campaign::Manner;
 use scene::Scene;
 

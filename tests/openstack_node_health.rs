@@ -18,9 +18,10 @@ use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use bed::calls::RAW;
 use bed::{Lab, capability, create_request, within};
 use cinder_csi::csi::proto::*;
-use on_node::{OnNode, raw};
+use on_node::OnNode;
 use others::{path, tenant};
 use tonic::Code;
 
@@ -44,7 +45,7 @@ async fn a_disk_that_nova_took_away_is_told_and_one_that_it_gives_again_is_well(
     let lab = Lab::take().await;
     let (driver, server, tenant) = (lab.driver("NODE_1").await, lab.server("NODE_1"), tenant(&lab).await);
     let volume = driver.create(create_request("node-health-taken")).await.unwrap();
-    let on_node = OnNode::attach(&driver, &server, &volume, raw()).await;
+    let on_node = OnNode::attach(&driver, &server, &volume, capability(RAW)).await;
     on_node.stage().await.unwrap();
     on_node.publish().await;
     assert_eq!(reasons(&on_node, true).await, [""; 0]);
@@ -55,7 +56,7 @@ async fn a_disk_that_nova_took_away_is_told_and_one_that_it_gives_again_is_well(
     assert_eq!(reasons(&on_node, true).await, ["DeviceUnreadable"]);
     on_node.unpublish().await;
     on_node.unstage().await;
-    let on_node = OnNode::attach(&driver, &server, &volume, raw()).await;
+    let on_node = OnNode::attach(&driver, &server, &volume, capability(RAW)).await;
     on_node.stage().await.unwrap();
     on_node.publish().await;
     assert_eq!(reasons(&on_node, true).await, [""; 0]);

@@ -6,8 +6,6 @@
 
 #[path = "openstack_driver/bed.rs"]
 mod bed;
-#[path = "bed/calls.rs"]
-mod calls;
 #[path = "sandbox_cloud/client.rs"]
 mod client;
 #[path = "bed/figures.rs"]
@@ -36,9 +34,8 @@ mod witness;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use bed::Lab;
+use bed::{Calls, Lab, calls};
 use bytes::Bytes;
-use calls::Calls;
 use cinder_csi::pace;
 use client::Client;
 use front::Front;

@@ -9,6 +9,8 @@
 )]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic")]
 
+#[path = "bed/calls.rs"]
+mod calls;
 #[path = "soak/figures.rs"]
 mod figures;
 #[path = "bed/http.rs"]
@@ -27,6 +29,7 @@ use std::time::Duration;
 
 use cinder_csi::pace;
 use cinder_csi::sandbox::{Latency, Settings, SimulatedCloud};
+use futures_util::future::join_all;
 use tokio::time::Instant;
 
 use figures::Figures;
@@ -47,23 +50,22 @@ async fn the_driver_stays_as_large_as_it_is() {
     let cloud = SimulatedCloud::new(Settings { latency: Latency::lab(), ..Settings::default() });
     let served = cloud.serve("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let measured = Measured::start(&served).await;
-    let load = Arc::new(Load::new(measured.driver.controller(), &cloud));
-    let mut users: Vec<_> = (0..USERS).map(|number| tokio::spawn(Arc::clone(&load).go_on(number))).collect();
+    let load = Arc::new(Load::new(measured.driver.channel.clone(), &cloud));
     let weather = tokio::spawn(weather::change(cloud.clone(), Arc::clone(&load)));
     let mut figures = Figures::default();
-    let (began, pause) = (Instant::now(), time() / SAMPLES);
-    for n in 1..=SAMPLES {
-        pace::sleep((began + pause * n).saturating_duration_since(Instant::now())).await;
-        figures.add(began.elapsed(), measured.size().await, load.take(), cloud.calls().len());
-        cloud.reset_calls();
-    }
-    weather.abort();
-    cloud.clear_faults();
-    cloud.clear_mishaps();
-    load.stop();
-    for user in users.drain(..) {
-        user.await.unwrap();
-    }
+    let watch = async {
+        let (began, pause) = (Instant::now(), time() / SAMPLES);
+        for n in 1..=SAMPLES {
+            pace::sleep((began + pause * n).saturating_duration_since(Instant::now())).await;
+            figures.add(began.elapsed(), measured.size().await, load.take(), cloud.calls().len());
+            cloud.reset_calls();
+        }
+        weather.abort();
+        cloud.clear_faults();
+        cloud.clear_mishaps();
+        load.stop();
+    };
+    tokio::join!(watch, join_all((0..USERS).map(|user| load.go_on(user))));
     let left = cloud.inventory();
     let (status, log) = measured.driver.end();
     assert!(status.success(), "{status}\n{log}");

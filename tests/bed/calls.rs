@@ -3,23 +3,26 @@
 #![allow(dead_code, reason = "each test crate uses its part of the bed")]
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use cinder_csi::csi::proto::controller_client::ControllerClient;
 use cinder_csi::csi::proto::node_client::NodeClient;
+use cinder_csi::csi::proto::volume_capability::access_mode::Mode;
+use cinder_csi::csi::proto::volume_capability::{AccessMode, AccessType, BlockVolume, MountVolume};
 use cinder_csi::csi::proto::volume_content_source::{SnapshotSource, Type};
 use cinder_csi::csi::proto::*;
-use tonic::Status;
 use tonic::transport::Channel;
+use tonic::{Request, Status};
 
-use crate::bed::{create_request, snapshot_request, within};
+/// Instead of the name of a file system: the disk as it is.
+pub const RAW: &str = "raw";
 
 /// Somebody who calls a driver.
 #[derive(Clone)]
 pub struct Calls {
     controller: ControllerClient<Channel>,
     node: NodeClient<Channel>,
-    /// In seconds.
-    patience: u64,
+    patience: Duration,
 }
 
 /// Where a volume is on its node.
@@ -34,8 +37,8 @@ pub struct Place {
 }
 
 impl Calls {
-    /// By somebody who waits for an answer that many seconds.
-    pub fn new(channel: Channel, patience: u64) -> Self {
+    /// By somebody who waits so long for an answer.
+    pub fn new(channel: Channel, patience: Duration) -> Self {
         Self { controller: ControllerClient::new(channel.clone()), node: NodeClient::new(channel), patience }
     }
 
@@ -101,14 +104,14 @@ impl Calls {
         self.controller().controller_unpublish_volume(within(self.patience, request)).await.map(drop)
     }
 
-    pub async fn expand(&self, volume: &str, gib: i64) -> Result<i64, Status> {
+    pub async fn expand(&self, volume: &str, gib: i64) -> Result<ControllerExpandVolumeResponse, Status> {
         let request = ControllerExpandVolumeRequest {
             volume_id: volume.to_owned(),
             capacity_range: gibibytes(gib),
             ..Default::default()
         };
         let grown = self.controller().controller_expand_volume(within(self.patience, request)).await?;
-        Ok(grown.into_inner().capacity_bytes)
+        Ok(grown.into_inner())
     }
 
     pub async fn stage(&self, place: &Place) -> Result<(), Status> {
@@ -150,16 +153,55 @@ impl Calls {
         self.node().node_unpublish_volume(within(self.patience, request)).await.map(drop)
     }
 
-    pub async fn grow(&self, place: &Place, gib: i64) -> Result<(), Status> {
+    /// The bytes that it has then.
+    pub async fn grow(&self, place: &Place, bytes: i64) -> Result<i64, Status> {
         let request = NodeExpandVolumeRequest {
             volume_id: place.volume.clone(),
             volume_path: place.target.clone(),
             staging_target_path: place.staging.clone(),
-            capacity_range: gibibytes(gib),
+            capacity_range: Some(CapacityRange { required_bytes: bytes, limit_bytes: 0 }),
             volume_capability: Some(place.capability.clone()),
             ..Default::default()
         };
-        self.node().node_expand_volume(within(self.patience, request)).await.map(drop)
+        let grown = self.node().node_expand_volume(within(self.patience, request)).await?;
+        Ok(grown.into_inner().capacity_bytes)
+    }
+}
+
+/// A call that ends then, also on its way.
+pub fn within<T>(patience: Duration, message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    request.set_timeout(patience);
+    request
+}
+
+/// One Pod writes. `fs`: the name of a file system, nothing where the driver chooses, or [`RAW`].
+pub fn capability(fs: &str) -> VolumeCapability {
+    let access = match fs {
+        RAW => AccessType::Block(BlockVolume {}),
+        fs => AccessType::Mount(MountVolume { fs_type: fs.to_owned(), ..Default::default() }),
+    };
+    VolumeCapability {
+        access_mode: Some(AccessMode { mode: Mode::SingleNodeWriter as i32 }),
+        access_type: Some(access),
+    }
+}
+
+pub fn create_request(name: &str) -> CreateVolumeRequest {
+    CreateVolumeRequest {
+        name: name.to_owned(),
+        volume_capabilities: vec![capability("")],
+        ..Default::default()
+    }
+}
+
+/// `kind`: snapshot or backup.
+pub fn snapshot_request(name: &str, volume: &str, kind: &str) -> CreateSnapshotRequest {
+    CreateSnapshotRequest {
+        name: name.to_owned(),
+        source_volume_id: volume.to_owned(),
+        parameters: [("type".to_owned(), kind.to_owned())].into(),
+        ..Default::default()
     }
 }
 

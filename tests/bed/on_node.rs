@@ -5,11 +5,11 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use cinder_csi::csi::proto::volume_capability::{AccessType, BlockVolume};
 use cinder_csi::csi::proto::*;
 use tonic::Status;
 
-use crate::bed::{Driver, capability, within};
+use crate::bed::calls::Place;
+use crate::bed::{Driver, within};
 
 pub struct OnNode<'a> {
     pub driver: &'a Driver,
@@ -17,10 +17,6 @@ pub struct OnNode<'a> {
     pub capability: VolumeCapability,
     pub publish_context: HashMap<String, String>,
     pub volume_context: HashMap<String, String>,
-}
-
-pub fn raw() -> VolumeCapability {
-    VolumeCapability { access_type: Some(AccessType::Block(BlockVolume {})), ..capability("") }
 }
 
 impl<'a> OnNode<'a> {
@@ -46,62 +42,36 @@ impl<'a> OnNode<'a> {
 
     pub async fn stage(&self) -> Result<(), Status> {
         std::fs::create_dir_all(self.staging()).unwrap();
-        let request = NodeStageVolumeRequest {
-            volume_id: self.volume.clone(),
-            publish_context: self.publish_context.clone(),
-            staging_target_path: self.staging().display().to_string(),
-            volume_capability: Some(self.capability.clone()),
-            volume_context: self.volume_context.clone(),
-            ..Default::default()
-        };
-        self.driver.node.clone().node_stage_volume(within(60, request)).await.map(drop)
+        self.driver.calls(60).stage(&self.place()).await
     }
 
     pub async fn publish(&self) {
-        let request = NodePublishVolumeRequest {
-            volume_id: self.volume.clone(),
-            publish_context: self.publish_context.clone(),
-            staging_target_path: self.staging().display().to_string(),
-            target_path: self.target().display().to_string(),
-            volume_capability: Some(self.capability.clone()),
-            volume_context: self.volume_context.clone(),
-            ..Default::default()
-        };
-        self.driver.node.clone().node_publish_volume(within(60, request)).await.unwrap();
+        self.driver.calls(60).publish(&self.place()).await.unwrap();
     }
 
     pub async fn unpublish(&self) {
-        let request = NodeUnpublishVolumeRequest {
-            volume_id: self.volume.clone(),
-            target_path: self.target().display().to_string(),
-        };
-        self.driver.node.clone().node_unpublish_volume(within(60, request)).await.unwrap();
+        self.driver.calls(60).unpublish(&self.place()).await.unwrap();
     }
 
     pub async fn unstage(&self) {
-        let request = NodeUnstageVolumeRequest {
-            volume_id: self.volume.clone(),
-            staging_target_path: self.staging().display().to_string(),
-        };
-        self.driver.node.clone().node_unstage_volume(within(60, request)).await.unwrap();
+        self.driver.calls(60).unstage(&self.place()).await.unwrap();
     }
 
+    /// Where it is staged, published or not.
     pub async fn expand(&self, gib: i64) -> i64 {
-        let request = NodeExpandVolumeRequest {
-            volume_id: self.volume.clone(),
-            volume_path: self.staging().display().to_string(),
-            staging_target_path: self.staging().display().to_string(),
-            capacity_range: Some(CapacityRange { required_bytes: gib << 30, limit_bytes: 0 }),
-            ..Default::default()
-        };
-        self.driver
-            .node
-            .clone()
-            .node_expand_volume(within(60, request))
-            .await
-            .unwrap()
-            .into_inner()
-            .capacity_bytes
+        let place = Place { target: self.staging().display().to_string(), ..self.place() };
+        self.driver.calls(60).grow(&place, gib << 30).await.unwrap()
+    }
+
+    fn place(&self) -> Place {
+        Place {
+            volume: self.volume.clone(),
+            capability: self.capability.clone(),
+            publish_context: self.publish_context.clone(),
+            volume_context: self.volume_context.clone(),
+            staging: self.staging().display().to_string(),
+            target: self.target().display().to_string(),
+        }
     }
 
     /// What is wrong with it there. `published`: at its target, too.

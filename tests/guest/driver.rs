@@ -9,7 +9,8 @@ use cinder_csi::csi::proto::identity_client::IdentityClient;
 use cinder_csi::pace;
 use tonic::transport::{Channel, Endpoint};
 
-use crate::calls::{PATIENCE, within};
+use crate::calls::within;
+use crate::kubelet::PATIENCE;
 use crate::machine::{CSI, Machine};
 
 /// A guest with a driver in it.

@@ -2,11 +2,11 @@
 
 use tonic::Status;
 
-use crate::calls::staging;
 use crate::disk::{Area, Bus, Disk, Fault, KIB, MIB};
 use crate::driver::Guest;
 use crate::extent::some;
 use crate::figures::count;
+use crate::kubelet::staging;
 use crate::unreadable::{filled, read};
 
 const SIZE: u64 = 320 * MIB;

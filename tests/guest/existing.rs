@@ -1,8 +1,8 @@
 //! What the driver does that people run today, unchanged: `tests/run guest all` builds it.
 
-use crate::calls::staging;
 use crate::disk::{Bus, Disk, Fault, KIB};
 use crate::driver::Guest;
+use crate::kubelet::staging;
 use crate::unreadable::{filled, read};
 
 /// Should this fail, the existing driver has been mended: then docs/reliability.md says too much.

@@ -5,11 +5,12 @@ use std::time::{Duration, Instant};
 use cinder_csi::pace;
 use tonic::Code;
 
-use crate::calls::{RAW, staging};
+use crate::calls::RAW;
 use crate::disk::{Bus, Disk, Fault, MIB};
 use crate::driver::Guest;
 use crate::extent::all;
 use crate::figures::count;
+use crate::kubelet::staging;
 use crate::unreadable::{filled, read};
 
 const SIZE: u64 = 320 * MIB;

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use cinder_csi::pace;
 
-use crate::calls::staging;
 use crate::disk::{Bus, Disk, Fault, MIB};
 use crate::driver::Guest;
 use crate::extent::some;
 use crate::figures::count;
+use crate::kubelet::staging;
 
 const SMALL: u64 = 512 * MIB;
 const LARGE: u64 = 1024 * MIB;

@@ -6,11 +6,11 @@ use std::time::Duration;
 use cinder_csi::pace;
 use tokio::io::{AsyncBufReadExt, BufReader};
 
-use crate::calls::staging;
 use crate::disk::{Bus, Disk, Fault, MIB};
 use crate::driver::Guest;
 use crate::extent::all;
 use crate::figures::count;
+use crate::kubelet::staging;
 
 const SIZE: u64 = 320 * MIB;
 const KINDS: [&str; 3] = ["ext4", "xfs", "btrfs"];

@@ -2,11 +2,11 @@
 
 use tonic::Status;
 
-use crate::calls::staging;
 use crate::disk::{Area, Bus, Disk, Fault, KIB, MIB};
 use crate::driver::Guest;
 use crate::extent::some;
 use crate::figures::count;
+use crate::kubelet::staging;
 
 /// From here on mkfs.ext4 makes blocks of 4 KiB, as on every volume of Cinder's.
 const SIZE: u64 = 512 * MIB;

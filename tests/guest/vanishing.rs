@@ -5,11 +5,11 @@ use std::time::Duration;
 use cinder_csi::csi::proto::VolumeHealthErrorType;
 use tonic::Code;
 
-use crate::calls::{staging, target};
 use crate::disk::{Bus, Disk, Fault, MIB};
 use crate::driver::Guest;
 use crate::extent::some;
 use crate::figures::count;
+use crate::kubelet::{staging, target};
 
 const SIZE: u64 = 320 * MIB;
 /// Ends the program that holds a file open, once or again.

@@ -2,6 +2,9 @@
 
 #![allow(dead_code, reason = "each test crate uses its part of the bed")]
 
+#[path = "../bed/calls.rs"]
+pub mod calls;
+
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
@@ -11,8 +14,6 @@ use cinder_csi::config::{self, Config};
 use cinder_csi::csi::proto::controller_client::ControllerClient;
 use cinder_csi::csi::proto::group_controller_client::GroupControllerClient;
 use cinder_csi::csi::proto::node_client::NodeClient;
-use cinder_csi::csi::proto::volume_capability::access_mode::Mode;
-use cinder_csi::csi::proto::volume_capability::{AccessMode, AccessType, MountVolume};
 use cinder_csi::csi::proto::*;
 use cinder_csi::openstack::{self, Cloud};
 use hyper_util::rt::TokioIo;
@@ -20,6 +21,9 @@ use tokio::net::UnixStream;
 use tokio::sync::{Mutex, MutexGuard};
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Status};
+
+#[allow(unused_imports, reason = "each test crate uses its part of the bed")]
+pub use calls::{Calls, capability, create_request, snapshot_request};
 
 /// The lab's faults are for everybody, so one test at a time.
 static TURN: Mutex<()> = Mutex::const_new(());
@@ -36,6 +40,7 @@ pub struct Driver {
     pub controller: ControllerClient<Channel>,
     pub groups: GroupControllerClient<Channel>,
     pub node: NodeClient<Channel>,
+    channel: Channel,
     pub directory: tempfile::TempDir,
 }
 
@@ -102,7 +107,8 @@ impl Lab {
             process,
             controller: ControllerClient::new(channel.clone()),
             groups: GroupControllerClient::new(channel.clone()),
-            node: NodeClient::new(channel),
+            node: NodeClient::new(channel.clone()),
+            channel,
             directory,
         }
     }
@@ -169,48 +175,22 @@ pub async fn connected(socket: &Path) -> Channel {
 }
 
 pub fn within<T>(seconds: u64, message: T) -> Request<T> {
-    let mut request = Request::new(message);
-    request.set_timeout(Duration::from_secs(seconds));
-    request
-}
-
-pub fn capability(fs_type: &str) -> VolumeCapability {
-    VolumeCapability {
-        access_mode: Some(AccessMode { mode: Mode::SingleNodeWriter as i32 }),
-        access_type: Some(AccessType::Mount(MountVolume {
-            fs_type: fs_type.to_owned(),
-            ..MountVolume::default()
-        })),
-    }
-}
-
-/// `kind`: snapshot or backup.
-pub fn snapshot_request(name: &str, volume: &str, kind: &str) -> CreateSnapshotRequest {
-    CreateSnapshotRequest {
-        name: name.to_owned(),
-        source_volume_id: volume.to_owned(),
-        parameters: [("type".to_owned(), kind.to_owned())].into(),
-        ..CreateSnapshotRequest::default()
-    }
-}
-
-pub fn create_request(name: &str) -> CreateVolumeRequest {
-    CreateVolumeRequest {
-        name: name.to_owned(),
-        volume_capabilities: vec![capability("")],
-        ..CreateVolumeRequest::default()
-    }
+    calls::within(Duration::from_secs(seconds), message)
 }
 
 impl Driver {
+    /// Those of somebody who waits so many seconds for an answer.
+    pub fn calls(&self, patience: u64) -> Calls {
+        Calls::new(self.channel.clone(), Duration::from_secs(patience))
+    }
+
     pub async fn create(&self, request: CreateVolumeRequest) -> Result<String, Status> {
         let reply = self.controller.clone().create_volume(within(60, request)).await?;
         Ok(reply.into_inner().volume.unwrap().volume_id)
     }
 
     pub async fn delete(&self, volume: &str) {
-        let request = DeleteVolumeRequest { volume_id: volume.to_owned(), ..DeleteVolumeRequest::default() };
-        self.controller.clone().delete_volume(within(60, request)).await.unwrap();
+        self.calls(60).delete(volume).await.unwrap();
     }
 
     pub async fn publish(
@@ -219,32 +199,15 @@ impl Driver {
         server: &str,
         seconds: u64,
     ) -> Result<HashMap<String, String>, Status> {
-        let request = ControllerPublishVolumeRequest {
-            volume_id: volume.to_owned(),
-            node_id: server.to_owned(),
-            volume_capability: Some(capability("")),
-            ..ControllerPublishVolumeRequest::default()
-        };
-        let reply = self.controller.clone().controller_publish_volume(within(seconds, request)).await?;
-        Ok(reply.into_inner().publish_context)
+        self.calls(seconds).attach(volume, server, &capability("")).await
     }
 
     pub async fn unpublish(&self, volume: &str, server: &str) {
-        let request = ControllerUnpublishVolumeRequest {
-            volume_id: volume.to_owned(),
-            node_id: server.to_owned(),
-            ..ControllerUnpublishVolumeRequest::default()
-        };
-        self.controller.clone().controller_unpublish_volume(within(60, request)).await.unwrap();
+        self.calls(60).detach(volume, server).await.unwrap();
     }
 
     pub async fn expand(&self, volume: &str, gib: i64) -> Result<ControllerExpandVolumeResponse, Status> {
-        let request = ControllerExpandVolumeRequest {
-            volume_id: volume.to_owned(),
-            capacity_range: Some(CapacityRange { required_bytes: gib << 30, limit_bytes: 0 }),
-            ..ControllerExpandVolumeRequest::default()
-        };
-        Ok(self.controller.clone().controller_expand_volume(within(60, request)).await?.into_inner())
+        self.calls(60).expand(volume, gib).await
     }
 
     /// The servers that the volume is published on.
@@ -260,9 +223,7 @@ impl Driver {
     }
 
     pub async fn delete_snapshot(&self, id: &str) {
-        let request =
-            DeleteSnapshotRequest { snapshot_id: id.to_owned(), ..DeleteSnapshotRequest::default() };
-        self.controller.clone().delete_snapshot(within(60, request)).await.unwrap();
+        self.calls(60).delete_snapshot(id).await.unwrap();
     }
 
     pub async fn snapshots(&self, request: ListSnapshotsRequest) -> (Vec<Snapshot>, String) {

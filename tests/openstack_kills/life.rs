@@ -7,9 +7,8 @@ use cinder_csi::csi::proto::VolumeCapability;
 use tonic::Status;
 
 use crate::bed::capability;
-use crate::calls::{Calls, Place};
+use crate::calls::{Calls, Place, RAW};
 use crate::campaign::Manner;
-use crate::on_node::raw;
 use crate::scene::{Caller, Scene};
 use crate::sidecar::Sidecar;
 
@@ -59,8 +58,10 @@ impl Scene<'_> {
         self.expand(&volume, 2).await;
         // What is mounted of ext4 can't be grown where the test has no CAP_SYS_RESOURCE; its copy is grown at its stage.
         if fs != "ext4" {
-            self.converge(&format!("grow {fs}"), Caller::Kubelet, async |calls| calls.grow(&place, 2).await)
-                .await;
+            self.converge(&format!("grow {fs}"), Caller::Kubelet, async |calls| {
+                calls.grow(&place, 2 << 30).await
+            })
+            .await;
         }
         let snapshot = self.cut("snapshot", &name, &volume).await;
         let backup = self.cut("backup", &name, &volume).await;
@@ -89,7 +90,7 @@ impl Scene<'_> {
         self.slow_down();
         self.begin().await;
         let volume = self.make("create", &self.name("raw"), 1, None).await;
-        let mut place = self.place(&volume, raw());
+        let mut place = self.place(&volume, capability(RAW));
         let content = content(number);
         for round in 0..2 {
             self.attach(&mut place).await;
@@ -199,14 +200,14 @@ impl Scene<'_> {
     }
 
     async fn expand(&mut self, volume: &str, gib: i64) {
-        let size = self.converge("expand", RESIZER, async |calls| calls.expand(volume, gib).await).await;
-        assert_eq!(size, gib << 30);
+        let grown = self.converge("expand", RESIZER, async |calls| calls.expand(volume, gib).await).await;
+        assert_eq!(grown.capacity_bytes, gib << 30);
         self.witness.assert_size(volume, gib).await;
     }
 
     async fn stage(&mut self, operation: &str, place: &Place) {
         self.converge(operation, Caller::Kubelet, async |calls| calls.stage(place).await).await;
-        let mounts = if place.capability == raw() { 0 } else { 1 };
+        let mounts = if place.capability == capability(RAW) { 0 } else { 1 };
         self.witness.assert_mounts(&place.staging, mounts);
     }
 

@@ -14,7 +14,7 @@ use crate::bed::{Lab, connected};
 use crate::calls::Calls;
 use crate::campaign::{Point, Reached};
 
-const PATIENCE: u64 = 30;
+const PATIENCE: Duration = Duration::from_secs(30);
 
 pub struct Mortal<'a> {
     lab: &'a Lab,

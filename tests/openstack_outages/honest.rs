@@ -11,7 +11,7 @@ use crate::sidecar::Sidecar;
 
 const PAUSE: Duration = Duration::from_millis(500);
 /// The attacher's `--timeout`.
-const PATIENCE: u64 = 15;
+const PATIENCE: Duration = Duration::from_secs(15);
 const LONGEST: Duration = Duration::from_secs(300);
 
 pub struct Honest {

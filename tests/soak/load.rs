@@ -1,26 +1,23 @@
 //! Users who take one volume after the other through its life, and call again as a sidecar does.
 
 use std::collections::BTreeMap;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use cinder_csi::csi::proto::controller_client::ControllerClient;
-use cinder_csi::csi::proto::volume_capability::access_mode::Mode;
-use cinder_csi::csi::proto::volume_capability::{AccessMode, AccessType, BlockVolume};
-use cinder_csi::csi::proto::*;
 use cinder_csi::pace;
 use cinder_csi::sandbox::SimulatedCloud;
 use tonic::transport::Channel;
-use tonic::{Code, Request, Response, Status};
+use tonic::{Code, Status};
+
+use crate::calls::{Calls, capability};
 
 /// Of an RPC.
 const PATIENCE: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(300);
-const GIB: i64 = 1 << 30;
 
 pub struct Load {
-    controller: ControllerClient<Channel>,
+    driver: Calls,
     servers: Vec<String>,
     is_over: AtomicBool,
     calls: AtomicUsize,
@@ -37,10 +34,10 @@ pub struct Taken {
 }
 
 impl Load {
-    pub fn new(controller: ControllerClient<Channel>, cloud: &SimulatedCloud) -> Self {
+    pub fn new(driver: Channel, cloud: &SimulatedCloud) -> Self {
         let servers = ["node-1", "node-2", "node-3"].map(|name| cloud.server_id(name)).to_vec();
         Self {
-            controller,
+            driver: Calls::new(driver, PATIENCE),
             servers,
             is_over: AtomicBool::new(false),
             calls: AtomicUsize::new(0),
@@ -73,7 +70,7 @@ impl Load {
     }
 
     /// One life after the other, each to its end.
-    pub async fn go_on(self: Arc<Self>, user: usize) {
+    pub async fn go_on(&self, user: usize) {
         let mut lives = 0;
         while !self.is_over.load(Ordering::Relaxed) {
             lives += 1;
@@ -82,66 +79,27 @@ impl Load {
     }
 
     async fn live(&self, user: usize, life: usize) {
-        let name = format!("pvc-{user}-{life}");
-        let create = CreateVolumeRequest {
-            name: name.clone(),
-            volume_capabilities: vec![capability()],
-            ..Default::default()
-        };
-        let volume_id = self
-            .insist(create, async |mut to, request| to.create_volume(request).await)
-            .await
-            .volume
-            .unwrap()
-            .volume_id;
-        let node_id = self.servers[user % self.servers.len()].clone();
-        let attach = ControllerPublishVolumeRequest {
-            volume_id: volume_id.clone(),
-            node_id: node_id.clone(),
-            volume_capability: Some(capability()),
-            ..Default::default()
-        };
-        self.insist(attach, async |mut to, request| to.controller_publish_volume(request).await).await;
-        let expand = ControllerExpandVolumeRequest {
-            volume_id: volume_id.clone(),
-            capacity_range: Some(CapacityRange { required_bytes: 2 * GIB, limit_bytes: 0 }),
-            ..Default::default()
-        };
-        self.insist(expand, async |mut to, request| to.controller_expand_volume(request).await).await;
-        let cut = CreateSnapshotRequest {
-            source_volume_id: volume_id.clone(),
-            name: format!("snapshot-of-{name}"),
-            ..Default::default()
-        };
-        let snapshot = self
-            .insist(cut, async |mut to, request| to.create_snapshot(request).await)
-            .await
-            .snapshot
-            .unwrap();
-        let uncut = DeleteSnapshotRequest { snapshot_id: snapshot.snapshot_id, ..Default::default() };
-        self.insist(uncut, async |mut to, request| to.delete_snapshot(request).await).await;
-        let detach =
-            ControllerUnpublishVolumeRequest { volume_id: volume_id.clone(), node_id, ..Default::default() };
-        self.insist(detach, async |mut to, request| to.controller_unpublish_volume(request).await).await;
-        let delete = DeleteVolumeRequest { volume_id, ..Default::default() };
-        self.insist(delete, async |mut to, request| to.delete_volume(request).await).await;
+        let (name, server) = (format!("pvc-{user}-{life}"), &self.servers[user % self.servers.len()]);
+        let volume = self.insist(async |calls| calls.create(&name, 1, None).await).await.volume_id;
+        self.insist(async |calls| calls.attach(&volume, server, &capability("")).await).await;
+        self.insist(async |calls| calls.expand(&volume, 2).await).await;
+        let of = format!("snapshot-of-{name}");
+        let snapshot =
+            self.insist(async |calls| calls.snapshot(&of, &volume, "snapshot").await).await.snapshot_id;
+        self.insist(async |calls| calls.delete_snapshot(&snapshot).await).await;
+        self.insist(async |calls| calls.detach(&volume, server).await).await;
+        self.insist(async |calls| calls.delete(&volume).await).await;
     }
 
     /// Calls until it is done.
-    async fn insist<Q: Clone, A>(
-        &self,
-        request: Q,
-        call: impl AsyncFn(ControllerClient<Channel>, Request<Q>) -> Result<Response<A>, Status>,
-    ) -> A {
+    async fn insist<A>(&self, call: impl AsyncFn(&Calls) -> Result<A, Status>) -> A {
         loop {
-            let mut request = Request::new(request.clone());
-            request.set_timeout(PATIENCE);
             self.under_way.fetch_add(1, Ordering::Relaxed);
-            let answer = call(self.controller.clone(), request).await;
+            let answer = call(&self.driver).await;
             self.under_way.fetch_sub(1, Ordering::Relaxed);
             self.calls.fetch_add(1, Ordering::Relaxed);
             match answer {
-                Ok(answer) => return answer.into_inner(),
+                Ok(answer) => return answer,
                 Err(status) => self.fail(&status),
             }
             pace::sleep(PAUSE).await;
@@ -152,12 +110,5 @@ impl Load {
         let code: Code = status.code();
         eprintln!("{code:?}: {}", status.message());
         *self.failures.lock().unwrap().entry(format!("{code:?}")).or_default() += 1;
-    }
-}
-
-fn capability() -> VolumeCapability {
-    VolumeCapability {
-        access_mode: Some(AccessMode { mode: Mode::SingleNodeWriter as i32 }),
-        access_type: Some(AccessType::Block(BlockVolume {})),
     }
 }

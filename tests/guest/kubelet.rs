@@ -4,19 +4,15 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use cinder_csi::csi::proto::node_client::NodeClient;
-use cinder_csi::csi::proto::volume_capability::access_mode::Mode;
-use cinder_csi::csi::proto::volume_capability::{AccessMode, AccessType, BlockVolume, MountVolume};
 use cinder_csi::csi::proto::*;
 use cinder_csi::pace;
 use tonic::transport::Channel;
-use tonic::{Code, Request, Status};
+use tonic::{Code, Status};
 
+use crate::calls::{Calls, Place, capability, within};
 use crate::disk::Disk;
 use crate::driver::Guest;
 use crate::figures::count;
-
-/// Instead of a file system: the disk as it is.
-pub const RAW: &str = "raw";
 
 /// The kubelet's, for each call.
 pub const PATIENCE: Duration = Duration::from_secs(120);
@@ -24,6 +20,10 @@ pub const PATIENCE: Duration = Duration::from_secs(120);
 const LATE: Duration = Duration::from_secs(5);
 
 impl Guest {
+    fn calls(&self, patience: Duration) -> Calls {
+        Calls::new(self.channel.clone(), patience)
+    }
+
     fn node(&self) -> NodeClient<Channel> {
         NodeClient::new(self.channel.clone())
     }
@@ -35,15 +35,8 @@ impl Guest {
     pub async fn stage_within(&self, time: Duration, disk: &Disk, fs: &str) -> Result<(), Status> {
         // The kubelet makes the directory.
         self.machine.shell(&format!("mkdir -p {}", staging(disk))).await;
-        let request = NodeStageVolumeRequest {
-            volume_id: disk.volume.clone(),
-            publish_context: context(disk),
-            staging_target_path: staging(disk),
-            volume_capability: Some(capability(fs)),
-            ..Default::default()
-        };
         let began = Instant::now();
-        let answer = self.node().node_stage_volume(within(time, request)).await.map(drop);
+        let answer = self.calls(time).stage(&place(disk, fs)).await;
         assert!(began.elapsed() < time + LATE, "it ended {:?} after it began", began.elapsed());
         count("stages tried", 1);
         count("stages refused", usize::from(answer.is_err()));
@@ -71,34 +64,17 @@ impl Guest {
     /// Shows a staged volume to a Pod.
     pub async fn publish(&self, disk: &Disk, fs: &str) {
         self.machine.shell(&format!("mkdir -p $(dirname {})", target(disk))).await;
-        let request = NodePublishVolumeRequest {
-            volume_id: disk.volume.clone(),
-            publish_context: context(disk),
-            staging_target_path: staging(disk),
-            target_path: target(disk),
-            volume_capability: Some(capability(fs)),
-            ..Default::default()
-        };
-        self.node().node_publish_volume(within(PATIENCE, request)).await.unwrap();
+        self.calls(PATIENCE).publish(&place(disk, fs)).await.unwrap();
     }
 
     pub async fn unpublish(&self, disk: &Disk) {
-        let request =
-            NodeUnpublishVolumeRequest { volume_id: disk.volume.clone(), target_path: target(disk) };
-        self.node().node_unpublish_volume(within(PATIENCE, request)).await.unwrap();
+        self.calls(PATIENCE).unpublish(&place(disk, "")).await.unwrap();
     }
 
     /// Grows what is mounted: the bytes that the driver says it has now.
     pub async fn expand(&self, disk: &Disk, size: u64) -> i64 {
-        let request = NodeExpandVolumeRequest {
-            volume_id: disk.volume.clone(),
-            volume_path: staging(disk),
-            staging_target_path: staging(disk),
-            capacity_range: Some(CapacityRange { required_bytes: size.try_into().unwrap(), limit_bytes: 0 }),
-            ..Default::default()
-        };
-        let answer = self.node().node_expand_volume(within(PATIENCE, request)).await.unwrap();
-        answer.into_inner().capacity_bytes
+        let place = Place { target: staging(disk), ..place(disk, "") };
+        self.calls(PATIENCE).grow(&place, size.try_into().unwrap()).await.unwrap()
     }
 
     /// What is wrong with a volume that is staged and published: reason and status.
@@ -129,9 +105,7 @@ impl Guest {
     }
 
     pub async fn unstage(&self, disk: &Disk) -> Result<(), Status> {
-        let request =
-            NodeUnstageVolumeRequest { volume_id: disk.volume.clone(), staging_target_path: staging(disk) };
-        self.node().node_unstage_volume(within(PATIENCE, request)).await.map(drop)
+        self.calls(PATIENCE).unstage(&place(disk, "")).await
     }
 }
 
@@ -155,19 +129,13 @@ fn context(disk: &Disk) -> HashMap<String, String> {
     entries.map(|(key, value)| (key.to_owned(), value)).into()
 }
 
-fn capability(fs: &str) -> VolumeCapability {
-    let access = match fs {
-        RAW => AccessType::Block(BlockVolume {}),
-        fs => AccessType::Mount(MountVolume { fs_type: fs.to_owned(), ..Default::default() }),
-    };
-    VolumeCapability {
-        access_mode: Some(AccessMode { mode: Mode::SingleNodeWriter as i32 }),
-        access_type: Some(access),
+fn place(disk: &Disk, fs: &str) -> Place {
+    Place {
+        volume: disk.volume.clone(),
+        capability: capability(fs),
+        publish_context: context(disk),
+        volume_context: HashMap::new(),
+        staging: staging(disk),
+        target: target(disk),
     }
-}
-
-pub fn within<T>(time: Duration, message: T) -> Request<T> {
-    let mut request = Request::new(message);
-    request.set_timeout(time);
-    request
 }
