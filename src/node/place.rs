@@ -87,9 +87,11 @@ pub(super) async fn mount(host: &dyn Host, disk: &Disk, call: MountCall) -> Resu
         let next = match error.raw_os_error() {
             Some(EINVAL) => "a mount flag that this file system doesn't know, or a damaged file system: the kernel log tells",
             Some(ENODEV) => "load the kernel module of this file system",
+            // Also what its replay of a btrfs log may meet: seen on Linux 6.1 after a power cut.
             Some(EEXIST) => {
-                "another disk of this node has the same file system: a copy of it needs `regenerate-uuid: \"true\"` in its \
-                 StorageClass, or a node without its origin"
+                "see this node's kernel log: where another disk has the same file system, a copy needs `regenerate-uuid: \"true\"` \
+                 in its StorageClass, or a node without its origin; where a log can't be replayed, take a snapshot, then run `btrfs \
+                 rescue zero-log` on the disk, which loses what was synced last"
             }
             _ => "see this node's kernel log",
         };

@@ -56,9 +56,12 @@ async fn staged_again(guest: &Guest, volumes: &[Written]) {
 }
 
 /// File after file, each told when it's synced: the last one told by the time the power goes, which is so long after the
-/// first.
+/// first. In a directory of their own: in one from which files had been removed Linux 6.1 once couldn't replay a log of btrfs
+/// (EEXIST in `btrfs_replay_log`).
 async fn write(guest: &Guest, volume: &Written, time: Duration) -> u64 {
-    let (at, from) = (staging(&volume.disk), volume.synced.end - 1);
+    let first = volume.synced.end;
+    let (at, from) = (directory(&volume.disk, first), first - 1);
+    guest.machine.shell(&format!("mkdir {at} && sync")).await;
     let one = format!("seq $i $((i + 2000)) | dd of={at}/$i conv=fsync 2>/dev/null");
     let script = format!("i={from}\nwhile :; do i=$((i + 1)); {one} || exit; echo $i; done\n");
     let mut lines = BufReader::new(guest.machine.follow(&script).await).lines();
@@ -76,14 +79,18 @@ async fn write(guest: &Guest, volume: &Written, time: Duration) -> u64 {
     told
 }
 
-/// They make room for the next ones.
 async fn all_there(guest: &Guest, disk: &Disk, synced: Range<u64>) {
-    let at = staging(disk);
-    let each = format!("seq $i $((i + 2000)) | cmp - {at}/$i || echo lost; rm -f {at}/$i");
+    let at = directory(disk, synced.start);
+    let each = format!("seq $i $((i + 2000)) | cmp - {at}/$i || echo lost");
     let seen = format!("for i in $(seq {} {}); do {each}; done", synced.start, synced.end - 1);
     let seen = guest.machine.shell(&seen).await;
     let lost = seen.matches("lost\n").count();
     count("files read back", (synced.end - synced.start) as usize);
     count("files lost", lost);
     assert_eq!(lost, 0, "of {synced:?}: {seen}");
+}
+
+/// Of the files from that one on.
+fn directory(disk: &Disk, first: u64) -> String {
+    format!("{}/from-{first}", staging(disk))
 }
