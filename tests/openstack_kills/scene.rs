@@ -16,9 +16,6 @@ use crate::witness::Witness;
 const PAUSE: Duration = Duration::from_millis(200);
 const LONGEST: Duration = Duration::from_secs(240);
 
-/// A broken connection is seen before its process has ended.
-const LAST_BREATH: Duration = Duration::from_millis(300);
-
 /// Who calls.
 #[derive(Clone, Copy, Debug)]
 pub enum Caller {
@@ -69,21 +66,22 @@ impl<'a> Scene<'a> {
         for starts in 0.. {
             let fate = self.campaign.fate(START, starts);
             self.starts += 1;
-            match &fate {
+            let end = match &fate {
                 Fate::Live => return self.driver.start(None).await,
                 Fate::At(point) => {
                     self.driver.spawn(Some(point));
-                    let died = self.driver.dies(LONGEST).await;
-                    assert!(died, "it never comes there: {fate}\n{}", self.driver.said());
+                    self.driver.dies(LONGEST).await
                 }
                 Fate::Later { after, whole } => {
                     self.driver.spawn(None);
                     pace::sleep(*after).await;
                     self.driver.kill(*whole);
+                    self.driver.end().await
                 }
-            }
+            };
+            let end = end.unwrap_or_else(|| panic!("it never comes there: {fate}\n{}", self.driver.said()));
             self.history.push(format!("{:9} {START}: {fate}", ""));
-            self.campaign.killed(START, &fate);
+            self.campaign.killed(START, &end);
         }
     }
 
@@ -150,21 +148,30 @@ impl<'a> Scene<'a> {
         };
         self.history.push(format!("{:9.3} {operation}: {fate}: {said}", took.as_secs_f64()));
         let reached = self.driver.reached();
-        match answer {
-            Some(Ok(done)) => {
-                self.campaign.learn(operation, reached, took);
-                Some(done)
-            }
-            answer => {
-                if self.driver.dies(LAST_BREATH).await {
-                    self.campaign.killed(operation, fate);
-                } else {
-                    self.campaign.learn(operation, reached, took);
-                    self.endure(operation, caller, answer.and_then(Result::err).unwrap()).await;
-                }
-                None
-            }
+        let end = self.driver.end().await;
+        match (&end, fate) {
+            (Some(end), _) => self.campaign.killed(operation, end),
+            (None, Fate::At(_)) => self.spare(operation),
+            _ => {}
         }
+        match (answer, end) {
+            (Some(Ok(done)), _) => {
+                self.campaign.learn(operation, reached, took);
+                return Some(done);
+            }
+            (Some(Err(status)), None) => {
+                self.campaign.learn(operation, reached, took);
+                self.endure(operation, caller, status).await;
+            }
+            _ => {}
+        }
+        None
+    }
+
+    /// It didn't come to its point, and may not die there in another operation.
+    fn spare(&mut self, operation: &str) {
+        self.campaign.missed(operation);
+        self.driver.kill(true);
     }
 
     /// Nothing but the driver fails here, so that one which lives never answers with a final code.
