@@ -139,7 +139,9 @@ impl<'a> Story<'a> {
 
 /// What may come of an outage.
 fn judge(outage: &Outage, failures: &[Status], resets: &[String]) {
-    failures.iter().for_each(names_its_cause);
+    for failure in failures {
+        assert!(names_its_cause(failure), "{outage}: who or what is it? {failure}");
+    }
     let failed = counted(failures);
     assert!(outage.is_of_what_is_needed() || failures.is_empty(), "{outage}, and all the same: {failed}");
     // Neither Cinder nor Nova takes up work again whose end it couldn't write down.
@@ -151,14 +153,27 @@ fn ended(resets: &[String]) -> String {
     if resets.is_empty() { String::new() } else { format!("; an operator ended {}", resets.join(", ")) }
 }
 
-/// What an error that an outage brings names: the service that did not do what was asked, or the status that a volume is in.
-/// Whoever reads it knows what to look at.
-fn names_its_cause(status: &Status) {
+/// Whoever reads an error that an outage brings knows what to look at: the service that did not do what was asked, or the
+/// status that the volume is in.
+fn names_its_cause(status: &Status) -> bool {
     let services =
         ["Cinder could not ", "Cinder couldn't ", "Nova could not ", "Nova accepted ", "Keystone could not "];
     let statuses = ["creating", "attaching", "reserved", "detaching", "deleting", "error"];
     let message = status.message();
-    let is_named = services.iter().any(|service| message.contains(service));
-    let is_told = statuses.iter().any(|status| message.contains(&format!("status {status}")));
-    assert!(is_named || is_told, "{status}");
+    services.iter().any(|service| message.contains(service))
+        || statuses.iter().any(|status| message.contains(&format!("status {status}")))
+}
+
+#[test]
+fn an_error_names_a_service_or_a_status() {
+    for named in [
+        "create volume a: Cinder could not show the volume: HTTP 503: Service Unavailable",
+        "detach volume a from server b: the RPC's deadline came first (volume a: status detaching)",
+    ] {
+        assert!(names_its_cause(&Status::unavailable(named)), "{named}");
+    }
+    for vague in ["an error", "create volume a: internal error", "openstack volume list", "is it attaching?"]
+    {
+        assert!(!names_its_cause(&Status::unavailable(vague)), "{vague}");
+    }
 }

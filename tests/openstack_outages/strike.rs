@@ -46,7 +46,7 @@ impl<'a> Strike<'a> {
         let since = away.since;
         if outage.is_of_what_is_needed() {
             pace::sleep(OUTAGE).await;
-            assert!(!progress.is_done.get(), "{outage} hit nothing: it was done without {}", outage.service);
+            assert_was_missed(outage, progress);
         } else {
             until_done(outage, progress).await;
         }
@@ -70,10 +70,25 @@ async fn interrupt<'a>(lab: &'a Lab, outage: &Outage, point: &Point) -> Away<'a>
     away
 }
 
+fn assert_was_missed(outage: &Outage, progress: &Progress) {
+    assert!(!progress.is_done.get(), "{outage} hit nothing: it was done without {}", outage.service);
+}
+
 async fn until_done(outage: &Outage, progress: &Progress) {
     let end = Instant::now() + UNDISTURBED;
     while !progress.is_done.get() {
         assert!(Instant::now() < end, "{outage} held up what doesn't need {}", outage.service);
         pace::sleep(Duration::from_millis(50)).await;
     }
+}
+
+#[test]
+#[should_panic(expected = "mariadb Killed during Create hit nothing: it was done without mariadb")]
+fn an_outage_that_nothing_met_is_none() {
+    use crate::outage::{DATABASE, Operation};
+    let outage = Outage { service: DATABASE, how: How::Killed, during: Operation::Create };
+    let progress = Progress::default();
+    assert_was_missed(&outage, &progress);
+    progress.is_done.set(true);
+    assert_was_missed(&outage, &progress);
 }
