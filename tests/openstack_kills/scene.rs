@@ -129,24 +129,9 @@ impl<'a> Scene<'a> {
     ) -> Option<T> {
         self.driver.reached();
         let began = Instant::now();
-        let calls = self.driver.calls();
-        let answer = match fate {
-            Fate::Later { after, whole } => tokio::select! {
-                answer = call(calls) => Some(answer),
-                () = pace::sleep(*after) => {
-                    self.driver.kill(*whole);
-                    None
-                }
-            },
-            _ => Some(call(calls).await),
-        };
+        let answer = self.ask(fate, call).await;
         let took = began.elapsed();
-        let said = match &answer {
-            None => "no answer".to_owned(),
-            Some(Ok(_)) => "OK".to_owned(),
-            Some(Err(status)) => format!("{:?} {}", status.code(), status.message()),
-        };
-        self.history.push(format!("{:9.3} {operation}: {fate}: {said}", took.as_secs_f64()));
+        self.history.push(format!("{:9.3} {operation}: {fate}: {}", took.as_secs_f64(), gist(&answer)));
         let reached = self.driver.reached();
         let end = self.driver.end().await;
         match (&end, fate) {
@@ -168,6 +153,23 @@ impl<'a> Scene<'a> {
         None
     }
 
+    /// `None`: it was killed before it answered.
+    async fn ask<T>(
+        &mut self,
+        fate: &Fate,
+        call: impl AsyncFn(Calls) -> Result<T, Status>,
+    ) -> Option<Result<T, Status>> {
+        let calls = self.driver.calls();
+        let Fate::Later { after, whole } = fate else { return Some(call(calls).await) };
+        tokio::select! {
+            answer = call(calls) => Some(answer),
+            () = pace::sleep(*after) => {
+                self.driver.kill(*whole);
+                None
+            }
+        }
+    }
+
     /// It didn't come to its point, and may not die there in another operation.
     fn spare(&mut self, operation: &str) {
         self.campaign.missed(operation);
@@ -181,5 +183,13 @@ impl<'a> Scene<'a> {
             assert!(!sidecar.is_final(status.code()), "{operation}: {status}\n{said}");
         }
         pace::sleep(PAUSE).await;
+    }
+}
+
+fn gist<T>(answer: &Option<Result<T, Status>>) -> String {
+    match answer {
+        None => "no answer".to_owned(),
+        Some(Ok(_)) => "OK".to_owned(),
+        Some(Err(status)) => format!("{:?} {}", status.code(), status.message()),
     }
 }

@@ -156,8 +156,14 @@ fn ended(resets: &[String]) -> String {
 /// Whoever reads an error that an outage brings knows what to look at: the service that did not do what was asked, or the
 /// status that the volume is in.
 fn names_its_cause(status: &Status) -> bool {
-    let services =
-        ["Cinder could not ", "Cinder couldn't ", "Nova could not ", "Nova accepted ", "Keystone could not "];
+    let services = [
+        "Cinder could not ",
+        "Cinder couldn't ",
+        "Cinder has given no answer ",
+        "Nova could not ",
+        "Nova accepted ",
+        "Keystone could not ",
+    ];
     let statuses = ["creating", "attaching", "reserved", "detaching", "deleting", "error"];
     let message = status.message();
     services.iter().any(|service| message.contains(service))
