@@ -32,8 +32,8 @@ pub struct Outage {
 pub const USUAL: [Outage; 5] = [
     Outage { service: VOLUME, how: Killed, during: Create },
     Outage { service: COMPUTE, how: Frozen, during: Detach },
-    Outage { service: QUEUE, how: Killed, during: Delete },
-    Outage { service: DATABASE, how: Frozen, during: Attach },
+    Outage { service: QUEUE, how: Killed, during: Attach },
+    Outage { service: DATABASE, how: Frozen, during: Delete },
     Outage { service: KEYSTONE, how: Frozen, during: Create },
 ];
 
