@@ -164,7 +164,8 @@ fn names_its_cause(status: &Status) -> bool {
         "Nova accepted ",
         "Keystone could not ",
     ];
-    let statuses = ["creating", "attaching", "reserved", "detaching", "deleting", "error"];
+    // In use is one whose detach was sent again.
+    let statuses = ["creating", "attaching", "reserved", "in-use", "detaching", "deleting", "error"];
     let message = status.message();
     services.iter().any(|service| message.contains(service))
         || statuses.iter().any(|status| message.contains(&format!("status {status}")))
