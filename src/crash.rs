@@ -1,4 +1,4 @@
-//! Ends the process where a test says, as by `kill -9`.
+//! Ends the process where a test says, as by `kill -9`, and writes to the log where.
 //!
 //! A point is just before or just after a call that may change the cloud or the host: `before create a volume`,
 //! `after mount`. Every HTTP request that isn't a GET has them, from its [`Operation`]; a verb of [`Host`] has them where
@@ -74,6 +74,7 @@ impl Crash {
         };
         tracing::info!(nth, point, "reached");
         if points.fatal.as_ref().is_some_and(|fatal| (fatal.0, fatal.1.as_str()) == (nth, point.as_str())) {
+            tracing::info!(nth, point, "ends here");
             Linux::end_process();
         }
     }

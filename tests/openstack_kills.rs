@@ -135,13 +135,15 @@ fn report(scene: &Scene<'_>) {
     println!("\n{}", scene.campaign);
     for (name, figure) in [
         ("kills", scene.campaign.kills()),
+        ("of these at their points", scene.campaign.at_points()),
+        ("points not come to", scene.campaign.misses()),
         ("processes", scene.starts),
         ("RPCs called again", scene.campaign.calls_again()),
         ("lives", scene.lives),
         ("volumes made", scene.volumes),
         ("bytes compared", scene.bytes),
     ] {
-        println!("{name:24}{figure:9}");
+        println!("{name:26}{figure:9}");
         figures::count(&format!("kills: {name}"), figure);
     }
 }

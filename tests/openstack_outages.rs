@@ -18,8 +18,12 @@ mod honest;
 mod operator;
 #[path = "bed/others.rs"]
 mod others;
+#[path = "openstack_outages/outage.rs"]
+mod outage;
 #[path = "openstack_outages/person.rs"]
 mod person;
+#[path = "openstack_outages/point.rs"]
+mod point;
 #[path = "bed/self_signed.rs"]
 mod self_signed;
 #[path = "openstack_outages/service.rs"]
@@ -28,6 +32,8 @@ mod service;
 mod sidecar;
 #[path = "openstack_outages/story.rs"]
 mod story;
+#[path = "openstack_outages/strike.rs"]
+mod strike;
 #[path = "bed/witness.rs"]
 mod witness;
 
@@ -41,36 +47,21 @@ use client::Client;
 use front::Front;
 use honest::Honest;
 use others::auth_url;
+use outage::{KEYSTONE, Outage};
 use person::Person;
-use service::How::*;
+use service::How::Killed;
 use service::{Away, forget_tokens};
 use sidecar::Sidecar;
-use story::Operation::*;
-use story::{Outage, Story};
+use story::Story;
 use tonic::Status;
 use tower::ServiceExt;
-
-const VOLUME: &str = "cinder-volume";
-const COMPUTE: &str = "nova-compute-cmp1";
-const QUEUE: &str = "rabbitmq";
-const DATABASE: &str = "mariadb";
-const KEYSTONE: &str = "keystone-api";
-
-/// What `tests/run openstack` tries.
-const USUAL: [Outage; 5] = [
-    Outage { service: VOLUME, how: Killed, during: Create },
-    Outage { service: COMPUTE, how: Frozen, during: Detach },
-    Outage { service: QUEUE, how: Killed, during: Delete },
-    Outage { service: DATABASE, how: Frozen, during: Attach },
-    Outage { service: KEYSTONE, how: Frozen, during: Create },
-];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_service_that_goes_and_comes_back_costs_time_and_nothing_else() {
     let lab = Lab::take().await;
     let driver = lab.driver("NODE_1").await;
     let mut story = Story::new(&lab, &driver).await;
-    let (outages, mut table) = (outages(), Vec::new());
+    let (outages, mut table) = (wanted(), Vec::new());
     assert!(!outages.is_empty(), "tests/run outages knows no such service");
     for (number, outage) in outages.iter().enumerate() {
         table.push(story.tell(&format!("outages-{}-{number}", std::process::id()), outage).await);
@@ -189,19 +180,8 @@ fn replace(file: &Path, content: &str) {
     std::fs::rename(new, file).unwrap();
 }
 
-/// `OUTAGES`: all, or those of one service. Without those after which Nova may keep half an attachment that nobody can detach:
-/// an attach whose nova-compute or database dies isn't taken up again
-/// (`attach_volume` in <https://opendev.org/openstack/nova/src/branch/master/nova/compute/manager.py>).
-fn outages() -> Vec<Outage> {
+fn wanted() -> Vec<Outage> {
     #[allow(clippy::disallowed_methods, reason = "tests/run outages says it so")]
-    let Ok(wanted) = std::env::var("OUTAGES") else { return USUAL.to_vec() };
-    let each =
-        |(service, how)| [Create, Attach, Detach, Delete].map(|during| Outage { service, how, during });
-    let services = [VOLUME, COMPUTE, QUEUE, DATABASE, KEYSTONE];
-    let services = services.into_iter().filter(|service| wanted == "all" || wanted == *service);
-    let all = services.flat_map(|service| [(service, Killed), (service, Frozen)]).flat_map(each);
-    let is_lost = |one: &Outage| {
-        (one.how, one.during) == (Killed, Attach) && [COMPUTE, DATABASE].contains(&one.service)
-    };
-    all.filter(|one| !is_lost(one)).collect()
+    let wanted = std::env::var("OUTAGES");
+    wanted.map_or(outage::USUAL.to_vec(), |wanted| Outage::of(&wanted))
 }

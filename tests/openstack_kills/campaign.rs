@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
+use crate::mortal::End;
+
 /// The points that were reached, in their order.
 pub type Reached = Vec<String>;
 
@@ -41,6 +43,8 @@ struct Operation {
     points: Vec<(String, u32, usize)>,
     took: Duration,
     at_moments: usize,
+    /// Processes that were to die at a point, and answered without coming there.
+    missed: usize,
     called_again: usize,
 }
 
@@ -138,15 +142,20 @@ impl Campaign {
         }
     }
 
-    pub fn killed(&mut self, operation: &str, fate: &Fate) {
+    /// A process has died: where it said, not where it was to.
+    pub fn killed(&mut self, operation: &str, end: &End) {
         let known = self.operations.entry(operation.to_owned()).or_default();
-        match fate {
-            Fate::At(point) => match known.points.iter_mut().find(|(name, ..)| *name == point.name) {
+        match end {
+            End::At(point) => match known.points.iter_mut().find(|(name, ..)| *name == point.name) {
                 Some(known) => known.2 += 1,
                 None => known.points.push((point.name.clone(), point.nth, 1)),
             },
-            _ => known.at_moments += 1,
+            End::Killed => known.at_moments += 1,
         }
+    }
+
+    pub fn missed(&mut self, operation: &str) {
+        self.operations.entry(operation.to_owned()).or_default().missed += 1;
     }
 
     pub fn called_again(&mut self, operation: &str) {
@@ -154,9 +163,15 @@ impl Campaign {
     }
 
     pub fn kills(&self) -> usize {
-        self.all()
-            .map(|known| known.at_moments + known.points.iter().map(|point| point.2).sum::<usize>())
-            .sum()
+        self.at_points() + self.all().map(|known| known.at_moments).sum::<usize>()
+    }
+
+    pub fn at_points(&self) -> usize {
+        self.all().flat_map(|known| &known.points).map(|point| point.2).sum()
+    }
+
+    pub fn misses(&self) -> usize {
+        self.all().map(|known| known.missed).sum()
     }
 
     pub fn calls_again(&self) -> usize {
@@ -195,8 +210,8 @@ impl fmt::Display for Campaign {
             let at_points: usize = known.points.iter().map(|point| point.2).sum();
             writeln!(
                 f,
-                "{operation:24}{:4} at points {:4} at moments {:4} called again",
-                at_points, known.at_moments, known.called_again
+                "{operation:24}{:4} at points {:4} at moments {:4} points missed {:4} called again",
+                at_points, known.at_moments, known.missed, known.called_again
             )?;
             for (name, _, kills) in known.points.iter().filter(|point| point.2 > 0) {
                 writeln!(f, "    {name:42}{kills:4}")?;
@@ -216,4 +231,19 @@ impl fmt::Display for Fate {
             }
         }
     }
+}
+
+#[test]
+fn only_a_death_at_the_point_itself_spares_it_no_longer() {
+    let mut campaign = Campaign::new(1);
+    campaign.learn("attach", vec!["before attach the volume".to_owned()], Duration::ZERO);
+    campaign.manner = Manner::Each;
+    let Fate::At(point) = campaign.fate("attach", 0) else { panic!("nobody has died there") };
+    campaign.missed("attach");
+    campaign.killed("attach", &End::Killed);
+    campaign.killed("detach", &End::At(point.clone()));
+    assert_eq!(campaign.spared(), ["attach: before attach the volume"]);
+    campaign.killed("attach", &End::At(point));
+    assert!(campaign.spared().is_empty());
+    assert_eq!((campaign.kills(), campaign.at_points(), campaign.misses()), (3, 2, 1));
 }

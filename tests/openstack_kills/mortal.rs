@@ -16,6 +16,15 @@ use crate::campaign::{Point, Reached};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// How a process ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum End {
+    /// By itself, where it was told to.
+    At(Point),
+    /// By the test.
+    Killed,
+}
+
 pub struct Mortal<'a> {
     lab: &'a Lab,
     directory: tempfile::TempDir,
@@ -69,15 +78,27 @@ impl<'a> Mortal<'a> {
             None => true,
             Some(end) => {
                 assert_eq!(end.signal(), Some(9), "the driver ended by itself, {end}: {}", self.said());
+                assert!(self.last_point().is_some(), "it was killed by somebody else: {}", self.said());
                 self.process = None;
                 false
             }
         }
     }
 
-    /// Whether it dies soon. A broken connection is seen before its process has ended.
-    pub async fn dies(&mut self, within: Duration) -> bool {
-        tokio::time::timeout(within, self.death()).await.is_ok()
+    /// How the process ended, if it did: it says so in its log before its connections break.
+    pub async fn end(&mut self) -> Option<End> {
+        match self.last_point() {
+            Some(point) => {
+                self.death().await;
+                Some(End::At(point))
+            }
+            None => self.process.is_none().then_some(End::Killed),
+        }
+    }
+
+    pub async fn dies(&mut self, within: Duration) -> Option<End> {
+        tokio::time::timeout(within, self.death()).await.ok()?;
+        self.end().await
     }
 
     async fn death(&mut self) {
@@ -97,11 +118,17 @@ impl<'a> Mortal<'a> {
         }
     }
 
+    /// The point at which it ended itself.
+    fn last_point(&self) -> Option<Point> {
+        self.said().lines().find_map(|line| point_in(line, "ends here"))
+    }
+
     /// The points that it has reached since this was asked.
     pub fn reached(&mut self) -> Reached {
         let said = self.said();
         let lines: Vec<_> = said.lines().collect();
-        let new = lines.iter().skip(self.read).filter_map(|line| point_in(line)).collect();
+        let new = lines.iter().skip(self.read).filter_map(|line| point_in(line, "reached"));
+        let new = new.map(|point| point.name).collect();
         self.read = lines.len();
         new
     }
@@ -126,9 +153,9 @@ impl Drop for Mortal<'_> {
 }
 
 /// `… reached nth=1 point="before mount"`
-fn point_in(line: &str) -> Option<String> {
-    let (_, point) = line.split_once("reached nth=")?.1.split_once("point=\"")?;
-    Some(point.trim_end_matches('"').to_owned())
+fn point_in(line: &str, word: &str) -> Option<Point> {
+    let (nth, name) = line.split_once(&format!("{word} nth="))?.1.split_once(" point=\"")?;
+    Some(Point { nth: nth.parse().ok()?, name: name.trim_end_matches('"').to_owned() })
 }
 
 /// <https://docs.kernel.org/filesystems/proc.html>: each thread lists the children that it started.

@@ -16,9 +16,6 @@ use crate::witness::Witness;
 const PAUSE: Duration = Duration::from_millis(200);
 const LONGEST: Duration = Duration::from_secs(240);
 
-/// A broken connection is seen before its process has ended.
-const LAST_BREATH: Duration = Duration::from_millis(300);
-
 /// Who calls.
 #[derive(Clone, Copy, Debug)]
 pub enum Caller {
@@ -69,21 +66,22 @@ impl<'a> Scene<'a> {
         for starts in 0.. {
             let fate = self.campaign.fate(START, starts);
             self.starts += 1;
-            match &fate {
+            let end = match &fate {
                 Fate::Live => return self.driver.start(None).await,
                 Fate::At(point) => {
                     self.driver.spawn(Some(point));
-                    let died = self.driver.dies(LONGEST).await;
-                    assert!(died, "it never comes there: {fate}\n{}", self.driver.said());
+                    self.driver.dies(LONGEST).await
                 }
                 Fate::Later { after, whole } => {
                     self.driver.spawn(None);
                     pace::sleep(*after).await;
                     self.driver.kill(*whole);
+                    self.driver.end().await
                 }
-            }
+            };
+            let end = end.unwrap_or_else(|| panic!("it never comes there: {fate}\n{}", self.driver.said()));
             self.history.push(format!("{:9} {START}: {fate}", ""));
-            self.campaign.killed(START, &fate);
+            self.campaign.killed(START, &end);
         }
     }
 
@@ -131,40 +129,51 @@ impl<'a> Scene<'a> {
     ) -> Option<T> {
         self.driver.reached();
         let began = Instant::now();
-        let calls = self.driver.calls();
-        let answer = match fate {
-            Fate::Later { after, whole } => tokio::select! {
-                answer = call(calls) => Some(answer),
-                () = pace::sleep(*after) => {
-                    self.driver.kill(*whole);
-                    None
-                }
-            },
-            _ => Some(call(calls).await),
-        };
+        let answer = self.ask(fate, call).await;
         let took = began.elapsed();
-        let said = match &answer {
-            None => "no answer".to_owned(),
-            Some(Ok(_)) => "OK".to_owned(),
-            Some(Err(status)) => format!("{:?} {}", status.code(), status.message()),
-        };
-        self.history.push(format!("{:9.3} {operation}: {fate}: {said}", took.as_secs_f64()));
+        self.history.push(format!("{:9.3} {operation}: {fate}: {}", took.as_secs_f64(), gist(&answer)));
         let reached = self.driver.reached();
-        match answer {
-            Some(Ok(done)) => {
+        let end = self.driver.end().await;
+        match (&end, fate) {
+            (Some(end), _) => self.campaign.killed(operation, end),
+            (None, Fate::At(_)) => self.spare(operation),
+            _ => {}
+        }
+        match (answer, end) {
+            (Some(Ok(done)), _) => {
                 self.campaign.learn(operation, reached, took);
-                Some(done)
+                return Some(done);
             }
-            answer => {
-                if self.driver.dies(LAST_BREATH).await {
-                    self.campaign.killed(operation, fate);
-                } else {
-                    self.campaign.learn(operation, reached, took);
-                    self.endure(operation, caller, answer.and_then(Result::err).unwrap()).await;
-                }
+            (Some(Err(status)), None) => {
+                self.campaign.learn(operation, reached, took);
+                self.endure(operation, caller, status).await;
+            }
+            _ => {}
+        }
+        None
+    }
+
+    /// `None`: it was killed before it answered.
+    async fn ask<T>(
+        &mut self,
+        fate: &Fate,
+        call: impl AsyncFn(Calls) -> Result<T, Status>,
+    ) -> Option<Result<T, Status>> {
+        let calls = self.driver.calls();
+        let Fate::Later { after, whole } = fate else { return Some(call(calls).await) };
+        tokio::select! {
+            answer = call(calls) => Some(answer),
+            () = pace::sleep(*after) => {
+                self.driver.kill(*whole);
                 None
             }
         }
+    }
+
+    /// It didn't come to its point, and may not die there in another operation.
+    fn spare(&mut self, operation: &str) {
+        self.campaign.missed(operation);
+        self.driver.kill(true);
     }
 
     /// Nothing but the driver fails here, so that one which lives never answers with a final code.
@@ -174,5 +183,13 @@ impl<'a> Scene<'a> {
             assert!(!sidecar.is_final(status.code()), "{operation}: {status}\n{said}");
         }
         pace::sleep(PAUSE).await;
+    }
+}
+
+fn gist<T>(answer: &Option<Result<T, Status>>) -> String {
+    match answer {
+        None => "no answer".to_owned(),
+        Some(Ok(_)) => "OK".to_owned(),
+        Some(Err(status)) => format!("{:?} {}", status.code(), status.message()),
     }
 }

@@ -11,8 +11,9 @@ use crate::bed::Lab;
 use crate::client::Client;
 use crate::others::{administrator, reset};
 
-/// What a service that came back would have done meanwhile.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// What still ends by itself has ended: a service waits for the answer of another one for 60 s (`rpc_response_timeout`,
+/// <https://docs.openstack.org/oslo.messaging/latest/configuration/opts.html>).
+const PATIENCE: Duration = Duration::from_secs(75);
 
 pub struct Operator {
     client: Client,

@@ -2,12 +2,14 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::time::Instant;
 
 use nix::sys::signal::{Signal, killpg};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, getpgid};
 use serde_json::Value;
 
 use crate::bed::Lab;
+use crate::outage::KEYSTONE;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum How {
@@ -22,13 +24,18 @@ pub struct Away<'a> {
     lab: &'a Lab,
     name: &'a str,
     how: How,
+    pub since: Instant,
 }
 
 impl<'a> Away<'a> {
     pub fn take(lab: &'a Lab, name: &'a str, how: How) -> Self {
         let signal = if how == How::Killed { Signal::SIGKILL } else { Signal::SIGSTOP };
         killpg(group(lab, name), signal).unwrap();
-        Self { lab, name, how }
+        let away = Self { lab, name, how, since: Instant::now() };
+        if name == KEYSTONE {
+            forget_tokens(lab);
+        }
+        away
     }
 
     /// In a thread of its own: this takes seconds.
@@ -54,6 +61,10 @@ impl Drop for Away<'_> {
 fn group(lab: &Lab, name: &str) -> Pid {
     let kept = std::fs::read_to_string(lab.path("run").join(format!("{name}.pid"))).unwrap();
     Pid::from_raw(kept.split(' ').next().unwrap().parse().unwrap())
+}
+
+pub fn is_process_of(lab: &Lab, name: &str, process: Pid) -> bool {
+    getpgid(Some(process)).unwrap() == group(lab, name)
 }
 
 /// The services keep for five minutes what Keystone has told them of a token.

@@ -10,31 +10,11 @@ use crate::bed::{Driver, Lab, capability};
 use crate::calls::Calls;
 use crate::honest::{Honest, counted};
 use crate::operator::Operator;
-use crate::service::{Away, How, forget_tokens};
+use crate::outage::{Operation, Outage};
+use crate::service::How;
 use crate::sidecar::Sidecar;
+use crate::strike::{Progress, Strike};
 use crate::witness::Witness;
-
-/// The cloud takes so long for the operation, and a service is killed in the middle of it. What freezes is frozen when it
-/// begins.
-const SLOWLY: &str = "delay 2";
-const MIDDLE: Duration = Duration::from_millis(900);
-/// How long it is away, beside what it takes to start.
-const OUTAGE: Duration = Duration::from_secs(4);
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Operation {
-    Create,
-    Attach,
-    Detach,
-    Delete,
-}
-
-#[derive(Clone, Copy, Debug)]
-pub struct Outage {
-    pub service: &'static str,
-    pub how: How,
-    pub during: Operation,
-}
 
 pub struct Story<'a> {
     lab: &'a Lab,
@@ -42,17 +22,6 @@ pub struct Story<'a> {
     driver: &'a Driver,
     honest: Honest,
     witness: Witness<'a>,
-}
-
-impl Operation {
-    fn point(self) -> &'static str {
-        match self {
-            Operation::Create => "cinder.create",
-            Operation::Attach => "nova.attach",
-            Operation::Detach => "nova.detach",
-            Operation::Delete => "cinder.delete",
-        }
-    }
 }
 
 impl<'a> Story<'a> {
@@ -83,60 +52,49 @@ impl<'a> Story<'a> {
     }
 
     async fn run(&mut self, operation: Operation, name: &str, volume: &mut String) {
-        self.ask(operation, name, volume, &Cell::new(false)).await;
+        self.ask(operation, name, volume, &Cell::new(true)).await;
         self.look(operation, name, volume).await;
     }
 
     async fn through(&mut self, outage: &Outage, name: &str, volume: &mut String) -> String {
-        let (lab, began) = (self.lab, Instant::now());
-        let (is_away, is_done) = (Cell::new(true), Cell::new(false));
+        let (lab, progress) = (self.lab, Progress::default());
         let operator = Operator::new(lab, name).await;
-        lab.inject(outage.during.point(), SLOWLY);
+        let strike = Strike::prepare(lab, outage);
+        let began = Instant::now();
         let (took, (away, resets)) = tokio::join!(
             async {
-                self.ask(outage.during, name, volume, &is_away).await;
-                is_done.set(true);
+                self.ask(outage.during, name, volume, &progress.is_whole).await;
+                progress.is_done.set(true);
                 began.elapsed()
             },
             async {
-                let away = strike(lab, outage).await;
-                is_away.set(false);
-                lab.heal();
-                (away, operator.watch(&is_done).await)
+                let away = strike.carry_out(lab, outage, &progress).await;
+                (away, operator.watch(&progress.is_done).await)
             }
         );
         self.look(outage.during, name, volume).await;
         let failures = self.honest.failures();
-        failures.iter().for_each(names_its_cause);
-        // Neither Cinder nor Nova takes up work again whose end it couldn't write down.
-        assert!(
-            resets.is_empty() || outage.how == How::Killed,
-            "without an operator it doesn't end: {resets:?}"
-        );
-        let resets = if resets.is_empty() {
-            String::new()
-        } else {
-            format!("; an operator ended {}", resets.join(", "))
-        };
         let told = format!(
-            "{:20}{:8}{:8}{:5.1} s away, done after {:5.1} s: {}{resets}",
+            "{:20}{:8}{:8}{:5.1} s away, done after {:5.1} s: {}{}",
             outage.service,
             format!("{:?}", outage.how),
             format!("{:?}", outage.during),
             away.as_secs_f64(),
             took.as_secs_f64(),
-            counted(&failures)
+            counted(&failures),
+            ended(&resets)
         );
         println!("{told}");
+        judge(outage, &failures, &resets);
         told
     }
 
     /// Until it is done. After a final answer nothing of it may be left, which can be seen once the cloud is whole again.
-    async fn ask(&mut self, operation: Operation, name: &str, volume: &mut String, is_away: &Cell<bool>) {
+    async fn ask(&mut self, operation: Operation, name: &str, volume: &mut String, is_whole: &Cell<bool>) {
         let Self { honest, witness, server, .. } = self;
         let id = volume.clone();
         let whole = async || {
-            while is_away.get() {
+            while !is_whole.get() {
                 pace::sleep(Duration::from_millis(100)).await;
             }
         };
@@ -179,24 +137,50 @@ impl<'a> Story<'a> {
     }
 }
 
-/// Takes the service away, and brings it back. How long it was away.
-async fn strike(lab: &Lab, outage: &Outage) -> Duration {
-    if outage.how == How::Killed {
-        pace::sleep(MIDDLE).await;
+/// What may come of an outage.
+fn judge(outage: &Outage, failures: &[Status], resets: &[String]) {
+    for failure in failures {
+        assert!(names_its_cause(failure), "{outage}: who or what is it? {failure}");
     }
-    let began = Instant::now();
-    let away = Away::take(lab, outage.service, outage.how);
-    if outage.service.starts_with("keystone") {
-        forget_tokens(lab);
-    }
-    pace::sleep(OUTAGE).await;
-    away.bring_back();
-    began.elapsed()
+    let failed = counted(failures);
+    assert!(outage.is_of_what_is_needed() || failures.is_empty(), "{outage}, and all the same: {failed}");
+    // Neither Cinder nor Nova takes up work again whose end it couldn't write down.
+    let may_need_help = outage.how == How::Killed;
+    assert!(resets.is_empty() || may_need_help, "{outage}: without an operator it doesn't end: {resets:?}");
 }
 
-/// Whoever reads it knows what to look at: a service, or the state that a volume is in.
-fn names_its_cause(status: &Status) {
-    let causes =
-        ["Cinder", "Nova", "Keystone", "creating", "attaching", "reserved", "detaching", "deleting", "error"];
-    assert!(causes.iter().any(|cause| status.message().contains(cause)), "{status}");
+fn ended(resets: &[String]) -> String {
+    if resets.is_empty() { String::new() } else { format!("; an operator ended {}", resets.join(", ")) }
+}
+
+/// Whoever reads an error that an outage brings knows what to look at: the service that did not do what was asked, or the
+/// status that the volume is in.
+fn names_its_cause(status: &Status) -> bool {
+    let services = [
+        "Cinder could not ",
+        "Cinder couldn't ",
+        "Cinder has given no answer ",
+        "Nova could not ",
+        "Nova accepted ",
+        "Keystone could not ",
+    ];
+    // In use is one whose detach was sent again.
+    let statuses = ["creating", "attaching", "reserved", "in-use", "detaching", "deleting", "error"];
+    let message = status.message();
+    services.iter().any(|service| message.contains(service))
+        || statuses.iter().any(|status| message.contains(&format!("status {status}")))
+}
+
+#[test]
+fn an_error_names_a_service_or_a_status() {
+    for named in [
+        "create volume a: Cinder could not show the volume: HTTP 503: Service Unavailable",
+        "detach volume a from server b: the RPC's deadline came first (volume a: status detaching)",
+    ] {
+        assert!(names_its_cause(&Status::unavailable(named)), "{named}");
+    }
+    for vague in ["an error", "create volume a: internal error", "openstack volume list", "is it attaching?"]
+    {
+        assert!(!names_its_cause(&Status::unavailable(vague)), "{vague}");
+    }
 }

@@ -2,24 +2,39 @@
 
 `state/inject/POINT` holds "delay SECONDS", "fail", "fail COUNT" or a delay and
 a failure; the count goes down with each failure. No file, no fault.
+
+Where there is one, `state/passages/POINT` gets a line with the number of the
+process that has reached the point, and one when the point let it go on.
 """
 import fcntl
 import os
 import time
 
+STATE = os.environ['LAB_STATE']
+
 
 def point(name):
-    delay, fails = _take(os.path.join(os.environ['LAB_STATE'], 'inject', name))
+    ordered = _take(os.path.join(STATE, 'inject', name))
+    if ordered is None:
+        return
+    delay, fails = ordered
+    _note(name, 'reached')
     time.sleep(delay)
     if fails:
         raise RuntimeError('lab: injected failure at %s' % name)
+    _note(name, 'passed')
+
+
+def _note(name, what):
+    with open(os.path.join(STATE, 'passages', name), 'a') as f:
+        f.write('%d %s\n' % (os.getpid(), what))
 
 
 def _take(path):
     try:
         f = open(path, 'r+')
     except FileNotFoundError:
-        return 0, False
+        return None
     with f:
         fcntl.flock(f, fcntl.LOCK_EX)
         words = f.read().split()

@@ -50,7 +50,7 @@ class Place:
 
     def make(self):
         for d in (self.state, self.etc, self.logs, self.run, self.volumes,
-                  self.inside('inject'), self.inside('dev')):
+                  self.inside('inject'), self.inside('passages'), self.inside('dev')):
             os.makedirs(d, exist_ok=True)
 
     def wipe(self):
