@@ -25,6 +25,8 @@ mod judge;
 mod kubelet;
 #[path = "node_seeds/lab.rs"]
 mod lab;
+#[path = "node_seeds/loop_disk.rs"]
+mod loop_disk;
 #[path = "node_seeds/loops.rs"]
 mod loops;
 #[path = "node_seeds/machine.rs"]
@@ -56,12 +58,14 @@ use volume::{Kind, Volume};
 /// After this nothing that was begun is still on its way.
 const LATER: Duration = Duration::from_secs(90);
 const STEPS: usize = 40;
+/// Those that the machine in memory knows.
+const KINDS: [Kind; 3] = [Kind::Fs(FsType::Ext4), Kind::Fs(FsType::Xfs), Kind::Raw];
 
 fn show(seed: u64) -> Played {
     frame::play(seed, async {
         let mut random = Rng::with_seed(seed);
         let history = History::new(true);
-        let mut volumes = volumes(&mut random, Path::new(lab::KUBELET), [128, 96]);
+        let mut volumes = volumes(&mut random, &KINDS, Path::new(lab::KUBELET), [128, 96]);
         let lab = Lab::new(&mut volumes, random.fork(), history.clone());
         let pace = Pace { rest: LATER, lateness: Duration::ZERO };
         let kubelet = Kubelet::new(Arc::new(lab), history, random.fork(), pace);
@@ -70,11 +74,11 @@ fn show(seed: u64) -> Played {
 }
 
 /// Two volumes. The first has the larger disk.
-fn volumes(random: &mut Rng, kubelet: &Path, sizes: [u64; 2]) -> Vec<Volume> {
+fn volumes(random: &mut Rng, kinds: &[Kind], kubelet: &Path, sizes: [u64; 2]) -> Vec<Volume> {
     let of = |size: u64| {
         let id =
             uuid::Builder::from_random_bytes(std::array::from_fn(|_| random.u8(..))).into_uuid().to_string();
-        let kind = [Kind::Fs(FsType::Ext4), Kind::Fs(FsType::Xfs), Kind::Raw][random.usize(..3)];
+        let kind = kinds[random.usize(..kinds.len())];
         Volume::new(id, kind, size * MIB, kubelet, random.bool())
     };
     sizes.map(of).into()

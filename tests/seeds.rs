@@ -19,6 +19,8 @@ mod frame;
 mod history;
 #[path = "seeds/laws.rs"]
 mod laws;
+#[path = "seeds/pace.rs"]
+mod pace_laws;
 #[path = "seeds/replica.rs"]
 mod replica;
 #[path = "seeds/rpc.rs"]
@@ -29,6 +31,8 @@ mod scene;
 mod sidecar;
 #[path = "seeds/sidecars.rs"]
 mod sidecars;
+#[path = "seeds/traffic.rs"]
+mod traffic;
 #[path = "seeds/users.rs"]
 mod users;
 
@@ -55,7 +59,7 @@ async fn play(seed: u64, is_whole: bool) -> Played {
     let lists_lag = random.u8(..4) == 0;
     let scene = Rc::new(Scene::new(seed, lists_lag, is_whole).await);
     let mut lives = Vec::new();
-    for number in 1..=random.usize(2..6) {
+    for number in 1..=users(seed, &mut random) {
         let user = User::new(scene.clone(), format!("pvc-{number}"), random.fork());
         lives.push(tokio::task::spawn_local(user.live()));
     }
@@ -82,6 +86,11 @@ async fn play(seed: u64, is_whole: bool) -> Played {
             ("of them kills", figures.kills.get()),
         ],
     }
+}
+
+/// In one seed of fifty a crowd.
+fn users(seed: u64, random: &mut Rng) -> usize {
+    if seed.is_multiple_of(50) { random.usize(20..30) } else { random.usize(2..6) }
 }
 
 #[test]

@@ -20,6 +20,10 @@ pub struct Shown {
 pub trait Ground: Send + Sync {
     fn host(&self) -> Arc<dyn Host>;
     fn settings(&self) -> Settings;
+    /// What a file of sysfs says where the machine's own kernel has none: the serial of a disk.
+    fn serial(&self, _file: &Path) -> Option<Vec<u8>> {
+        None
+    }
     /// Whose disk `device` is: the id of a volume, or some other name.
     fn owner(&self, device: &Path) -> Option<String>;
     /// Everything that is mounted below the kubelet's directory.

@@ -79,7 +79,8 @@ impl Kubelet {
         }
         let random = self.random.borrow_mut().fork();
         let life = Life::new(random, self.is_mortal.get(), self.history.clone(), self.judge.clone());
-        let host = Mortal { below: self.ground.host(), life: life.clone() };
+        let (below, ground) = (self.ground.host(), self.ground.clone());
+        let host = Mortal { below, ground, life: life.clone() };
         let node = Node::new(Arc::new(host), self.ground.settings());
         *driver = Some((node.clone(), life.clone()));
         (node, life)

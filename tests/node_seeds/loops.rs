@@ -4,64 +4,235 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use cinder_csi::node::{Host, Linux, Settings};
+use cinder_csi::node::{FsType, Host, Linux, Settings};
+use cinder_csi::pace;
 use fastrand::Rng;
 
-use super::bed::{self, Bed, Disk};
+use super::bed::{self, Bed};
+use super::disk::MIB;
 use super::ground::{Ground, Shown};
 use super::history::History;
 use super::kubelet::{Kubelet, Pace};
-use super::volume::Volume;
+use super::loop_disk::{LoopDisk, number_of};
+use super::volume::{Kind, Volume};
 use super::{frame, play, volumes};
 
-/// Loop devices have no serial: a link and the size tell a disk. They stay where they are.
-struct Loops {
+/// Loop devices of one machine; in half of the seeds each has a serial, as a disk of virtio-blk has.
+#[derive(Clone)]
+struct Loops(Arc<Inner>);
+
+struct Inner {
+    /// Before the bed: its directory has the files.
+    state: Mutex<State>,
     bed: Bed,
-    disks: Mutex<BTreeMap<String, Disk>>,
+    history: History,
+    has_serials: bool,
 }
 
+struct State {
+    random: Rng,
+    disks: BTreeMap<String, LoopDisk>,
+    /// No volume's: blank, and smaller than all.
+    alien: LoopDisk,
+    attached: BTreeMap<String, bool>,
+    blows: BTreeMap<String, u32>,
+    is_calm: bool,
+    broken: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Blow {
+    Unplug,
+    Swap,
+    Mislink,
+    Sicken,
+    Unmount,
+}
+
+const BLOWS: [Blow; 5] = [Blow::Unplug, Blow::Swap, Blow::Mislink, Blow::Sicken, Blow::Unmount];
+
+/// Milliseconds until something befalls a disk, and until that is over: the driver waits for a disk in real time.
+const SOON: u64 = 600;
+const OVER: u64 = 1500;
+/// The numbers of the loop devices: beyond those that `losetup --find` gives to others.
+const FIRST: u32 = 1000;
+
 impl Loops {
-    fn new(bed: Bed, volumes: &[Volume]) -> Self {
+    fn new(bed: Bed, volumes: &[Volume], mut random: Rng, history: History) -> Self {
         fs::create_dir_all(bed.path("kubelet")).unwrap();
-        let disk = |volume: &Volume| (volume.id.clone(), bed.unlinked(&volume.id, volume.size, |_| {}));
-        let disks = Mutex::new(volumes.iter().map(disk).collect());
-        Self { bed, disks }
+        let has_serials = random.bool();
+        let mut alien = LoopDisk::new(bed.path("alien"), 64 * MIB);
+        alien.plug(&free_device());
+        let disk = |volume: &Volume| (volume.id.clone(), LoopDisk::new(bed.path(&volume.id), volume.size));
+        let disks = volumes.iter().map(disk).collect();
+        let (attached, blows) = (BTreeMap::new(), BTreeMap::new());
+        let state = State { random, disks, alien, attached, blows, is_calm: false, broken: Vec::new() };
+        Self(Arc::new(Inner { state: Mutex::new(state), bed, history, has_serials }))
     }
 
-    fn link(&self, volume: &str) -> PathBuf {
-        self.bed.path("dev").join(format!("virtio-{}", &volume[..20]))
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap()
     }
 
-    fn disk(&self, volume: &str) -> Disk {
-        self.disks.lock().unwrap()[volume].clone()
+    fn note(&self, volume: &str, what: &str) {
+        self.0.history.note(format!("{}: {what}", &volume[..8]));
     }
 
-    /// The volume whose disk has this number, `7:3`.
+    /// Later, unless it's calm by then.
+    fn later(&self, most: u64, act: impl FnOnce(&Self) + Send + 'static) {
+        let (loops, after) = (self.clone(), self.state().random.u64(..most));
+        tokio::spawn(async move {
+            pace::sleep(Duration::from_millis(after)).await;
+            if !loops.state().is_calm {
+                act(&loops);
+            }
+        });
+    }
+
+    fn path_of_link(&self, volume: &str) -> PathBuf {
+        self.0.bed.path("dev").join(format!("virtio-{}", &volume[..20]))
+    }
+
+    fn device(&self, volume: &str) -> Option<PathBuf> {
+        self.state().disks[volume].device().map(Path::to_owned)
+    }
+
+    fn link_to(&self, volume: &str, device: Option<PathBuf>) {
+        let link = self.path_of_link(volume);
+        let _ = fs::remove_file(&link);
+        if let Some(device) = device {
+            symlink(device, link).unwrap();
+        }
+    }
+
+    /// To its own disk.
+    fn link(&self, volume: &str) {
+        self.link_to(volume, self.device(volume));
+    }
+
+    fn plug(&self, volume: &str) {
+        let mut state = self.state();
+        if !state.attached.get(volume).is_some_and(|is| *is) || state.disks[volume].device().is_some() {
+            return;
+        }
+        let device = free_device();
+        self.note(volume, &format!("plugged as {}", device.display()));
+        heal(&mut state, volume);
+        state.disks.get_mut(volume).unwrap().plug(&device);
+    }
+
+    fn unplug(&self, volume: &str) -> bool {
+        self.state().disks.get_mut(volume).unwrap().unplug()
+    }
+
+    /// What is attached is there, well, as large as promised, and linked.
+    fn mend(&self, volume: &str) {
+        self.plug(volume);
+        heal(&mut self.state(), volume);
+        self.state().disks.get_mut(volume).unwrap().resize();
+        self.link(volume);
+    }
+
+    fn befall(&self, blow: Blow, volume: &str) {
+        let happened = match blow {
+            Blow::Unplug => self.pull(volume),
+            Blow::Swap => self.swap(),
+            Blow::Mislink => self.mislink(volume),
+            Blow::Sicken => self.state().disks.get_mut(volume).unwrap().sicken(),
+            Blow::Unmount => self.unmount(volume),
+        };
+        if happened {
+            self.note(volume, &format!("{blow:?}"));
+            *self.state().blows.entry(volume.to_owned()).or_default() += 1;
+            let volumes: Vec<_> = self.state().disks.keys().cloned().collect();
+            self.later(OVER, move |loops| volumes.iter().for_each(|volume| loops.mend(volume)));
+        }
+    }
+
+    /// Its link may stay for a while, where a serial tells which disk comes next under that name.
+    fn pull(&self, volume: &str) -> bool {
+        let is_stale = self.0.has_serials && self.state().random.bool();
+        let is_gone = self.unplug(volume);
+        if is_gone && !is_stale {
+            self.link_to(volume, None);
+        }
+        is_gone
+    }
+
+    /// The disks come back under each other's names, and the links lag behind.
+    fn swap(&self) -> bool {
+        let names: Vec<_> = self.state().disks.keys().cloned().collect();
+        if !self.0.has_serials || !names.iter().all(|name| self.unplug(name)) {
+            return false;
+        }
+        for name in names.iter().rev() {
+            *self.state().blows.entry(name.clone()).or_default() += 1;
+            self.plug(name);
+        }
+        true
+    }
+
+    /// Without serials only the size tells that it's another disk.
+    fn mislink(&self, volume: &str) -> bool {
+        let alien = self.state().alien.device().map(Path::to_owned);
+        let other = self.state().disks.keys().find(|other| *other != volume).cloned();
+        let other = other.and_then(|other| self.device(&other)).filter(|_| self.0.has_serials);
+        self.link_to(volume, other.or(alien));
+        true
+    }
+
+    /// Someone unmounts it at one place, behind the driver.
+    fn unmount(&self, volume: &str) -> bool {
+        let shown = self.shown();
+        let Some(one) = shown.iter().find(|one| one.volume.as_deref() == Some(volume)) else { return false };
+        bed::run("umount", &["--lazy", one.point.to_str().unwrap()]);
+        true
+    }
+
+    /// The volume whose disk has this number, `7:1000`.
     fn numbered(&self, number: &str) -> Option<String> {
-        let disks = self.disks.lock().unwrap();
-        let has = |disk: &Disk| number_of(fs::metadata(&disk.device).unwrap().rdev()) == number;
-        disks.iter().find(|(_, disk)| has(disk)).map(|(volume, _)| volume.clone())
+        let state = self.state();
+        let found = state.disks.iter().find(|(_, disk)| disk.number().as_deref() == Some(number));
+        found.map(|(volume, _)| volume.clone())
     }
 
     fn shown_by(&self, line: &str) -> Option<Shown> {
         let fields: Vec<_> = line.split(' ').collect();
         let point = PathBuf::from(fields[4]);
-        if !point.starts_with(self.bed.path("kubelet")) {
+        if !point.starts_with(self.0.bed.path("kubelet")) {
             return None;
         }
         let found = fs::metadata(&point).unwrap();
         let is_block = !found.is_dir();
-        let number = if is_block { number_of(found.rdev()) } else { fields[2].to_owned() };
+        let number = if is_block { Some(number_of(found.rdev())) } else { disk_of(&fields) };
+        let volume = number.and_then(|number| self.numbered(&number));
         let read_only = fields[5].split(',').any(|option| option == "ro");
-        Some(Shown { volume: self.numbered(&number), point, is_block, read_only, alive: true })
+        Some(Shown { alive: volume.is_some(), volume, point, is_block, read_only })
     }
 }
 
-fn number_of(device: u64) -> String {
-    format!("{}:{}", nix::sys::stat::major(device), nix::sys::stat::minor(device))
+/// The number of the disk that a line of mountinfo is about: that of a btrfs is nobody's, and its source is named.
+fn disk_of(fields: &[&str]) -> Option<String> {
+    let dash = fields.iter().position(|field| *field == "-")?;
+    if fields[dash + 1] != "btrfs" {
+        return Some(fields[2].to_owned());
+    }
+    Some(number_of(fs::metadata(fields[dash + 2]).ok()?.rdev()))
+}
+
+/// The lowest free one: a name passes to the next disk.
+fn free_device() -> PathBuf {
+    let device = |number| PathBuf::from(format!("/dev/loop{number}"));
+    (FIRST..).map(device).find(|device| !device.exists()).unwrap()
+}
+
+fn heal(state: &mut State, volume: &str) {
+    if !state.disks.get_mut(volume).unwrap().heal() {
+        state.broken.push(format!("{volume} was written to while it couldn't be read"));
+    }
 }
 
 impl Ground for Loops {
@@ -70,13 +241,22 @@ impl Ground for Loops {
     }
 
     fn settings(&self) -> Settings {
-        Settings { device_dir: self.bed.path("dev"), rescan_on_resize: false }
+        Settings { device_dir: self.0.bed.path("dev"), rescan_on_resize: false }
+    }
+
+    fn serial(&self, file: &Path) -> Option<Vec<u8>> {
+        let disk = file.strip_prefix("/sys/dev/block").or_else(|_| file.strip_prefix("/sys/block")).ok()?;
+        let disk = disk.to_str()?.strip_suffix("/serial").filter(|_| self.0.has_serials)?;
+        let number = disk.replace("loop", "7:");
+        let serial = self.numbered(&number).map(|volume| volume[..20].to_owned());
+        let serial = serial.or_else(|| number.starts_with("7:").then(|| "alien".to_owned()));
+        serial.map(String::into_bytes)
     }
 
     fn owner(&self, device: &Path) -> Option<String> {
-        let disks = self.disks.lock().unwrap();
-        let found = disks.iter().find(|(_, disk)| disk.device == device).map(|(volume, _)| volume.clone());
-        found.or_else(|| device.starts_with("/dev").then(|| "no one".into()))
+        let state = self.state();
+        let found = state.disks.iter().find(|(_, disk)| disk.device() == Some(device));
+        found.map(|(volume, _)| volume.clone()).or_else(|| device.starts_with("/dev").then(|| "no one".into()))
     }
 
     fn shown(&self) -> Vec<Shown> {
@@ -95,7 +275,7 @@ impl Ground for Loops {
         }
         let script =
             "printf %-64s \"$2\" | dd of=\"$1\" seek=1M oflag=seek_bytes conv=notrunc,fsync status=none";
-        bed::run("sh", &["-c", script, "sh", shown.point.to_str().unwrap(), words]);
+        bed::run("sh", &["-c", script, "sh", self.raw(shown).to_str().unwrap(), words]);
     }
 
     fn words(&self, shown: &Shown) -> String {
@@ -104,26 +284,43 @@ impl Ground for Loops {
             return if file.exists() { bed::read(&file) } else { String::new() };
         }
         let script = "dd if=\"$1\" skip=1M iflag=skip_bytes,count_bytes count=64 status=none | tr -d '\\0'";
-        bed::run("sh", &["-c", script, "sh", shown.point.to_str().unwrap()]).trim().to_owned()
+        bed::run("sh", &["-c", script, "sh", self.raw(shown).to_str().unwrap()]).trim().to_owned()
     }
 
     fn attach(&self, volume: &str) {
-        let _ = symlink(self.disk(volume).device, self.link(volume));
+        self.state().attached.insert(volume.to_owned(), true);
+        let (is_calm, volume) = (self.state().is_calm, volume.to_owned());
+        if is_calm {
+            return self.mend(&volume);
+        }
+        self.later(OVER, move |loops| {
+            loops.plug(&volume);
+            // udev is late.
+            loops.later(SOON, move |loops| loops.link(&volume));
+        });
     }
 
+    /// An orphan may still have the disk.
     fn detach(&self, volume: &str) {
-        fs::remove_file(self.link(volume)).unwrap();
+        self.state().attached.insert(volume.to_owned(), false);
+        self.unplug(volume);
+        self.link_to(volume, None);
     }
 
     fn grow(&self, volume: &str, size: u64) {
-        self.disks.lock().unwrap().get_mut(volume).unwrap().grow(size);
+        self.state().disks.get_mut(volume).unwrap().size = size;
+        let volume = volume.to_owned();
+        self.later(OVER, move |loops| loops.state().disks.get_mut(&volume).unwrap().resize());
     }
 
-    fn blows(&self, _volume: &str) -> u32 {
-        0
+    fn blows(&self, volume: &str) -> u32 {
+        self.state().blows.get(volume).copied().unwrap_or(0)
     }
 
-    fn strike(&self, _volume: &str) {}
+    fn strike(&self, volume: &str) {
+        let (blow, volume) = (BLOWS[self.state().random.usize(..BLOWS.len())], volume.to_owned());
+        self.later(SOON, move |loops| loops.befall(blow, &volume));
+    }
 
     /// Its children go on.
     fn died(&self) {}
@@ -135,26 +332,41 @@ impl Ground for Loops {
         }
     }
 
-    fn calm(&self) {}
+    fn calm(&self) {
+        self.state().is_calm = true;
+        let volumes: Vec<_> = self.state().disks.keys().cloned().collect();
+        volumes.iter().for_each(|volume| self.mend(volume));
+    }
 
     fn broken(&self) -> Vec<String> {
-        Vec::new()
+        self.state().broken.clone()
+    }
+}
+
+impl Loops {
+    /// Where the bytes of a raw disk are: what can't be read is still there.
+    fn raw(&self, shown: &Shown) -> PathBuf {
+        let state = self.state();
+        let disk = shown.volume.as_ref().and_then(|volume| state.disks.get(volume));
+        disk.filter(|disk| disk.is_sick()).map_or_else(|| shown.point.clone(), LoopDisk::bytes)
     }
 }
 
 /// An orphaned mkfs ends while the kubelet asks in vain.
 const PACE: Pace = Pace { rest: Duration::from_millis(300), lateness: Duration::from_secs(30) };
 
+const KINDS: [Kind; 4] = [Kind::Fs(FsType::Ext4), Kind::Fs(FsType::Xfs), Kind::Fs(FsType::Btrfs), Kind::Raw];
+
 #[test]
 fn loop_seeds_leave_the_real_machine_as_was_asked() {
-    let (first, count) = (frame::number("SEED", 1), frame::number("LOOP_SEEDS", 4));
+    let (first, count) = (frame::number("SEED", 1), frame::number("LOOP_SEEDS", 6));
     for seed in first..first + count {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let shown = runtime.block_on(async {
             let mut random = Rng::with_seed(seed);
             let (bed, history) = (Bed::new(), History::new(true));
-            let volumes = volumes(&mut random, &bed.path("kubelet"), [384, 320]);
-            let ground = Arc::new(Loops::new(bed, &volumes));
+            let volumes = volumes(&mut random, &KINDS, &bed.path("kubelet"), [384, 320]);
+            let ground = Arc::new(Loops::new(bed, &volumes, random.fork(), history.clone()));
             let kubelet = Kubelet::new(ground, history, random.fork(), PACE);
             play(seed, kubelet, volumes, random).await
         });

@@ -37,9 +37,6 @@ pub struct Promise {
     pub servers: BTreeSet<String>,
 }
 
-/// A process asks for all that changed at most so often in a second: every 200 ms.
-const LISTS_A_SECOND: usize = 6;
-
 impl Ledger {
     /// Which promised volumes their owner may delete. While two leaders make one, the late one would make it anew, and
     /// nobody calls it again once it has died.
@@ -318,21 +315,6 @@ impl Scene {
         }
         if promise.servers.len() > 1 && promise.kind != SHARED {
             self.broke(format_args!("it was promised to several servers: {held}"));
-        }
-    }
-
-    fn check_pace(&self) {
-        for replica in self.all_replicas() {
-            let lists = replica.lists.lock().unwrap().clone();
-            let crowded = lists
-                .windows(LISTS_A_SECOND + 1)
-                .find(|some| some[LISTS_A_SECOND] - some[0] < Duration::from_secs(1));
-            if crowded.is_some() {
-                self.broke(format_args!(
-                    "replica {} asked for a list more than {LISTS_A_SECOND} times in a second",
-                    replica.number
-                ));
-            }
         }
     }
 }

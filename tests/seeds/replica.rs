@@ -2,41 +2,40 @@
 
 use std::future::pending;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use bytes::Bytes;
-use cinder_csi::openstack::{Cloud, Http};
+use cinder_csi::openstack::{Cloud, Http, Limits};
 use cinder_csi::sandbox::SimulatedCloud;
 use cinder_csi::volume::Volumes;
 use tokio::sync::Notify;
-use tokio::time::Instant;
 use tower::ServiceExt;
 
 use crate::bed::options;
 use crate::driver::Driver;
 use crate::history::History;
+use crate::traffic::Traffic;
 
 pub struct Replica {
     pub number: usize,
     pub driver: Driver,
     death: Death,
-    /// When it asked the cloud for all that changed.
-    pub lists: Arc<Mutex<Vec<Instant>>>,
+    pub traffic: Traffic,
 }
 
 impl Replica {
-    pub fn start(number: usize, cloud: &SimulatedCloud, history: &History) -> Self {
+    pub fn start(number: usize, limits: Limits, cloud: &SimulatedCloud, history: &History) -> Self {
         let death = Death::default();
-        let lists = Arc::<Mutex<Vec<Instant>>>::default();
+        let traffic = Traffic::default();
         let line = Line {
             number,
             cloud: cloud.clone(),
             death: death.clone(),
             history: history.clone(),
-            lists: Arc::clone(&lists),
+            traffic: traffic.clone(),
         };
-        let volumes = Volumes::new(Cloud::new(line.http(), options("csi", "k8s")));
-        Self { number, driver: Driver::in_memory(volumes), death, lists }
+        let volumes = Volumes::new(Cloud::limited(line.http(), options("csi", "k8s"), limits));
+        Self { number, driver: Driver::in_memory(volumes), death, traffic }
     }
 
     /// From now on nothing that it does reaches anybody: all that a dead process is to the others.
@@ -82,7 +81,7 @@ struct Line {
     cloud: SimulatedCloud,
     death: Death,
     history: History,
-    lists: Arc<Mutex<Vec<Instant>>>,
+    traffic: Traffic,
 }
 
 impl Line {
@@ -91,14 +90,16 @@ impl Line {
     }
 
     async fn exchange(self, request: http::Request<Bytes>) -> std::io::Result<http::Response<Bytes>> {
-        if request.uri().query().is_some_and(|query| query.contains("updated_at=")) {
-            self.lists.lock().unwrap().push(Instant::now());
+        if self.death.has_come() {
+            return pending().await;
         }
+        let sent = self.traffic.send(&request);
         let what = format!("{} {}", request.method(), request.uri());
         tokio::select! {
             biased;
             () = self.death.awaited() => pending().await,
             answer = self.cloud.http().oneshot(request) => {
+                self.traffic.answer(sent, answer.as_ref().map_or(0, |answer| answer.status().as_u16()));
                 self.history.note_exchange(|| {
                     let code = answer.as_ref().map(|answer| answer.status().to_string());
                     format!("    replica {}: {what}: {}", self.number, code.unwrap_or_else(|error| error.to_string()))

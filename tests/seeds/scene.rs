@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::rc::Rc;
 use std::time::Duration;
 
-use cinder_csi::openstack::NewVolume;
+use cinder_csi::openstack::{Limits, NewVolume};
 use cinder_csi::pace;
 use cinder_csi::sandbox::{Held, Latency, Settings, SimulatedCloud};
 use fastrand::Rng;
@@ -24,6 +24,8 @@ const ALL_ENDS: Duration = Duration::from_secs(1500);
 pub struct Scene {
     pub cloud: SimulatedCloud,
     pub history: History,
+    /// Of each process.
+    pub limits: Limits,
     pub ledger: RefCell<Ledger>,
     /// The ids of the servers.
     pub servers: Vec<String>,
@@ -56,8 +58,10 @@ impl Scene {
         let token_lifetime = Duration::from_secs(if seed.is_multiple_of(3) { 120 } else { 14_400 });
         let cloud = SimulatedCloud::new(Settings { seed, latency, token_lifetime, ..Settings::default() });
         let history = History::new(is_whole);
-        let replicas: Vec<_> = (1..=2).map(|n| Rc::new(Replica::start(n, &cloud, &history))).collect();
+        let limits = limits(seed);
+        let replicas: Vec<_> = (1..=2).map(|n| Rc::new(Replica::start(n, limits, &cloud, &history))).collect();
         Self {
+            limits,
             lists_lag,
             foreign: foreign(&cloud).await,
             servers: ["node-1", "node-2", "node-3"].map(|name| cloud.server_id(name)).into(),
@@ -100,7 +104,7 @@ impl Scene {
     pub fn kill_leader(&self) {
         let slot = self.leader.get();
         let number = self.all_replicas.borrow().len() + 1;
-        let next = Rc::new(Replica::start(number, &self.cloud, &self.history));
+        let next = Rc::new(Replica::start(number, self.limits, &self.cloud, &self.history));
         self.all_replicas.borrow_mut().push(next.clone());
         std::mem::replace(&mut self.replicas.borrow_mut()[slot], next).kill();
     }
@@ -127,6 +131,11 @@ impl Scene {
     pub fn saved(&self) -> Vec<Held> {
         self.cloud.snapshots().into_iter().chain(self.cloud.backups()).collect()
     }
+}
+
+/// In half of the seeds as little as a few users feel.
+fn limits(seed: u64) -> Limits {
+    if seed % 4 < 2 { Limits { per_second: 5, burst: 10, ..Limits::default() } } else { Limits::default() }
 }
 
 /// Two volumes of somebody else in the same project; one looks like a claim's.

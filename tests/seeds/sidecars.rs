@@ -143,7 +143,7 @@ impl Scene {
 
     async fn ask(&self, replica: &Replica, rpc: &Rpc) -> Result<Answer, Status> {
         let patience = self.random.borrow_mut().choice(PATIENCE).map(Duration::from_secs).unwrap();
-        let began = Instant::now();
+        let (began, _served) = (Instant::now(), replica.traffic.serve());
         self.figures.calls.set(self.figures.calls.get() + 1);
         let answer = tokio::select! {
             biased;

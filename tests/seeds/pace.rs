@@ -1,0 +1,157 @@
+//! How often a process may ask the cloud.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use cinder_csi::openstack::Limits;
+use tokio::time::Instant;
+
+use crate::scene::Scene;
+use crate::traffic::Sent;
+
+const SECOND: Duration = Duration::from_secs(1);
+/// Of lists that serve many, one every 200 ms.
+const LISTS_A_SECOND: usize = 6;
+/// Of one thing: pauses from 100 ms on that grow by 1.4, each shortened by up to a quarter, and the looks before and after.
+const LOOKS_A_SECOND: usize = 12;
+/// What an RPC sends itself, however long it waits, attempts included.
+const REQUESTS_OF_AN_RPC: usize = 24;
+/// A look that outlives its RPC ends by itself.
+const ONE_LOOK: Duration = Duration::from_secs(31);
+
+/// The requests of one task, in their order.
+type Task<'a> = Vec<&'a Sent>;
+
+impl Scene {
+    pub fn check_pace(&self) {
+        for replica in self.all_replicas() {
+            let sent = replica.traffic.sent();
+            for law in broken(&sent, self.limits) {
+                self.broke(format_args!("replica {} {law}", replica.number));
+            }
+        }
+    }
+}
+
+fn broken(sent: &[Sent], limits: Limits) -> Vec<String> {
+    let limited = sent.iter().filter(|one| one.is_limited());
+    let (pollers, others): (Vec<_>, Vec<_>) = tasks(limited).into_iter().partition(is_poller);
+    let laws = [
+        over_budget(sent, limits),
+        too_many_lists(sent),
+        too_many_looks(sent),
+        busy_while_idle(sent),
+        two_pollers(&pollers),
+        costly(&others),
+    ];
+    stats(sent, &pollers, &others, limits);
+    laws.into_iter().flatten().collect()
+}
+
+fn stats(sent: &[Sent], pollers: &[Task<'_>], others: &[Task<'_>], limits: Limits) {
+    let most = |sent: &[&Sent], time: Duration| {
+        (0..sent.len()).map(|i| sent[i..].iter().take_while(|s| s.at - sent[i].at < time).count()).max().unwrap_or(0)
+    };
+    let lim = limits.per_second;
+    let one: Vec<_> = limited(sent);
+    let two: Vec<_> = sent.iter().filter(|one| one.is_limited()).collect();
+    println!("STAT {lim} budget {}", most(&one, SECOND));
+    println!("STAT {lim} unexempted {}", most(&two, SECOND));
+    println!("STAT {lim} idle {}", sent.iter().map(|s| s.idle.as_secs()).max().unwrap_or(0));
+    let mut by: BTreeMap<&str, Vec<&Sent>> = BTreeMap::new();
+    for s in sent.iter().filter(|s| s.method.is_safe()) { by.entry(&s.what).or_default().push(s); }
+    println!("STAT {lim} looks {}", by.values().map(|v| most(v, SECOND)).max().unwrap_or(0));
+    println!("STAT {lim} looks10 {}", by.values().map(|v| most(v, 10 * SECOND)).max().unwrap_or(0));
+    for p in pollers { for (t, n) in [(1, "p1"), (10, "p10"), (60, "p60")] { println!("STAT {lim} {n} {}", most(p, t * SECOND)); } }
+    println!("STAT {lim} rpc {}", others.iter().map(Vec::len).max().unwrap_or(0));
+    for o in others {
+        let mut same: BTreeMap<&str, usize> = BTreeMap::new();
+        for s in o { *same.entry(&s.what).or_default() += 1; }
+        println!("STAT {lim} rpcsame {}", same.values().max().unwrap());
+    }
+}
+
+fn tasks<'a>(sent: impl Iterator<Item = &'a Sent>) -> Vec<Task<'a>> {
+    let mut tasks = Vec::<Task<'_>>::new();
+    let mut places = BTreeMap::new();
+    for one in sent {
+        let place = *places.entry(one.task).or_insert(tasks.len());
+        if place == tasks.len() {
+            tasks.push(Vec::new());
+        }
+        tasks[place].push(one);
+    }
+    tasks
+}
+
+fn is_poller(task: &Task<'_>) -> bool {
+    task.iter().any(|one| one.deadline != task[0].deadline)
+}
+
+/// More in a second than the bucket gives.
+fn over_budget(sent: &[Sent], limits: Limits) -> Option<String> {
+    let most = (limits.per_second + limits.burst) as usize;
+    let one = crowded(&limited(sent), most)?;
+    Some(format!("sent more than {most} requests in the second from {:?} on", one.what))
+}
+
+/// What took a token from the bucket just before it was sent. A token of Keystone and a service's versions come without
+/// one; what waited for them was given its own earlier, and so was what is sent again with a new token after a 401.
+fn limited(sent: &[Sent]) -> Vec<&Sent> {
+    let free = sent.iter().filter(|one| !one.is_limited());
+    let landings: BTreeSet<Instant> = free.filter_map(|one| one.answered).map(|(at, _)| at).collect();
+    let mut refused = BTreeSet::new();
+    let mut limited = Vec::new();
+    for one in sent.iter().filter(|one| one.is_limited()) {
+        let is_again = refused.remove(&(one.task, &one.what));
+        if matches!(one.answered, Some((_, 401))) {
+            refused.insert((one.task, &one.what));
+        }
+        if !is_again && !landings.contains(&one.at) {
+            limited.push(one);
+        }
+    }
+    limited
+}
+
+fn too_many_lists(sent: &[Sent]) -> Option<String> {
+    let lists: Vec<_> = sent.iter().filter(|one| one.serves_many()).collect();
+    let one = crowded(&lists, LISTS_A_SECOND)?;
+    Some(format!("asked for lists more than {LISTS_A_SECOND} times in a second: {}", one.what))
+}
+
+fn too_many_looks(sent: &[Sent]) -> Option<String> {
+    let mut things = BTreeMap::<&str, Vec<&Sent>>::new();
+    for one in sent.iter().filter(|one| one.method.is_safe()) {
+        things.entry(&one.what).or_default().push(one);
+    }
+    let one = things.values().find_map(|looks| crowded(looks, LOOKS_A_SECOND))?;
+    Some(format!("looked more than {LOOKS_A_SECOND} times in a second: {}", one.what))
+}
+
+fn busy_while_idle(sent: &[Sent]) -> Option<String> {
+    let one = sent.iter().find(|one| one.idle > ONE_LOOK)?;
+    Some(format!("sent {} {:?} after the last RPC had ended", one.what, one.idle))
+}
+
+fn two_pollers(pollers: &[Task<'_>]) -> Option<String> {
+    let mut last: Option<&Sent> = None;
+    for poller in pollers {
+        if last.is_some_and(|last| poller[0].at < last.at) {
+            return Some(format!("had two pollers at once: {}", poller[0].what));
+        }
+        last = poller.last().copied();
+    }
+    None
+}
+
+fn costly(others: &[Task<'_>]) -> Option<String> {
+    let task = others.iter().find(|task| task.len() > REQUESTS_OF_AN_RPC)?;
+    Some(format!("sent {} requests for one RPC, beside its waiting: {}", task.len(), task[0].what))
+}
+
+/// The first of more than `most` within a second.
+fn crowded<'a>(sent: &[&'a Sent], most: usize) -> Option<&'a Sent> {
+    let found = sent.windows(most + 1).find(|some| some[most].at - some[0].at < SECOND)?;
+    Some(found[0])
+}
