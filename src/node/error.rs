@@ -2,6 +2,9 @@
 
 use std::fmt::Display;
 
+/// The next step after what the kernel or one of its tools refused.
+pub const KERNEL_LOG: &str = "see this node's kernel log";
+
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// Which row of the CSI error tables an error belongs to.

@@ -12,7 +12,7 @@ use std::path::Path;
 use std::str::FromStr;
 
 use super::device::Disk;
-use super::error::{Error, On, Result};
+use super::error::{Error, KERNEL_LOG, On, Result};
 use super::host::{Command, Host, Output};
 pub(super) use probe::{Probe, WAY_OUT, probe};
 
@@ -95,14 +95,14 @@ pub(super) async fn make(
     tracing::info!(%volume, disk = %disk.path.display(), %fs, again, "making a file system");
     let output = run(host, disk, command).await?;
     if output.code != Some(0) {
-        mark::disown(host, disk, volume, fs.superblock()).await;
+        mark::erase_superblock(host, disk, volume, fs.superblock()).await;
         return Err(Error::internal(
             disk.path.display(),
             format!("mkfs.{fs} failed: {}", output.complaint()),
         )
         .next("see mkfs-options in the StorageClass and this node's kernel log"));
     }
-    mark::erase(host, disk, volume).await
+    end_mkfs(host, disk, volume).await
 }
 
 /// The options of the file system's own at its mount. A volume made from a snapshot has the UUID of its origin, and xfs
@@ -123,11 +123,11 @@ pub(super) fn mount_data(fs: FsType, data: &str, untouched: bool) -> String {
     own.chain(missing).collect::<Vec<_>>().join(",")
 }
 
-/// Takes away the sign that a mkfs has begun: from here on the disk is never formatted again. Where the driver died before it
-/// knew how that mkfs ended, the file system's own tool tells first whether all of it is there.
-pub(super) async fn settle(host: &dyn Host, disk: &Disk, volume: &str, fs: FsType) -> Result<()> {
+/// Whether the driver died before it knew how our own mkfs ended. Then the file system's own tool tells whether all of it is
+/// there, and writes nothing.
+pub(super) async fn confirm_mkfs(host: &dyn Host, disk: &Disk, volume: &str, fs: FsType) -> Result<bool> {
     if !mark::is_there(host, disk, volume).await? {
-        return Ok(());
+        return Ok(false);
     }
     let command = match fs {
         FsType::Ext2 | FsType::Ext3 | FsType::Ext4 => ext::prove(&disk.path),
@@ -139,6 +139,11 @@ pub(super) async fn settle(host: &dyn Host, disk: &Disk, volume: &str, fs: FsTyp
         let cause = format!("mkfs.{fs} has left a part of its {fs} out: {}", output.complaint());
         return Err(Error::precondition(disk.path.display(), cause).next(WAY_OUT));
     }
+    Ok(true)
+}
+
+/// Takes away the sign that a mkfs has begun: from here on the disk is never formatted again.
+pub(super) async fn end_mkfs(host: &dyn Host, disk: &Disk, volume: &str) -> Result<()> {
     mark::erase(host, disk, volume).await
 }
 
@@ -169,7 +174,7 @@ pub(super) async fn size(host: &dyn Host, disk: &Disk, fs: FsType, mounted: Opti
     let parsed = if fs == FsType::Xfs { xfs::parse(&output.stdout) } else { ext::parse(&output.stdout) };
     parsed.ok_or_else(|| {
         let cause = format!("can't learn the size of its {fs}: {}", output.complaint());
-        Error::internal(disk.path.display(), cause)
+        Error::internal(disk.path.display(), cause).next(KERNEL_LOG)
     })
 }
 
@@ -196,7 +201,7 @@ pub(super) async fn grow(host: &dyn Host, disk: &Disk, fs: FsType, mounted: Opti
     let after = size(host, disk, fs, mounted).await?;
     if is_short(after, disk.size) {
         let cause = format!("its {fs} spans {after} bytes of {} after it was grown", disk.size);
-        return Err(Error::internal(disk.path.display(), cause).next("see this node's kernel log"));
+        return Err(Error::internal(disk.path.display(), cause).next(KERNEL_LOG));
     }
     Ok(true)
 }
@@ -218,6 +223,7 @@ fn refused_growth(disk: &Disk, fs: FsType, output: &Output) -> Error {
             .next("run the node plugin privileged, or stop the pods that use the volume: it grows when it's staged again");
     }
     Error::internal(disk.path.display(), format!("its {fs} didn't grow: {}", output.complaint()))
+        .next(KERNEL_LOG)
 }
 
 async fn run(host: &dyn Host, disk: &Disk, command: Command) -> Result<Output> {

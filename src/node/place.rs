@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::device::{self, Disk};
-use super::error::{Error, On, Result};
+use super::error::{Error, KERNEL_LOG, On, Result};
 use super::host::{FileKind, Host, MountCall, Number};
 use super::mounts::{self, Mount, Mounts};
 
@@ -21,7 +21,8 @@ pub(super) struct Place {
 const EINVAL: i32 = 22;
 /// A file system that the kernel doesn't know.
 const ENODEV: i32 = 19;
-/// btrfs before Linux 6.7, of a second disk with the UUID of one that is mounted.
+/// btrfs before Linux 6.7, of a second disk with the UUID of one that is mounted; and of a log that can't be replayed, seen on
+/// Linux 6.1 after a power cut.
 const EEXIST: i32 = 17;
 
 /// No one stacks more mounts on one path; a loop that doesn't end would hide that unmounting has no effect.
@@ -85,15 +86,16 @@ pub(super) async fn mount(host: &dyn Host, disk: &Disk, call: MountCall) -> Resu
     let object = format!("{} at {}", source.display(), target.display());
     host.mount(call).await.map_err(|error| {
         let next = match error.raw_os_error() {
-            Some(EINVAL) => "a mount flag that this file system doesn't know, or a damaged file system: the kernel log tells",
+            Some(EINVAL) => {
+                "leave out mount options that this file system doesn't know, or see this node's kernel log for damage"
+            },
             Some(ENODEV) => "load the kernel module of this file system",
-            // Also what its replay of a btrfs log may meet: seen on Linux 6.1 after a power cut.
             Some(EEXIST) => {
                 "see this node's kernel log: where another disk has the same file system, a copy needs `regenerate-uuid: \"true\"` \
                  in its StorageClass, or a node without its origin; where a log can't be replayed, take a snapshot, then run `btrfs \
                  rescue zero-log` on the disk, which loses what was synced last"
             }
-            _ => "see this node's kernel log",
+            _ => KERNEL_LOG,
         };
         Error::internal(&object, format!("can't mount it: {error}")).next(next)
     })?;
@@ -129,7 +131,10 @@ pub(super) async fn clear(host: &dyn Host, path: &Path) -> Result<()> {
                 )
                 .next("end it (`fuser -vm` names it), then ask again"));
             }
-            Err(error) => return Err(Error::internal(path.display(), format!("can't unmount it: {error}"))),
+            Err(error) => {
+                let cause = format!("can't unmount it: {error}");
+                return Err(Error::internal(path.display(), cause).next(KERNEL_LOG));
+            }
         }
     }
     Err(Error::internal(path.display(), format!("still a mount after it was unmounted {DEEPEST} times")))

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::device::{Disk, Search};
-use super::error::{Condition, Error, On, Result};
+use super::error::{Condition, Error, KERNEL_LOG, On, Result};
 use super::host::{FileKind, Flags, Host, MountCall, MountKind};
 use super::mounts;
 use super::place::{self, Place};
@@ -75,7 +75,7 @@ pub(super) async fn publish(search: Search, request: Publish) -> Result<()> {
             }
         }
     }
-    Err(Error::internal(object, "the steps to publish it have no effect").next("see this node's kernel log"))
+    Err(Error::internal(object, "the steps to publish it have no effect").next(KERNEL_LOG))
 }
 
 pub(super) async fn unpublish(host: Arc<dyn Host>, target: PathBuf) -> Result<()> {

@@ -6,7 +6,7 @@
 //! | the same as a copy that is to have a UUID of its own | likewise, with that UUID: `own_uuid.rs` |
 //! | nothing, all areas readable and zero | formatted, unless the volume was made from data or is staged read-only |
 //! | our own mkfs, cut off | formatted again, likewise |
-//! | our own mkfs, ended, and nobody heard how | the same where all of it is there, otherwise refused |
+//! | our own mkfs, ended, and nobody heard how | checked, grown, mounted if the file system's own tool finds all of it, otherwise refused |
 //! | another file system, or anything else | refused, nothing is written |
 
 use std::path::{Path, PathBuf};
@@ -104,13 +104,13 @@ pub(super) async fn unstage(host: Arc<dyn Host>, volume: String, staging: PathBu
 impl Staging<'_> {
     async fn run(&self) -> Result<()> {
         let staging = &self.request.staging;
-        let mut place = living(self.host, staging).await?;
+        let mut place = without_dead_mount(self.host, staging).await?;
         // Not onto a mount: a file system that has shut down denies that its root is a directory.
         if place.mount().is_none() {
             self.host.make_directory(staging).await.on(staging.display(), "make the directory")?;
             place = Place::observe(self.host, staging).await?;
         }
-        let is_ours = is_of(self.host, place.mount(), self.disk).await;
+        let is_ours = shows_disk(self.host, place.mount(), self.disk).await;
         let is_staged = self.is_staged(place.mount(), is_ours)?;
         if is_staged && place.kind != Some(FileKind::Directory) {
             return Err(self.shut_down(&place));
@@ -133,7 +133,7 @@ impl Staging<'_> {
     async fn prepare(&self, place: &Place) -> Result<()> {
         let Self { host, disk, request, fs, .. } = *self;
         let in_use = place::uses(host, &place.mounts, disk.number).await;
-        refuse_borrowed(disk, &in_use)?;
+        refuse_in_use_without_serial(disk, &in_use)?;
         protect(host, disk, request, &in_use).await?;
         let found = filesystem::probe(host, disk, &request.volume).await?;
         if let Plan::Format { again } = self.plan(&found)? {
@@ -144,10 +144,16 @@ impl Staging<'_> {
             let path = disk.path.display();
             tracing::warn!(volume = request.volume, disk = %path, "its journal isn't replayed, so that readers may see old data");
         }
-        if self.flags.read_only || !in_use.is_empty() {
+        if !in_use.is_empty() {
             return Ok(());
         }
-        filesystem::settle(host, disk, &request.volume, fs).await?;
+        let is_fresh = filesystem::confirm_mkfs(host, disk, &request.volume, fs).await?;
+        if self.flags.read_only {
+            return Ok(());
+        }
+        if is_fresh {
+            filesystem::end_mkfs(host, disk, &request.volume).await?;
+        }
         filesystem::check(host, disk, fs).await?;
         if self.wants_own_uuid() {
             self.own_uuid(&place.path).ensure(host).await?;
@@ -247,7 +253,7 @@ async fn protect(host: &dyn Host, disk: &Disk, request: &Stage, in_use: &[PathBu
     if in_use.is_empty() { device::protect(host, disk, request.untouched).await } else { Ok(()) }
 }
 
-async fn is_of(host: &dyn Host, mount: Option<&Mount>, disk: &Disk) -> bool {
+async fn shows_disk(host: &dyn Host, mount: Option<&Mount>, disk: &Disk) -> bool {
     match mount {
         Some(mount) => place::disk_of(host, mount).await == Some(disk.number),
         None => false,
@@ -256,7 +262,7 @@ async fn is_of(host: &dyn Host, mount: Option<&Mount>, disk: &Disk) -> bool {
 
 /// The staging path, freed of a mount whose disk was pulled out: the volume comes back under another name, and nothing can
 /// be read from or written to the old one.
-async fn living(host: &dyn Host, staging: &Path) -> Result<Place> {
+async fn without_dead_mount(host: &dyn Host, staging: &Path) -> Result<Place> {
     let place = Place::observe(host, staging).await?;
     let Some(mount) = place.mount() else { return Ok(place) };
     if !place::is_dead(host, mount).await {
@@ -268,7 +274,7 @@ async fn living(host: &dyn Host, staging: &Path) -> Result<Place> {
 }
 
 /// A disk without serial that is mounted elsewhere may be any disk of this machine, its root included.
-fn refuse_borrowed(disk: &Disk, in_use: &[PathBuf]) -> Result<()> {
+fn refuse_in_use_without_serial(disk: &Disk, in_use: &[PathBuf]) -> Result<()> {
     match in_use.first() {
         Some(point) if !disk.by_serial => {
             let cause = format!("it has no serial and is in use already at {}", point.display());

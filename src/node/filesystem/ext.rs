@@ -7,7 +7,7 @@ use std::path::Path;
 
 use uuid::Uuid;
 
-use super::super::error::Error;
+use super::super::error::{Error, KERNEL_LOG};
 use super::super::host::{Command, Output};
 use super::FsType;
 use super::uuid::{Log, Seen, at};
@@ -117,7 +117,7 @@ impl Problem {
             )
             .next("take a snapshot of the volume, then run e2fsck on the disk by hand"),
             Self::Failed(text) => {
-                Error::internal(disk.display(), format!("e2fsck couldn't check it: {text}"))
+                Error::internal(disk.display(), format!("e2fsck couldn't check it: {text}")).next(KERNEL_LOG)
             }
         }
     }

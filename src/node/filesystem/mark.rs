@@ -1,8 +1,8 @@
 //! The sign on a disk that our own mkfs has begun and not ended.
 //!
 //! A mkfs that is killed leaves data that no one recognises, and such a disk is refused. So before mkfs we write a mark,
-//! onto a disk just proven empty, and take it away before the first mount. A disk that carries it has never been mounted:
-//! it can be formatted again.
+//! onto a disk just proven empty, and take it away before the first mount for writing. A disk that carries it holds nothing of
+//! anybody: it can be formatted again.
 //!
 //! The mark lies 3 MiB before the end: there mkfs clears at most 128 KiB for ext and xfs, and 2 MiB for btrfs. Where a file
 //! system puts something of its own over it, the mark is gone, and an unfinished mkfs is refused as any unknown data.
@@ -41,7 +41,7 @@ pub async fn erase(host: &dyn Host, disk: &Disk, volume: &str) -> Result<()> {
 /// Takes away the superblock of a mkfs that has failed: mkfs.xfs that lost a write says so only by its exit code, and leaves a
 /// superblock that claims to be whole. The mark stays, so that the next stage begins again. Of a disk that is
 /// mounted, or that another mkfs has claimed, the kernel lets nothing be written.
-pub async fn disown(host: &dyn Host, disk: &Disk, volume: &str, superblock: u64) {
+pub async fn erase_superblock(host: &dyn Host, disk: &Disk, volume: &str, superblock: u64) {
     if !is_there(host, disk, volume).await.unwrap_or(false) {
         return;
     }

@@ -4,7 +4,7 @@
 //! So its 2 counts only when we have read the places of all signatures ourselves, past the page cache, and found zeros.
 
 use super::super::device::Disk;
-use super::super::error::{Error, On, Result};
+use super::super::error::{Error, KERNEL_LOG, On, Result};
 use super::super::host::{Command, Host, Output};
 use super::{mark, xfs};
 
@@ -51,7 +51,7 @@ pub async fn probe(host: &dyn Host, disk: &Disk, volume: &str) -> Result<Probe> 
     let command = Command::new("blkid").with_all(["-p", "-o", "export"]).with(&disk.path);
     let output = host.run(command).await.on(disk.path.display(), "run blkid")?;
     let recognised = recognise(&output).ok_or_else(|| {
-        Error::internal(disk.path.display(), format!("blkid failed: {}", output.complaint()))
+        Error::internal(disk.path.display(), format!("blkid failed: {}", output.complaint())).next(KERNEL_LOG)
     })?;
     match recognised {
         Recognised::Other(what) => Ok(Probe::Foreign(what)),

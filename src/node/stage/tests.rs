@@ -90,9 +90,9 @@ fn a_staging_path_is_free_ours_or_refused() {
 #[test]
 fn a_disk_without_serial_that_is_in_use_may_be_any_disk() {
     let root = [PathBuf::from("/")];
-    assert!(refuse_borrowed(&disk(false), &root).is_err());
-    refuse_borrowed(&disk(true), &root).unwrap();
-    refuse_borrowed(&disk(false), &[]).unwrap();
+    assert!(refuse_in_use_without_serial(&disk(false), &root).is_err());
+    refuse_in_use_without_serial(&disk(true), &root).unwrap();
+    refuse_in_use_without_serial(&disk(false), &[]).unwrap();
 }
 
 #[test]
@@ -107,7 +107,7 @@ async fn a_staged_disk_that_was_pulled_out_makes_room_for_its_successor() {
     let fake = Fake::default();
     fake.world().mounts.push("1 2 252:16 / /staging rw - ext4 /dev/vdb rw".into());
     fake.world().busy.push("/staging".into());
-    let place = living(&fake, Path::new("/staging")).await.unwrap();
+    let place = without_dead_mount(&fake, Path::new("/staging")).await.unwrap();
     assert!(place.mount().is_none());
     assert_eq!(fake.world().done, ["unmount /staging lazily"]);
 }
@@ -143,6 +143,6 @@ async fn a_staged_disk_that_is_there_stays() {
     let fake = Fake::default();
     fake.plug("vdb", 16, 1 << 30, &[]);
     fake.world().mounts.push("1 2 252:16 / /staging rw - ext4 /dev/vdb rw".into());
-    assert!(living(&fake, Path::new("/staging")).await.unwrap().mount().is_some());
+    assert!(without_dead_mount(&fake, Path::new("/staging")).await.unwrap().mount().is_some());
     assert!(fake.world().done.is_empty());
 }

@@ -77,21 +77,21 @@ struct Rules {
     lists_lag: bool,
     /// A POST whose connection was cut may be carried out some time later.
     late: bool,
-    moment: Moment,
+    race_window: RaceWindow,
 }
 
 /// What lies between the look before a removal and its DELETE: Cinder knows no condition for a DELETE.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Moment {
+enum RaceWindow {
     /// Nothing: they are one move.
-    Nothing,
+    Closed,
     /// Whatever happens, and what is lost by it is no finding.
     Excused,
     Judged,
 }
 
-/// The one thing that a [`Moment`] may cost: `docs/reliability.md`, "Known limits".
-const LOST_IN_A_MOMENT: &str = "what was promised since the look was deleted";
+/// The one thing that a [`RaceWindow`] may cost: `docs/reliability.md`, "Known limits".
+const LOST_RACE: &str = "what was promised since the look was deleted";
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Names {
@@ -138,7 +138,7 @@ impl Names {
     }
 
     fn is_excused(&self) -> bool {
-        self.rules.moment == Moment::Excused && self.wrong == Some(LOST_IN_A_MOMENT)
+        self.rules.race_window == RaceWindow::Excused && self.wrong == Some(LOST_RACE)
     }
 
     /// A promise that nobody breaks while a call is under way.
@@ -222,27 +222,31 @@ fn worlds(rules: Rules, faults: u8) -> [Names; 3] {
 }
 
 const fn two(kind: Kind) -> Rules {
-    Rules { kind, processes: 2, lists_lag: false, late: false, moment: Moment::Nothing }
+    Rules { kind, processes: 2, lists_lag: false, late: false, race_window: RaceWindow::Closed }
 }
 
 #[test]
 fn every_interleaving_of_calls_of_one_name_ends_with_one_of_it() {
     let mut rows = Rows::default();
     for kind in [Kind::Volume, Kind::Snapshot, Kind::Backup] {
-        let rules = Rules { late: kind == Kind::Volume, ..two(kind) };
-        rows.add(format!("{kind:?}s of one name: two controllers, one fault"), worlds(rules, 1));
+        let late = kind == Kind::Volume;
+        let name = format!("{kind:?}s of one name: two controllers, one fault").to_lowercase();
+        rows.add(name + if late { ", a late POST" } else { "" }, worlds(Rules { late, ..two(kind) }, 1));
     }
     let rules = Rules { processes: 1, lists_lag: true, ..two(Kind::Volume) };
-    rows.add("Volumes of one name: lists that lag, three faults", worlds(rules, 3));
-    let rules = Rules { moment: Moment::Excused, ..two(Kind::Volume) };
-    rows.add("Volumes of one name: the moment before a DELETE", worlds(rules, 1));
+    rows.add("volumes of one name: one controller, lists that lag, three faults", worlds(rules, 3));
+    let rules = Rules { race_window: RaceWindow::Excused, ..two(Kind::Volume) };
+    rows.add(
+        "volumes of one name: two controllers, one fault, a DELETE later than its look",
+        worlds(rules, 1),
+    );
     table(rows);
 }
 
 #[test]
 fn what_a_look_and_its_delete_leave_between_them_can_cost_a_promised_one() {
-    let rules = Rules { moment: Moment::Judged, ..two(Kind::Volume) };
+    let rules = Rules { race_window: RaceWindow::Judged, ..two(Kind::Volume) };
     let finding = search(worlds(rules, 1)).unwrap_err();
     println!("\n{finding}");
-    assert_eq!(finding.what, LOST_IN_A_MOMENT);
+    assert_eq!(finding.what, LOST_RACE);
 }

@@ -132,9 +132,9 @@ fn every_interleaving_of_two_calls_of_one_volume_ends_as_was_answered() {
     use Goal::{Attach, AttachAlone, Delete, Detach, Expand};
     let mut rows = Rows::default();
     let all = [Attach(0), Attach(1), Detach(0), Detach(1), Expand, Delete];
-    rows.add("Two calls of one volume, two faults", pairs(&all, false));
-    rows.add("Two calls of one multiattach volume, two faults", pairs(&all, true));
+    rows.add("one volume: two calls, two servers, two faults", pairs(&all, false));
+    rows.add("one multiattach volume: two calls, two servers, two faults", pairs(&all, true));
     let alone = [AttachAlone(0), AttachAlone(1), Detach(0), Expand, Delete];
-    rows.add("The same for one server at a time, two faults", pairs(&alone, true));
+    rows.add("one multiattach volume, for one server at a time: two calls, two faults", pairs(&alone, true));
     table(rows);
 }

@@ -49,13 +49,13 @@ pub struct Counterexample {
     pub way: Vec<String>,
 }
 
-pub type Numbers<K, V> = HashMap<K, V, BuildHasherDefault<Quick>>;
+pub type FastMap<K, V> = HashMap<K, V, BuildHasherDefault<FastHasher>>;
 
 /// Nobody attacks these tables, and most of the time goes into them.
 #[derive(Default)]
-pub struct Quick(u64);
+pub struct FastHasher(u64);
 
-impl Hasher for Quick {
+impl Hasher for FastHasher {
     fn finish(&self) -> u64 {
         let mixed = (self.0 ^ (self.0 >> 32)).wrapping_mul(0xD6E8_FEB8_6659_FD93);
         mixed ^ (mixed >> 32)
@@ -89,7 +89,7 @@ struct Edge {
 }
 
 struct Search<W> {
-    numbers: Numbers<Rc<W>, u32>,
+    numbers: FastMap<Rc<W>, u32>,
     states: Vec<Rc<W>>,
     /// From where each was reached first.
     parents: Vec<Option<u32>>,
@@ -100,7 +100,7 @@ struct Search<W> {
 /// Every state, from these on. None breaks a promise, and from each of them the world can come to rest.
 pub fn search<W: Model>(begin: impl IntoIterator<Item = W>) -> Result<Count, Counterexample> {
     let mut search = Search {
-        numbers: Numbers::default(),
+        numbers: FastMap::default(),
         states: Vec::new(),
         parents: Vec::new(),
         depths: Vec::new(),
@@ -223,11 +223,11 @@ pub fn table(rows: Rows) {
         started.into_iter().map(|(name, row)| (name, row.join().unwrap())).collect()
     });
     let mut found = Vec::new();
-    println!("\n{:<56} {:>9} {:>9} {:>6} {:>6}", "every interleaving of", "states", "moves", "depth", "ends");
+    println!("\n{:<78} {:>9} {:>9} {:>6} {:>6}", "every interleaving of", "states", "moves", "depth", "ends");
     for (name, result) in searched {
         match result {
             Ok(Count { states, moves, depth, rests }) => {
-                println!("{name:<56} {states:>9} {moves:>9} {depth:>6} {rests:>6}");
+                println!("{name:<78} {states:>9} {moves:>9} {depth:>6} {rests:>6}");
             }
             Err(finding) => found.push(format!("{name}: {finding}")),
         }

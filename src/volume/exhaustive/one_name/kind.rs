@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::super::search::Numbers;
+use super::super::search::FastMap;
 use super::{By, Made, Stage};
 use crate::openstack::{Backup, BackupStatus, Snapshot, SnapshotStatus, Status, Volume};
 use crate::volume::backup::WantedBackup;
@@ -20,7 +20,7 @@ type Asked = (Kind, usize, Posted<u8>, Vec<Made>);
 
 thread_local! {
     /// What the plan has said before: it is pure.
-    static SAID: RefCell<Numbers<Asked, Said>> = RefCell::default();
+    static SAID: RefCell<FastMap<Asked, Said>> = RefCell::default();
 }
 
 /// What has the name.

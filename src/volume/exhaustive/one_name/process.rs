@@ -4,6 +4,7 @@ mod removal;
 
 use std::fmt::Display;
 
+use super::super::is_asked_again;
 use super::kind::{Own, Said};
 use super::{By, Made, Move, Names, Posted, Stage, Wish};
 use crate::volume::{Condition, Error};
@@ -100,10 +101,6 @@ impl Outcomes<'_> {
             self.add(what, to);
         }
     }
-
-    fn replies_get_lost(&self) -> bool {
-        !self.from.rules.lists_lag
-    }
 }
 
 impl Names {
@@ -162,7 +159,7 @@ impl Names {
             Next::Post => self.posts(n, out),
             Next::Look { followed } => {
                 out.add("lists", self.decides(n, self.listed()));
-                let making = |one: &&Made| one.stage == Stage::Making && self.is_making(one);
+                let making = |one: &&Made| one.stage == Stage::Making && self.looks_at_one_alone();
                 if let Some(one) = followed.and_then(|id| self.get(id)).filter(making) {
                     out.add(format_args!("looks at {}", one.id), self.decides(n, vec![one.clone()]));
                 }
@@ -174,7 +171,7 @@ impl Names {
     }
 
     /// A look at one alone is enough while it is being made; a backup needs no such look.
-    fn is_making(&self, _: &Made) -> bool {
+    fn looks_at_one_alone(&self) -> bool {
         self.rules.kind != super::Kind::Backup
     }
 
@@ -251,14 +248,14 @@ impl Names {
             let mut known = to.with_call(n, Posted::As(id), Next::Look { followed: Some(id) });
             known.processes[n].made = Some(id);
             out.add(format_args!("POSTs, which makes {id}"), known);
-            if out.replies_get_lost() {
+            if self.replies_get_lost() {
                 let mut lost = to.with_call(n, Posted::Unclear, look.clone());
                 lost.processes[n].unclear = true;
                 out.add_fault(format_args!("POSTs, which makes {id}, and the reply gets lost"), lost);
                 out.add_fault(format_args!("is cancelled while its POST makes {id}"), to.ended(n));
             }
         }
-        if out.replies_get_lost() {
+        if self.replies_get_lost() {
             let mut lost = self.with_call(n, Posted::Unclear, look);
             lost.processes[n].unclear = true;
             out.add_fault("POSTs in vain and can't know", lost.clone());
@@ -280,7 +277,7 @@ impl Names {
         if self.there[index].by == By::Stranger {
             to.wrong = Some("what isn't ours was changed");
         }
-        if out.replies_get_lost() {
+        if self.replies_get_lost() {
             let lost = to.failed(n, Condition::Unsettled);
             out.add_fault(format_args!("marks {id}, and the reply gets lost"), lost);
         }
@@ -337,7 +334,7 @@ impl Names {
 
     fn failed(&self, n: usize, condition: Condition) -> Self {
         let mut to = self.ended(n);
-        if may_come_back(condition) {
+        if is_asked_again(condition) {
             return to;
         }
         to.processes[n].wish = Wish::Refused;
@@ -351,10 +348,4 @@ impl Names {
 
 fn is_going(one: &Made) -> bool {
     matches!(one.stage, Stage::Going | Stage::Stuck)
-}
-
-/// The codes after which the external-provisioner certainly calls again (`isFinalError` of
-/// <https://github.com/kubernetes-csi/external-provisioner/blob/master/pkg/controller/controller.go>).
-fn may_come_back(condition: Condition) -> bool {
-    matches!(condition, Condition::Unsettled | Condition::TimedOut | Condition::Unavailable)
 }

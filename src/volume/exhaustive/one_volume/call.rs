@@ -1,5 +1,6 @@
 //! A call: one HTTP call after the other, as `attach.rs`, `detach.rs`, `expand.rs` and `delete.rs` make them.
 
+use super::super::is_asked_again;
 use super::cloud::{Cloud, Reply, State};
 use super::{Goal, Life, Move, Outcome};
 use crate::openstack::{Status, Volume};
@@ -124,7 +125,7 @@ impl Life {
             Verdict::End(Err(condition)) => condition,
         };
         let mut to = self.with(n, None);
-        if !matches!(condition, Condition::Unsettled | Condition::TimedOut | Condition::Unavailable) {
+        if !is_asked_again(condition) {
             to.outcomes[n] = Outcome::Refused;
             if self.cloud.work.is_some_and(|work| work.call == n) {
                 to.wrong = Some("a final error while the cloud goes on for it");

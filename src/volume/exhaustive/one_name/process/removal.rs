@@ -1,7 +1,7 @@
 //! One is removed: a look, a DELETE, and looks until it is gone.
 
 use super::super::kind::Removal;
-use super::super::{LOST_IN_A_MOMENT, Made, Moment, Wish};
+use super::super::{LOST_RACE, Made, RaceWindow, Wish};
 use super::{By, Condition, Ending, Names, Next, Outcomes, Posted, Stage};
 
 impl Names {
@@ -18,7 +18,7 @@ impl Names {
             return out.add(format_args!("leaves {id}"), self.removed(n, ending, false));
         }
         match self.rules.kind.removal(one, ending.sent, ending.unchanged.into()) {
-            Removal::Delete if self.rules.moment == Moment::Nothing => self.deletes(n, ending, out),
+            Removal::Delete if self.rules.race_window == RaceWindow::Closed => self.deletes(n, ending, out),
             Removal::Delete => {
                 let to = self.with_ending(n, Ending { due: true, ..ending });
                 out.add(format_args!("will delete {id}"), to);
@@ -46,7 +46,7 @@ impl Names {
         let mut to = self.clone();
         to.there[index].stage = Stage::Going;
         to.wrong = self.is_lost(&self.there[index]).or(to.wrong);
-        if out.replies_get_lost() {
+        if self.replies_get_lost() {
             let what = format_args!("deletes {id}, and the reply gets lost");
             out.add_fault(what, to.with_ending(n, ending.clone()));
         }
@@ -56,11 +56,11 @@ impl Names {
     /// Why it should have stayed.
     fn is_lost(&self, one: &Made) -> Option<&'static str> {
         let answered = Wish::Answered(one.id);
-        match self.rules.moment {
+        match self.rules.race_window {
             _ if matches!(one.by, By::Stranger | By::ExistingDriver) => Some("what isn't ours was deleted"),
-            Moment::Nothing => one.settled.then_some("what was promised was deleted"),
-            Moment::Excused | Moment::Judged => {
-                self.processes.iter().any(|process| process.wish == answered).then_some(LOST_IN_A_MOMENT)
+            RaceWindow::Closed => one.settled.then_some("what was promised was deleted"),
+            RaceWindow::Excused | RaceWindow::Judged => {
+                self.processes.iter().any(|process| process.wish == answered).then_some(LOST_RACE)
             }
         }
     }
