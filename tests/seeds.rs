@@ -9,6 +9,8 @@
 
 #[path = "bed/bed.rs"]
 mod bed;
+#[path = "seeds/budget.rs"]
+mod budget;
 #[path = "seeds/disasters.rs"]
 mod disasters;
 #[path = "bed/driver.rs"]
@@ -19,8 +21,6 @@ mod frame;
 mod history;
 #[path = "seeds/laws.rs"]
 mod laws;
-#[path = "seeds/pace.rs"]
-mod pace_laws;
 #[path = "seeds/replica.rs"]
 mod replica;
 #[path = "seeds/rpc.rs"]
@@ -47,8 +47,8 @@ use frame::Played;
 use scene::{DISASTERS_END, Scene};
 use users::User;
 
-/// After this nothing that was begun is still on its way.
-const LATER: Duration = Duration::from_secs(200);
+/// After this nothing that was begun is still on its way, and the driver has been silent for long.
+const LATER: Duration = Duration::from_secs(300);
 
 fn show(seed: u64, is_whole: bool) -> Played {
     frame::play(seed, play(seed, is_whole))
@@ -74,6 +74,7 @@ async fn play(seed: u64, is_whole: bool) -> Played {
     }
     pace::sleep(LATER).await;
     scene.check_all();
+    scene.check_budget();
     let figures = &scene.figures;
     Played {
         seed,

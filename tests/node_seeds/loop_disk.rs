@@ -141,7 +141,8 @@ fn is_used(device: &Path) -> bool {
 fn is_mounted(device: &Path) -> bool {
     let Ok(found) = fs::metadata(device) else { return false };
     let (number, mounts) = (number_of(found.rdev()), fs::read_to_string("/proc/self/mountinfo").unwrap());
-    let is_its = |line: &str| line.split(' ').nth(2) == Some(&number) || line.contains(&format!(" {} ", text(device)));
+    let is_its =
+        |line: &str| line.split(' ').nth(2) == Some(&number) || line.contains(&format!(" {} ", text(device)));
     mounts.lines().any(is_its)
 }
 

@@ -39,6 +39,7 @@ struct State {
     alien: LoopDisk,
     attached: BTreeMap<String, bool>,
     blows: BTreeMap<String, u32>,
+    happened: BTreeMap<String, usize>,
     is_calm: bool,
     broken: Vec<String>,
 }
@@ -68,8 +69,9 @@ impl Loops {
         alien.plug(&free_device());
         let disk = |volume: &Volume| (volume.id.clone(), LoopDisk::new(bed.path(&volume.id), volume.size));
         let disks = volumes.iter().map(disk).collect();
-        let (attached, blows) = (BTreeMap::new(), BTreeMap::new());
-        let state = State { random, disks, alien, attached, blows, is_calm: false, broken: Vec::new() };
+        let (attached, blows, happened) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let broken = Vec::new();
+        let state = State { random, disks, alien, attached, blows, happened, is_calm: false, broken };
         Self(Arc::new(Inner { state: Mutex::new(state), bed, history, has_serials }))
     }
 
@@ -124,6 +126,16 @@ impl Loops {
         state.disks.get_mut(volume).unwrap().plug(&device);
     }
 
+    /// It's plugged, perhaps not readable yet, and udev is late.
+    fn come(&self, volume: &str) {
+        self.plug(volume);
+        if self.state().random.u8(..3) == 0 {
+            self.befall(Blow::Sicken, volume);
+        }
+        let volume = volume.to_owned();
+        self.later(SOON, move |loops| loops.link(&volume));
+    }
+
     fn unplug(&self, volume: &str) -> bool {
         self.state().disks.get_mut(volume).unwrap().unplug()
     }
@@ -147,6 +159,7 @@ impl Loops {
         if happened {
             self.note(volume, &format!("{blow:?}"));
             *self.state().blows.entry(volume.to_owned()).or_default() += 1;
+            *self.state().happened.entry(format!("{blow:?}")).or_default() += 1;
             let volumes: Vec<_> = self.state().disks.keys().cloned().collect();
             self.later(OVER, move |loops| volumes.iter().for_each(|volume| loops.mend(volume)));
         }
@@ -256,7 +269,9 @@ impl Ground for Loops {
     fn owner(&self, device: &Path) -> Option<String> {
         let state = self.state();
         let found = state.disks.iter().find(|(_, disk)| disk.device() == Some(device));
-        found.map(|(volume, _)| volume.clone()).or_else(|| device.starts_with("/dev").then(|| "no one".into()))
+        found
+            .map(|(volume, _)| volume.clone())
+            .or_else(|| device.starts_with("/dev").then(|| "no one".into()))
     }
 
     fn shown(&self) -> Vec<Shown> {
@@ -293,11 +308,11 @@ impl Ground for Loops {
         if is_calm {
             return self.mend(&volume);
         }
-        self.later(OVER, move |loops| {
-            loops.plug(&volume);
-            // udev is late.
-            loops.later(SOON, move |loops| loops.link(&volume));
-        });
+        // What an earlier disk's link leads to now: only a serial tells.
+        if self.0.has_serials && self.state().random.bool() {
+            self.befall(Blow::Mislink, &volume);
+        }
+        self.later(OVER, move |loops| loops.come(&volume));
     }
 
     /// An orphan may still have the disk.
@@ -367,14 +382,11 @@ fn loop_seeds_leave_the_real_machine_as_was_asked() {
             let (bed, history) = (Bed::new(), History::new(true));
             let volumes = volumes(&mut random, &KINDS, &bed.path("kubelet"), [384, 320]);
             let ground = Arc::new(Loops::new(bed, &volumes, random.fork(), history.clone()));
-            let kubelet = Kubelet::new(ground, history, random.fork(), PACE);
-            play(seed, kubelet, volumes, random).await
+            let kubelet = Kubelet::new(ground.clone(), history, random.fork(), PACE);
+            let shown = play(seed, kubelet, volumes, random).await;
+            println!("seed {seed}: {:?}, {:?}", shown.figures, ground.state().happened);
+            shown
         });
-        println!(
-            "seed {seed}: {} calls, {} cut off by death",
-            shown.figure("calls"),
-            shown.figure("cut off by death")
-        );
         let history = shown.history.join("\n");
         assert!(shown.broken.is_empty(), "{history}\nSEED={seed}:\n{}", shown.broken.join("\n"));
     }

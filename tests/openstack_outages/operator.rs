@@ -43,9 +43,24 @@ impl Operator {
         let path = format!("/volumes/detail?all_tenants=1&name={}", self.name);
         let reply = self.client.cinder(Method::GET, &path, "3.60", None).await;
         let volume = &reply.body["volumes"][0];
-        let status = volume["status"].as_str()?;
-        reset(&self.client, volume["id"].as_str()?, instead_of(status)?).await;
+        let (id, status) = (volume["id"].as_str()?, volume["status"].as_str()?);
+        match status {
+            "attaching" => self.delete_attachments(id).await,
+            _ => reset(&self.client, id, instead_of(status)?).await,
+        }
         Some(status.to_owned())
+    }
+
+    /// Those that Nova has given up, and couldn't delete. Cinder refuses it for one that Nova still has
+    /// (`attachment_deletion_allowed` in <https://opendev.org/openstack/cinder/src/branch/master/cinder/volume/api.py>).
+    async fn delete_attachments(&self, volume: &str) {
+        let path = format!("/attachments?all_tenants=1&volume_id={volume}");
+        let reply = self.client.cinder(Method::GET, &path, "3.27", None).await;
+        for attachment in reply.body["attachments"].as_array().unwrap() {
+            let path = format!("/attachments/{}", attachment["id"].as_str().unwrap());
+            let reply = self.client.cinder(Method::DELETE, &path, "3.27", None).await;
+            assert_eq!(reply.code, 200, "{}", reply.body);
+        }
     }
 }
 

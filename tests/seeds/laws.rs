@@ -279,7 +279,6 @@ impl Scene {
         for id in ledger.snapshots.iter().filter(|id| !is_there(id)) {
             self.broke(format_args!("snapshot {id} was promised, and is lost"));
         }
-        self.check_pace();
     }
 
     /// Others' volumes are as they made them. Their owners then delete them, as the driver's errors ask.

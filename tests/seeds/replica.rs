@@ -1,8 +1,8 @@
 //! One process of the driver's controller, which can be killed at any await.
 
 use std::future::pending;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use cinder_csi::openstack::{Cloud, Http, Limits};

@@ -59,7 +59,8 @@ impl Scene {
         let cloud = SimulatedCloud::new(Settings { seed, latency, token_lifetime, ..Settings::default() });
         let history = History::new(is_whole);
         let limits = limits(seed);
-        let replicas: Vec<_> = (1..=2).map(|n| Rc::new(Replica::start(n, limits, &cloud, &history))).collect();
+        let replicas: Vec<_> =
+            (1..=2).map(|n| Rc::new(Replica::start(n, limits, &cloud, &history))).collect();
         Self {
             limits,
             lists_lag,

@@ -12,18 +12,21 @@ use crate::traffic::Sent;
 const SECOND: Duration = Duration::from_secs(1);
 /// Of lists that serve many, one every 200 ms.
 const LISTS_A_SECOND: usize = 6;
-/// Of one thing: pauses from 100 ms on that grow by 1.4, each shortened by up to a quarter, and the looks before and after.
+/// At one thing. A wait has five in its first second, at pauses of 100 ms that grow by 1.4, each shortened by up to a quarter;
+/// in a second one RPC may end and the next one begin.
 const LOOKS_A_SECOND: usize = 12;
-/// What an RPC sends itself, however long it waits, attempts included.
+/// What an RPC sends itself, beside the poller's looks: with up to five attempts of each, at first and then in each second.
+/// Only where it waits for what another process makes does it look itself, after each look of the poller.
 const REQUESTS_OF_AN_RPC: usize = 24;
-/// A look that outlives its RPC ends by itself.
+const REQUESTS_A_SECOND: f64 = 2.0;
+/// A look goes on without the RPC that it was for.
 const ONE_LOOK: Duration = Duration::from_secs(31);
 
-/// The requests of one task, in their order.
+/// What one task sent, in order.
 type Task<'a> = Vec<&'a Sent>;
 
 impl Scene {
-    pub fn check_pace(&self) {
+    pub fn check_budget(&self) {
         for replica in self.all_replicas() {
             let sent = replica.traffic.sent();
             for law in broken(&sent, self.limits) {
@@ -44,31 +47,7 @@ fn broken(sent: &[Sent], limits: Limits) -> Vec<String> {
         two_pollers(&pollers),
         costly(&others),
     ];
-    stats(sent, &pollers, &others, limits);
     laws.into_iter().flatten().collect()
-}
-
-fn stats(sent: &[Sent], pollers: &[Task<'_>], others: &[Task<'_>], limits: Limits) {
-    let most = |sent: &[&Sent], time: Duration| {
-        (0..sent.len()).map(|i| sent[i..].iter().take_while(|s| s.at - sent[i].at < time).count()).max().unwrap_or(0)
-    };
-    let lim = limits.per_second;
-    let one: Vec<_> = limited(sent);
-    let two: Vec<_> = sent.iter().filter(|one| one.is_limited()).collect();
-    println!("STAT {lim} budget {}", most(&one, SECOND));
-    println!("STAT {lim} unexempted {}", most(&two, SECOND));
-    println!("STAT {lim} idle {}", sent.iter().map(|s| s.idle.as_secs()).max().unwrap_or(0));
-    let mut by: BTreeMap<&str, Vec<&Sent>> = BTreeMap::new();
-    for s in sent.iter().filter(|s| s.method.is_safe()) { by.entry(&s.what).or_default().push(s); }
-    println!("STAT {lim} looks {}", by.values().map(|v| most(v, SECOND)).max().unwrap_or(0));
-    println!("STAT {lim} looks10 {}", by.values().map(|v| most(v, 10 * SECOND)).max().unwrap_or(0));
-    for p in pollers { for (t, n) in [(1, "p1"), (10, "p10"), (60, "p60")] { println!("STAT {lim} {n} {}", most(p, t * SECOND)); } }
-    println!("STAT {lim} rpc {}", others.iter().map(Vec::len).max().unwrap_or(0));
-    for o in others {
-        let mut same: BTreeMap<&str, usize> = BTreeMap::new();
-        for s in o { *same.entry(&s.what).or_default() += 1; }
-        println!("STAT {lim} rpcsame {}", same.values().max().unwrap());
-    }
 }
 
 fn tasks<'a>(sent: impl Iterator<Item = &'a Sent>) -> Vec<Task<'a>> {
@@ -146,8 +125,13 @@ fn two_pollers(pollers: &[Task<'_>]) -> Option<String> {
 }
 
 fn costly(others: &[Task<'_>]) -> Option<String> {
-    let task = others.iter().find(|task| task.len() > REQUESTS_OF_AN_RPC)?;
+    let task = others.iter().find(|task| task.len() > may_send(task))?;
     Some(format!("sent {} requests for one RPC, beside its waiting: {}", task.len(), task[0].what))
+}
+
+fn may_send(task: &Task<'_>) -> usize {
+    let took = task[task.len() - 1].at - task[0].at;
+    REQUESTS_OF_AN_RPC + (REQUESTS_A_SECOND * took.as_secs_f64()) as usize
 }
 
 /// The first of more than `most` within a second.
