@@ -72,7 +72,7 @@ async fn loop_a_mount_flag_that_the_file_system_does_not_know_is_named_in_the_er
     let disk = bed.disk(96 * MIB);
     let access = Access::Mount { fs: FsType::Ext4, flags: vec!["nonsense".into()] };
     let error = bed.node().stage(Stage { access, ..bed.stage(FsType::Ext4, &disk) }).await.unwrap_err();
-    assert!(error.to_string().contains("mount flag"), "{error}");
+    assert!(error.to_string().contains("mount options"), "{error}");
     bed.node().stage(bed.stage(FsType::Ext4, &disk)).await.unwrap();
 }
 

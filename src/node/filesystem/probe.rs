@@ -1,7 +1,12 @@
 //! What is on a disk.
 //!
-//! `blkid -p` answers 2 for a blank disk, and also for one that it can't read: one bad block in a healthy ext4 is enough.
-//! So its 2 counts only when we have read the places of all signatures ourselves, past the page cache, and found zeros.
+//! `blkid -p` answers 2 for a blank disk, and also for one that it can't read (one bad block in a healthy ext4 is enough) or
+//! whose beginning is lost. So its 2 counts only when we have read the places of all signatures, of their copies, and samples
+//! of all the rest ourselves, past the page cache, and found zeros.
+
+use std::collections::BTreeSet;
+
+use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::super::device::Disk;
 use super::super::error::{Error, KERNEL_LOG, On, Result};
@@ -10,7 +15,8 @@ use super::{mark, xfs};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Probe {
-    /// Readable, and nothing but zeros where any file system, partition table or volume manager has its signature.
+    /// Readable, and nothing but zeros where any file system, partition table or volume manager has its signature, and where
+    /// data would be.
     Empty,
     /// Our own mkfs began and didn't end; nothing was ever mounted.
     Unfinished,
@@ -33,18 +39,25 @@ const MIB: u64 = 1 << 20;
 /// How much of each end is read.
 const END: u64 = 4 * MIB;
 
-/// How much is read at once.
+/// How much is read at once, and how many of that at the same time.
 const PIECE: usize = 256 << 10;
+const READS: usize = 8;
 
-/// btrfs keeps a copy of its superblock here.
-/// <https://btrfs.readthedocs.io/en/latest/dev/On-disk-format.html#superblock>
-const MIRROR: u64 = 64 * MIB;
+/// What is between the ends is read in so many places, so much of each. The groups of xfs, of which there are four, begin in
+/// such places: mkfs.xfs(8).
+const SAMPLES: u64 = 64;
+const SAMPLE: u64 = 64 << 10;
+
+/// Where superblocks have copies: btrfs' first and second one
+/// (<https://btrfs.readthedocs.io/en/latest/dev/On-disk-format.html#superblock>), and those of ext in its second group, whose
+/// blocks have 1 or 4 KiB (<https://docs.kernel.org/filesystems/ext4/super.html>).
+const COPIES: [u64; 4] = [64 * MIB, 256 << 30, 8 * MIB, 128 * MIB];
 
 const BLOCK: u64 = 4096;
 
 /// How the owner of a refused disk goes on.
 pub const WAY_OUT: &str = "nothing was written; if its data isn't needed, clear it (`wipefs --all` for what is recognised, \
-                           zeros over the first and last 4 MiB and 64 KiB at 64 MiB for the rest), or use another volume";
+                           `blkdiscard --zeroout` for all of it), or use another volume";
 
 /// Looks at a disk and writes nothing.
 pub async fn probe(host: &dyn Host, disk: &Disk, volume: &str) -> Result<Probe> {
@@ -95,16 +108,16 @@ async fn is_unfinished_xfs(host: &dyn Host, disk: &Disk, volume: &str) -> Result
 
 /// Reads the areas. What can't be read may be data: an error.
 async fn all_zero(host: &dyn Host, disk: &Disk) -> Result<bool> {
-    let mut zero = true;
-    for (offset, length) in areas(disk.size).into_iter().flat_map(pieces) {
+    let read = async |(offset, length)| {
         let bytes = host.read_disk(&disk.path, offset, length).await.map_err(|error| {
             let cause = format!("can't read {length} bytes at {offset}, so it may hold data: {error}");
             Error::internal(disk.path.display(), cause)
                 .next("nothing was written; see this node's kernel log and the volume's back end")
         })?;
-        zero &= is_zero(&bytes);
-    }
-    Ok(zero)
+        Ok(is_zero(&bytes))
+    };
+    let pieces = areas(disk.size).into_iter().flat_map(pieces);
+    stream::iter(pieces).map(read).buffered(READS).try_fold(true, async |all, zero| Ok(all && zero)).await
 }
 
 /// glibc keeps what a thread has freed for that thread's next allocation (mallopt(3), M_TRIM_THRESHOLD), and there are many threads
@@ -119,18 +132,16 @@ fn is_zero(bytes: &[u8]) -> bool {
     bytes.chunks(ZEROS.len()).all(|block| *block == ZEROS[..block.len()])
 }
 
-/// Where signatures are: offset and length, in whole blocks but for the very end.
+/// Both ends, and samples between them: offset and length, in whole blocks but for the very end.
 fn areas(size: u64) -> Vec<(u64, usize)> {
     if size <= 2 * END {
         return vec![(0, size as usize)];
     }
     let tail = (size - END) / BLOCK * BLOCK;
-    let mut areas = vec![(0, END as usize)];
-    if tail > MIRROR {
-        areas.push((MIRROR, (64 << 10).min(tail - MIRROR) as usize));
-    }
-    areas.push((tail, (size - tail) as usize));
-    areas
+    let evenly = (1..SAMPLES).map(|n| size / SAMPLES * n / SAMPLE * SAMPLE);
+    let samples: BTreeSet<_> = evenly.chain(COPIES).filter(|at| *at >= END && at + SAMPLE <= tail).collect();
+    let samples = samples.into_iter().map(|at| (at, SAMPLE as usize));
+    [(0, END as usize)].into_iter().chain(samples).chain([(tail, (size - tail) as usize)]).collect()
 }
 
 #[cfg(test)]
@@ -177,10 +188,16 @@ mod tests {
     }
 
     #[test]
-    fn both_ends_and_the_mirror_are_read_and_never_past_the_end() {
+    fn both_ends_and_samples_are_read_and_never_past_the_end() {
         assert_eq!(areas(MIB), [(0, MIB as usize)]);
         assert_eq!(areas(8 * MIB), [(0, 8 << 20)]);
-        assert_eq!(areas(1024 * MIB), [(0, 4 << 20), (64 << 20, 64 << 10), (1020 << 20, 4 << 20)]);
+        let areas_of_a_gib = areas(1024 * MIB);
+        assert_eq!(areas_of_a_gib[0], (0, 4 << 20));
+        assert_eq!(areas_of_a_gib[areas_of_a_gib.len() - 1], (1020 << 20, 4 << 20));
+        for at in [8, 64, 128, 256, 512, 768] {
+            assert!(areas_of_a_gib.contains(&(at << 20, 64 << 10)), "{at} MiB");
+        }
+        assert!(areas(1 << 40).contains(&(256 << 30, 64 << 10)));
         for size in [8 * MIB + 512, 67 * MIB, 68 * MIB, 68 * MIB + 512, 68 * MIB + 8192, 1024 * MIB + 512] {
             let areas = areas(size);
             let (offset, length) = areas[areas.len() - 1];
