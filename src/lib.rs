@@ -30,12 +30,13 @@
 //! | [`cli`], [`app`] | the command line; the only wiring | everything |
 //! | [`csi`] | speaks gRPC: parses requests, replies, turns errors into codes | [`volume`], [`node`], [`k8s`], [`pace`], [`text`] |
 //! | [`volume`] | converges volumes | [`openstack`], [`pace`] |
-//! | [`openstack`] | one call to Keystone, Cinder or Nova, and what can go wrong in it | [`pace`] |
-//! | [`node`] | disks, file systems and mounts of this machine | [`pace`] |
+//! | [`openstack`] | one call to Keystone, Cinder or Nova, and what can go wrong in it | [`pace`], [`json`] |
+//! | [`node`] | disks, file systems and mounts of this machine | [`pace`], [`json`] |
 //! | [`k8s`] | what a PVC is annotated with, Events, this node's taints and attachments (feature `k8s`) | [`pace`] |
 //! | [`config`] | cloud.conf, clouds.yaml and the environment, typed | option types of [`openstack`] and [`node`], [`text`] |
 //! | [`pace`] | deadlines, backoff, the wall clock, the only sleep | |
 //! | [`text`] | pairs and misspelt names, as people write them | |
+//! | [`json`] | documents of a cloud, and which field of one can't be read | |
 //! | [`telemetry`] | the log, the metrics, and the HTTP endpoint for metrics and health | |
 //! | `crash` | ends the process where a test says (feature `crash`) | the seams of [`openstack`] and [`node`] |
 //! | `sandbox` | the whole driver on a simulated cloud (feature `sandbox`) | the seams, and [`app`] |
@@ -53,6 +54,7 @@ pub mod config;
 #[cfg(feature = "crash")]
 pub mod crash;
 pub mod csi;
+pub mod json;
 pub mod k8s;
 pub mod node;
 pub mod openstack;

@@ -7,17 +7,18 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Who may use whom. `main`, `cli` and `app` are wiring and may use everything.
-const ARROWS: [(&str, &[&str]); 12] = [
+const ARROWS: [(&str, &[&str]); 13] = [
     ("csi", &["volume", "node", "k8s", "pace", "text"]),
     ("volume", &["openstack", "pace"]),
-    ("openstack", &["pace"]),
-    ("node", &["pace"]),
+    ("openstack", &["pace", "json"]),
+    ("node", &["pace", "json"]),
     ("k8s", &["pace"]),
     // Option types only: `OPTIONS`.
     ("config", &["openstack", "node", "text"]),
     ("telemetry", &["pace"]),
     ("pace", &[]),
     ("text", &[]),
+    ("json", &[]),
     // The seams.
     ("crash", &["openstack", "node"]),
     // The seams, for its story. Of `openstack` only `Http`: one wrong field name must not cancel out.

@@ -14,6 +14,7 @@ use uuid::Uuid;
 use super::error::{Condition, Error, Result};
 use super::host::Host;
 use super::zone::ZoneMemory;
+use crate::json;
 
 /// The server as Nova names it. DMI and an override know no zone.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -141,7 +142,7 @@ async fn ask(host: &dyn Host, whoami: &Whoami, origin: Origin) -> std::result::R
 }
 
 fn parse(document: &[u8]) -> std::result::Result<Identity, String> {
-    let found: Metadata = serde_json::from_slice(document).map_err(|error| format!("{DOCUMENT}: {error}"))?;
+    let found: Metadata = json::read(document).map_err(|error| format!("{DOCUMENT}: {error}"))?;
     let server = Uuid::parse_str(&found.uuid).map_err(|_| format!("{DOCUMENT}: the uuid isn't one"))?;
     let zone = found.availability_zone.filter(|zone| !zone.is_empty());
     Ok(Identity::new(server, zone))

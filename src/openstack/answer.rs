@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::request::Request;
 use super::{Effect, Error, Kind, Result, Service, fault};
-use crate::pace;
+use crate::{json, pace};
 
 /// A 2xx answer.
 #[derive(Clone)]
@@ -43,10 +43,10 @@ impl Answer {
     }
 
     pub fn json<T: DeserializeOwned>(&self) -> Result<T> {
-        serde_json::from_slice(&self.body).map_err(|error| {
+        json::read(&self.body).map_err(|error| {
             let detail = match self.service {
-                // It may show a password, and serde quotes a text that stands where none belongs.
-                Service::Keystone => format!("line {}, column {}", error.line(), error.column()),
+                // It may show a password.
+                Service::Keystone => error.place(),
                 _ => format!("{error}: {}", fault::excerpt(&self.body)),
             };
             self.malformed(format!("the answer can't be read: {detail}"))
