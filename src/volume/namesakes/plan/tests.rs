@@ -99,7 +99,12 @@ fn of_two_the_settled_one_wins_then_the_older() {
     let newer = volume(Status::Available).with_id(2).made_by("theirs").created("2026-01-01T00:00:01Z");
     // We lose: ours goes.
     let settled = newer.clone().settled();
-    assert_eq!(decided(&ours(Posted::As(id(1))), &[older.clone(), settled]), Step::Discard(id(1)));
+    assert_eq!(decided(&ours(Posted::As(id(1))), &[older.clone(), settled.clone()]), Step::Discard(id(1)));
+    // A third call waits for the older one to go.
+    assert_eq!(
+        decided(&Attempt { id: "late".to_owned(), posted: Posted::No }, &[older.clone(), settled]),
+        Step::Wait
+    );
     // We win: theirs is theirs to remove.
     assert_eq!(decided(&ours(Posted::As(id(1))), &[older.clone(), newer.clone()]), Step::Wait);
     // Both are of the same second: the ids decide, for both alike.
