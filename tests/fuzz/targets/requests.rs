@@ -82,7 +82,7 @@ fn names_a_field(message: &str) -> bool {
 }
 
 /// The fields of all requests.
-const FIELDS: [&str; 24] = [
+const FIELDS: [&str; 25] = [
     "name",
     "capacity_range",
     "volume_capabilities",
@@ -107,4 +107,5 @@ const FIELDS: [&str; 24] = [
     "staging_target_path",
     "target_path",
     "volume_path",
+    "volume_publish_path",
 ];
