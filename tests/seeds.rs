@@ -83,8 +83,10 @@ async fn play(seed: u64, is_whole: bool) -> Played {
         figures: vec![
             ("RPCs", figures.calls.get()),
             ("HTTP requests", scene.cloud.calls().len()),
-            ("disasters", figures.disasters.get()),
-            ("of them kills", figures.kills.get()),
+            ("disasters ordered", figures.disasters_ordered.get()),
+            ("disasters met", figures.disasters_done.get() + scene.cloud.met()),
+            ("kills during a call", figures.kills.get()),
+            ("left behind", figures.left_behind.get()),
         ],
     }
 }

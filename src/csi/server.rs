@@ -46,7 +46,7 @@ pub struct Services {
 impl Endpoint {
     /// `unix://csi/csi.sock` means /csi/csi.sock, as the existing driver's manifests write it.
     pub fn parse(url: &str) -> Result<Self, &'static str> {
-        let wrong = "is neither unix:///PATH nor tcp://HOST:PORT";
+        let wrong = "is neither unix:///PATH nor tcp://HOST:PORT with a PORT up to 65535";
         let (scheme, rest) = url.split_once("://").ok_or(wrong)?;
         match scheme.to_ascii_lowercase().as_str() {
             "unix" if !rest.trim_matches('/').is_empty() => {

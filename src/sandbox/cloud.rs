@@ -23,7 +23,7 @@ use tower::ServiceExt;
 use tower::util::BoxCloneSyncService;
 
 use super::calls::{Call, dissect, normalized};
-use super::faults::{Fault, Mishap, Trouble, met};
+use super::faults::{Fault, Faults, Mishap, Trouble};
 use super::world::{Held, Hypervisor, Identity, Settings, World};
 use answer::Answer;
 use request::Request;
@@ -40,7 +40,7 @@ pub struct SimulatedCloud {
 struct Inner {
     world: Mutex<World>,
     calls: Mutex<Vec<Call>>,
-    faults: Mutex<Vec<Fault>>,
+    faults: Mutex<Faults>,
     /// The clouds that are other regions of this one's Keystone.
     regions: Mutex<Vec<SimulatedCloud>>,
     /// Wakes the clock of the hypervisor: something new is due.
@@ -112,11 +112,11 @@ impl SimulatedCloud {
     }
 
     pub fn fault(&self, fault: Fault) {
-        locked(&self.inner.faults).push(fault);
+        locked(&self.inner.faults).order(fault);
     }
 
     pub fn mishap(&self, mishap: Mishap) {
-        self.with_world(|world| world.inject(mishap));
+        self.with_world(|world| world.mishaps.order(mishap));
     }
 
     pub fn clear_faults(&self) {
@@ -125,7 +125,12 @@ impl SimulatedCloud {
 
     /// Takes back the mishaps that nothing has met.
     pub fn clear_mishaps(&self) {
-        self.with_world(World::clear_mishaps);
+        self.with_world(|world| world.mishaps.clear());
+    }
+
+    /// How many of the ordered faults a request has met, and of the mishaps an operation.
+    pub fn met(&self) -> usize {
+        locked(&self.inner.faults).met() + self.with_world(|world| world.mishaps.met())
     }
 
     /// Every request since the start or the last reset, oldest first.
@@ -263,7 +268,7 @@ impl SimulatedCloud {
             path: normalized(service, &segments),
             query: request.uri().query().unwrap_or_default().to_owned(),
         };
-        let trouble = met(&mut locked(&self.inner.faults), &call.method, &call.path);
+        let trouble = locked(&self.inner.faults).meet(&call.method, &call.path);
         locked(&self.inner.calls).push(call);
         trouble
     }

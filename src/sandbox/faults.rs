@@ -33,12 +33,13 @@ pub struct Fault {
     skip: usize,
     left: usize,
     trouble: Trouble,
+    has_been_met: bool,
 }
 
 impl Fault {
     /// The next request with this method and normalized path (`/volumes/{id}/action`) meets `trouble`.
     pub fn on(method: Method, path: &str, trouble: Trouble) -> Self {
-        Self { method, path: path.to_owned(), skip: 0, left: 1, trouble }
+        Self { method, path: path.to_owned(), skip: 0, left: 1, trouble, has_been_met: false }
     }
 
     /// Only the `nth` such request and those after it, counted from 1.
@@ -70,16 +71,35 @@ impl Fault {
     }
 }
 
-/// The trouble of a request, from the first fault that it meets.
-pub(super) fn met(faults: &mut Vec<Fault>, method: &Method, path: &str) -> Option<Trouble> {
-    let mut trouble = None;
-    for fault in faults.iter_mut() {
-        if trouble.is_none() && fault.meets(method, path) {
-            trouble = Some(fault.trouble.clone());
-        }
+/// The faults that were ordered.
+#[derive(Debug, Default)]
+pub(super) struct Faults {
+    ordered: Vec<Fault>,
+    met: usize,
+}
+
+impl Faults {
+    pub fn order(&mut self, fault: Fault) {
+        self.ordered.push(fault);
     }
-    faults.retain(|fault| fault.left > 0);
-    trouble
+
+    pub fn clear(&mut self) {
+        self.ordered.clear();
+    }
+
+    /// How many of them a request has met, once or more often.
+    pub fn met(&self) -> usize {
+        self.met
+    }
+
+    /// The trouble of a request, from the first fault that it meets.
+    pub fn meet(&mut self, method: &Method, path: &str) -> Option<Trouble> {
+        let fault = self.ordered.iter_mut().find_map(|fault| fault.meets(method, path).then_some(fault))?;
+        self.met += usize::from(!std::mem::replace(&mut fault.has_been_met, true));
+        let trouble = fault.trouble.clone();
+        self.ordered.retain(|fault| fault.left > 0);
+        Some(trouble)
+    }
 }
 
 /// Work that the cloud does after it has answered.
@@ -115,10 +135,39 @@ pub enum Mishap {
     Takes(Operation, Duration),
     /// After the next extend the server's disk grows this late, `None`: never. Cinder says success.
     GrowsLate(Option<Duration>),
-    /// The next server that is deleted leaves its entries with Cinder: its volumes stay `in-use` on nothing.
+    /// The next server with volumes that is deleted leaves its entries with Cinder: its volumes stay `in-use` on nothing.
     LeavesEntries,
     /// Lists don't show what the next operation of this kind makes for so long; GET by its id does.
     Unlisted(Operation, Duration),
+}
+
+/// The mishaps that were ordered.
+#[derive(Debug, Default)]
+pub(super) struct Mishaps {
+    ordered: Vec<Mishap>,
+    met: usize,
+}
+
+impl Mishaps {
+    pub fn order(&mut self, mishap: Mishap) {
+        self.ordered.push(mishap);
+    }
+
+    pub fn clear(&mut self) {
+        self.ordered.clear();
+    }
+
+    /// How many of them an operation has met.
+    pub fn met(&self) -> usize {
+        self.met
+    }
+
+    /// The first one that `is_met`.
+    pub fn take(&mut self, is_met: impl Fn(&Mishap) -> bool) -> Option<Mishap> {
+        let index = self.ordered.iter().position(is_met)?;
+        self.met += 1;
+        Some(self.ordered.remove(index))
+    }
 }
 
 /// How an operation ends.
@@ -136,10 +185,23 @@ mod tests {
     #[test]
     fn a_fault_is_met_by_the_requests_that_it_names() {
         let fault = Fault::on(Method::POST, "/volumes", Trouble::ResetAfter).from_nth(2).times(2);
-        let mut faults = vec![fault];
-        assert_eq!(met(&mut faults, &Method::GET, "/volumes"), None);
-        let met: Vec<_> = (0..4).map(|_| met(&mut faults, &Method::POST, "/volumes").is_some()).collect();
+        let mut faults = Faults { ordered: vec![fault], met: 0 };
+        assert_eq!(faults.meet(&Method::GET, "/volumes"), None);
+        let met: Vec<_> = (0..4).map(|_| faults.meet(&Method::POST, "/volumes").is_some()).collect();
         assert_eq!(met, [false, true, true, false]);
-        assert!(faults.is_empty());
+        assert_eq!(faults.met(), 1);
+        assert!(faults.ordered.is_empty());
+    }
+
+    #[test]
+    fn a_mishap_is_met_once() {
+        let mut mishaps = Mishaps::default();
+        mishaps.order(Mishap::Stuck(Operation::Attach));
+        mishaps.order(Mishap::LeavesEntries);
+        assert_eq!(mishaps.take(|mishap| matches!(mishap, Mishap::GrowsLate(_))), None);
+        assert_eq!(mishaps.met(), 0);
+        assert_eq!(mishaps.take(|mishap| *mishap == Mishap::LeavesEntries), Some(Mishap::LeavesEntries));
+        assert_eq!(mishaps.take(|mishap| *mishap == Mishap::LeavesEntries), None);
+        assert_eq!(mishaps.met(), 1);
     }
 }

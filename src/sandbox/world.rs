@@ -24,7 +24,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
-use super::faults::{Fate, Mishap, Operation};
+use super::faults::{Fate, Mishap, Mishaps, Operation};
 use super::latency::Span;
 
 pub(super) use backup::{Backup, BackupUpdate, NewBackup};
@@ -125,7 +125,7 @@ pub(super) struct World {
     pub(super) messages: Vec<Message>,
     /// What each project has.
     usages: BTreeMap<String, Usage>,
-    mishaps: Vec<Mishap>,
+    pub(super) mishaps: Mishaps,
     hypervisor: Option<Box<dyn Hypervisor>>,
     events: BTreeMap<(Instant, u64), Event>,
     scheduled: u64,
@@ -186,7 +186,7 @@ impl World {
             servers: BTreeMap::new(),
             messages: Vec::new(),
             usages: BTreeMap::new(),
-            mishaps: Vec::new(),
+            mishaps: Mishaps::default(),
             hypervisor: None,
             events: BTreeMap::new(),
             scheduled: 0,
@@ -264,14 +264,6 @@ impl World {
     pub fn is_at(&self, address: &str) -> bool {
         let service = address.split('-').next().unwrap_or_default();
         !["volume", "compute"].contains(&service) || address == self.address(service)
-    }
-
-    pub fn inject(&mut self, mishap: Mishap) {
-        self.mishaps.push(mishap);
-    }
-
-    pub fn clear_mishaps(&mut self) {
-        self.mishaps.clear();
     }
 
     /// Does what is due.
@@ -354,11 +346,11 @@ impl World {
     fn fate(&mut self, operation: Operation, span: Span) -> (Fate, Duration) {
         let mut time = self.pick(span);
         let mut fate = Fate::Well;
-        let found = self.mishaps.iter().position(|mishap| match mishap {
+        let met = self.mishaps.take(|mishap| match mishap {
             Mishap::Fails(met, _) | Mishap::Stuck(met) | Mishap::Takes(met, _) => *met == operation,
             Mishap::GrowsLate(_) | Mishap::Unlisted(..) | Mishap::LeavesEntries => false,
         });
-        match found.map(|index| self.mishaps.remove(index)) {
+        match met {
             Some(Mishap::Fails(_, reason)) => fate = Fate::Fails(reason),
             Some(Mishap::Stuck(_)) => fate = Fate::Stuck,
             Some(Mishap::Takes(_, longer)) => time = longer,

@@ -1,7 +1,8 @@
 //! What happened, in the order in which it happened.
 
+use std::cell::RefCell;
 use std::fmt::Display;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::time::Instant;
 
@@ -13,14 +14,26 @@ pub struct History {
     is_whole: bool,
 }
 
+thread_local! {
+    /// The one that was begun last.
+    static LAST: RefCell<Option<History>> = const { RefCell::new(None) };
+}
+
 impl History {
     pub fn new(is_whole: bool) -> Self {
-        Self { began: Instant::now(), lines: Arc::default(), is_whole }
+        let history = Self { began: Instant::now(), lines: Arc::default(), is_whole };
+        LAST.set(Some(history.clone()));
+        history
+    }
+
+    /// What this thread's last one has, which may have been cut off by a panic.
+    pub fn take_last() -> Vec<String> {
+        LAST.take().map(|history| history.lines()).unwrap_or_default()
     }
 
     pub fn note(&self, line: impl Display) {
         let at = self.began.elapsed().as_secs_f64();
-        self.lines.lock().unwrap().push(format!("{at:9.3} {line}"));
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner).push(format!("{at:9.3} {line}"));
     }
 
     pub fn note_exchange(&self, line: impl FnOnce() -> String) {
@@ -30,6 +43,6 @@ impl History {
     }
 
     pub fn lines(&self) -> Vec<String> {
-        self.lines.lock().unwrap().clone()
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

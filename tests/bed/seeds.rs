@@ -4,16 +4,23 @@
 
 #[path = "figures.rs"]
 mod figures;
+#[path = "panics.rs"]
+mod panics;
 
 use std::num::NonZero;
 use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
 use cinder_csi::pace;
 use figures::count;
+use panics::Panics;
+use tokio::runtime::Builder;
 use tokio::task::LocalSet;
+
+use crate::history::History;
 
 /// What a play showed.
 pub struct Played {
@@ -31,11 +38,22 @@ impl Played {
     }
 }
 
-/// Plays on one thread, in paused time that begins at one moment for every seed.
-pub fn play<F: Future>(seed: u64, play: F) -> F::Output {
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
-    LocalSet::new().block_on(&runtime, async {
+/// Plays on one thread, in paused time that begins at one moment for every seed. A panic breaks it, whoever catches it.
+pub fn play(seed: u64, play: impl Future<Output = Played>) -> Played {
+    let panics = Panics::default();
+    let played = catch_unwind(AssertUnwindSafe(|| play_watched(seed, &panics, play)));
+    let cut_off = |_| Played { seed, history: History::take_last(), broken: Vec::new(), figures: Vec::new() };
+    let mut played = played.unwrap_or_else(cut_off);
+    played.broken.extend(panics.all());
+    played
+}
+
+fn play_watched(seed: u64, panics: &Panics, play: impl Future<Output = Played>) -> Played {
+    panics.watch_this_thread();
+    let theirs = panics.clone();
+    let mut runtime = Builder::new_current_thread();
+    runtime.enable_all().start_paused(true).on_thread_start(move || theirs.watch_this_thread());
+    LocalSet::new().block_on(&runtime.build().unwrap(), async {
         pace::begin(SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000), seed);
         play.await
     })
@@ -48,7 +66,8 @@ pub fn hold(target: &str, usual: u64, show: impl Fn(u64) -> Played + Sync) {
     let broken: Vec<_> = shown.iter().filter(|one| !one.broken.is_empty()).collect();
     println!("{target} from {first} on");
     tell(target, "seeds", shown.len());
-    for (name, _) in &shown[0].figures {
+    let names = shown.iter().map(|one| &one.figures).max_by_key(|figures| figures.len()).unwrap();
+    for (name, _) in names {
         tell(target, name, shown.iter().map(|one| one.figure(name)).sum());
     }
     tell(target, "broken seeds", broken.len());
@@ -109,4 +128,25 @@ pub fn number(variable: &str, otherwise: u64) -> u64 {
         Ok(text) => text.parse().unwrap_or_else(|_| panic!("{variable}={text}: that isn't a number")),
         Err(_) => otherwise,
     }
+}
+
+#[test]
+fn a_panic_breaks_its_seed_and_leaves_its_history() {
+    let played = play(7, async {
+        History::new(true).note("before");
+        panic!("of the play")
+    });
+    assert_eq!((played.seed, played.history.len(), played.broken.len()), (7, 1, 1));
+    assert!(played.broken[0].contains("of the play"), "{:?}", played.broken);
+}
+
+#[test]
+fn a_panic_that_somebody_catches_breaks_its_seed_too() {
+    let played = play(7, async {
+        let history = History::new(true);
+        tokio::spawn(async { panic!("of a task") }).await.unwrap_err();
+        tokio::task::spawn_blocking(|| panic!("of a thread")).await.unwrap_err();
+        Played { seed: 7, history: history.lines(), broken: Vec::new(), figures: Vec::new() }
+    });
+    assert_eq!(played.broken.len(), 2, "{:?}", played.broken);
 }

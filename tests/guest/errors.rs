@@ -16,7 +16,7 @@ const AREAS: [(&str, Area); 5] = [
     ("the first MiB", Some(0..MIB)),
     ("the first block", Some(0..4 * KIB)),
     ("a block at 64 KiB", Some(64 * KIB..68 * KIB)),
-    ("4 MiB in the middle", Some(160 * MIB..164 * MIB)),
+    ("4 MiB at 160 MiB", Some(160 * MIB..164 * MIB)),
 ];
 
 #[tokio::test(flavor = "multi_thread")]

@@ -23,7 +23,7 @@ const AREAS: [(&str, Area); 11] = [
     ("a block at 1 MiB", Some(MIB..MIB + 4 * KIB)),
     ("the last block of the first 4 MiB", Some(4 * MIB - 4 * KIB..4 * MIB)),
     ("a block at 64 MiB", Some(64 * MIB..64 * MIB + 4 * KIB)),
-    ("a MiB in the middle", Some(160 * MIB..161 * MIB)),
+    ("a MiB in the middle", Some(SIZE / 2..SIZE / 2 + MIB)),
     ("a block 64 KiB from the end", Some(SIZE - 64 * KIB..SIZE - 60 * KIB)),
 ];
 

@@ -200,3 +200,20 @@ async fn loop_a_disk_that_is_not_there_is_unsettled() {
     let error = in_vain(bed.node().stage(request)).await.unwrap_err();
     assert_eq!(error.condition(), Condition::Unsettled, "{error}");
 }
+
+/// As where a back end lost the first object of a volume. `blkid` knows nothing of what is left.
+#[tokio::test]
+async fn loop_a_file_system_without_its_beginning_is_not_formatted() {
+    for (fs, size) in [(FsType::Ext4, 96), (FsType::Xfs, 320), (FsType::Btrfs, 128)] {
+        let bed = Bed::new();
+        let disk = bed.disk_with(size * MIB, |file| {
+            run(&format!("mkfs.{fs}"), &[file.to_str().unwrap()]);
+            write_at(file, 0, &[0; 4 << 20]);
+        });
+        let before = disk.checksum();
+        let error = bed.node().stage(bed.stage(fs, &disk)).await.unwrap_err();
+        assert_eq!(error.condition(), Condition::Precondition, "{fs}: {error}");
+        assert!(error.to_string().contains("data that blkid doesn't recognise"), "{fs}: {error}");
+        assert_eq!(disk.checksum(), before, "{fs}");
+    }
+}

@@ -8,7 +8,7 @@ use cinder_csi::sandbox::{Fault, Held, Mishap, Operation, Trouble};
 use fastrand::Rng;
 use http::Method;
 
-use crate::scene::{DISASTERS_END, Scene};
+use crate::scene::{DISASTERS_END, Scene, count};
 
 const DISASTERS: u64 = 12;
 /// The operator comes so long after the last disaster, and resets what hasn't moved since.
@@ -87,17 +87,14 @@ impl Disasters {
 
     fn strike_once(&mut self) {
         let scene = self.scene.clone();
-        scene.figures.disasters.set(scene.figures.disasters.get() + 1);
-        match self.random.u8(..19) {
+        count(&scene.figures.disasters_ordered);
+        let has_done_something = match self.random.u8(..19) {
             // One that dies while another answers for it isn't called again (docs/reliability.md).
-            0 | 1 if !scene.lists_lag && scene.ledger.borrow().doubled.is_empty() => {
-                scene.history.note("the leader is killed");
-                scene.figures.kills.set(scene.figures.kills.get() + 1);
-                scene.kill_leader();
-            }
+            0 | 1 if !scene.lists_lag && scene.ledger.borrow().doubled.is_empty() => self.kill(),
             2 if !scene.lists_lag => {
                 scene.history.note("the other one leads");
                 scene.move_leader();
+                true
             }
             3 => self.stop_a_host(),
             4 => self.delete_a_server(),
@@ -105,31 +102,51 @@ impl Disasters {
             6 => {
                 scene.history.note("Cinder and Nova move to another address");
                 scene.cloud.move_services();
+                true
             }
-            7 => self.take_a_name(),
+            7 => {
+                self.take_a_name();
+                false
+            }
             8 => self.move_a_server(),
             9..=12 => {
                 let mishap = self.mishap();
                 scene.history.note(format_args!("{mishap:?}"));
                 scene.cloud.mishap(mishap);
+                false
             }
             _ => {
                 let fault = self.fault();
                 scene.history.note(format_args!("{fault:?}"));
                 scene.cloud.fault(fault);
+                false
             }
+        };
+        if has_done_something {
+            count(&scene.figures.disasters_done);
         }
+    }
+
+    /// Does something to a process that has a call under way.
+    fn kill(&self) -> bool {
+        let scene = &self.scene;
+        scene.history.note("the leader is killed");
+        let is_during_a_call = scene.replicas().0.traffic.is_serving();
+        if is_during_a_call {
+            count(&scene.figures.kills);
+        }
+        scene.kill_leader();
+        is_during_a_call
     }
 
     fn mishap(&mut self) -> Mishap {
         let operation = OPERATIONS[self.random.usize(..OPERATIONS.len())];
         let listed = [Operation::Create, Operation::Snapshot, Operation::Backup][self.random.usize(..3)];
-        match self.random.u8(..8) {
+        match self.random.u8(..7) {
             0 | 1 => Mishap::Fails(operation, "no room".to_owned()),
             2 => Mishap::Stuck(OPERATIONS[self.random.usize(..MENDABLE)]),
-            3 => Mishap::GrowsLate(Some(self.seconds(1..60))),
-            4 => Mishap::LeavesEntries,
-            5 | 6 if self.scene.lists_lag => Mishap::Unlisted(listed, self.seconds(1..30)),
+            3 => Mishap::LeavesEntries,
+            4 | 5 if self.scene.lists_lag => Mishap::Unlisted(listed, self.seconds(1..30)),
             _ => Mishap::Takes(operation, self.seconds(5..120)),
         }
     }
@@ -142,7 +159,8 @@ impl Disasters {
             && ["/volumes", "/snapshots", "/backups", "/groups", "/group_snapshots"].contains(&path);
         // A cloud that says of what is there that it isn't can't be told from one that tells the truth.
         let lies = trouble == Trouble::Refused(404) && path.contains("{id}");
-        if lies || (self.scene.lists_lag && makes && hides_its_effect(&trouble)) {
+        let has_no_token = trouble == Trouble::TokenRevoked && path == "/auth/tokens";
+        if lies || has_no_token || (self.scene.lists_lag && makes && hides_its_effect(&trouble)) {
             trouble = Trouble::ResetBefore;
         }
         Fault::on(method, path, trouble).from_nth(self.random.usize(1..4)).times(self.random.usize(1..6))
@@ -164,53 +182,60 @@ impl Disasters {
         }
     }
 
-    fn stop_a_host(&mut self) {
+    fn stop_a_host(&mut self) -> bool {
         let (scene, time) = (self.scene.clone(), self.seconds(5..90));
         let server = scene.servers[self.random.usize(..scene.servers.len())].clone();
         scene.history.note(format_args!("the host of {server} is down for {time:?}"));
-        scene.cloud.set_host_up(&server, false);
+        let was_up = scene.cloud.set_host_up(&server, false);
         tokio::task::spawn_local(async move {
             pace::sleep(time).await;
             scene.history.note(format_args!("the host of {server} is up"));
             scene.cloud.set_host_up(&server, true);
         });
+        was_up
     }
 
-    fn move_a_server(&mut self) {
+    fn move_a_server(&mut self) -> bool {
         let (scene, time) = (self.scene.clone(), self.seconds(1..60));
         let server = &scene.servers[self.random.usize(..scene.servers.len())];
-        if scene.cloud.migrate(server, time) {
+        let has_begun = scene.cloud.migrate(server, time);
+        if has_begun {
             scene.history.note(format_args!("server {server} moves to another host in {time:?}"));
         }
+        has_begun
     }
 
     /// One at most.
-    fn delete_a_server(&mut self) {
+    fn delete_a_server(&mut self) -> bool {
         let scene = &self.scene;
         let server = &scene.servers[self.random.usize(..scene.servers.len())];
         let mut ledger = scene.ledger.borrow_mut();
-        if ledger.gone_servers.is_empty() && scene.cloud.delete_server(server) {
-            scene.history.note(format_args!("server {server} is deleted"));
-            ledger.gone_servers.insert(server.clone());
-            for promise in ledger.volumes.values_mut() {
-                promise.servers.remove(server);
-            }
+        if !ledger.gone_servers.is_empty() || !scene.cloud.delete_server(server) {
+            return false;
         }
+        scene.history.note(format_args!("server {server} is deleted"));
+        ledger.gone_servers.insert(server.clone());
+        for promise in ledger.volumes.values_mut() {
+            promise.servers.remove(server);
+        }
+        true
     }
 
-    fn delete_a_volume(&mut self) {
+    fn delete_a_volume(&mut self) -> bool {
         let scene = &self.scene;
         let mut ledger = scene.ledger.borrow_mut();
         let ids = ledger.deletable();
         if ids.is_empty() {
-            return;
+            return false;
         }
         let id = ids[self.random.usize(..ids.len())].clone();
-        if scene.cloud.delete_volume(&id) {
-            scene.history.note(format_args!("volume {id} is deleted by its owner"));
-            ledger.volumes.remove(&id);
-            ledger.taken.insert(id);
+        if !scene.cloud.delete_volume(&id) {
+            return false;
         }
+        scene.history.note(format_args!("volume {id} is deleted by its owner"));
+        ledger.volumes.remove(&id);
+        ledger.taken.insert(id);
+        true
     }
 
     /// Somebody else's volume has the name that a claim has or will have.

@@ -1,13 +1,14 @@
 //! What must hold, after each answer and in the end.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
 use std::time::Duration;
 
 use cinder_csi::sandbox::Held;
 use tonic::{Code, Status};
 
 use crate::rpc::{Answer, Group, Rpc, SHARED};
-use crate::scene::Scene;
+use crate::scene::{Scene, count};
 
 /// What the orchestrator was promised, and asks for.
 #[derive(Default)]
@@ -27,6 +28,8 @@ pub struct Ledger {
     pub doubled: BTreeSet<String>,
     /// What others made under names of claims, by id.
     pub strangers: BTreeMap<String, Held>,
+    /// Their names that a claim asked for.
+    met: BTreeSet<String>,
 }
 
 pub struct Promise {
@@ -48,6 +51,12 @@ impl Ledger {
     /// Whether somebody else has a volume of this name.
     pub fn is_strangers(&self, name: &str) -> bool {
         self.strangers.values().any(|held| held.name == name)
+    }
+
+    /// Whether this is the first call for a name that somebody else has.
+    pub fn meets_a_stranger(&mut self, rpc: &Rpc) -> bool {
+        let Rpc::Create { name, .. } = rpc else { return false };
+        self.is_strangers(name) && self.met.insert(name.clone())
     }
 
     /// The promised snapshot of this name.
@@ -219,8 +228,19 @@ impl Scene {
                 let mut all = self.cloud.groups().into_iter();
                 all.find(|held| held.name == *name && !is_going(held)).filter(|held| !is_known(&held.id))
             }
-            Rpc::DeleteGroup { .. } => None,
-            Rpc::Delete { .. } | Rpc::Unpublish { .. } | Rpc::DeleteSnapshot { .. } => None,
+            Rpc::Delete { volume } => self.volume(volume).filter(|held| held.status == "deleting"),
+            Rpc::Unpublish { volume, server } => {
+                let held = self.volume(volume).filter(|held| held.status == "detaching");
+                held.filter(|held| held.entries.contains(server) || held.rows.contains(server))
+            }
+            Rpc::DeleteSnapshot { snapshot } => {
+                self.snapshot(snapshot).filter(|held| held.status == "deleting")
+            }
+            Rpc::DeleteGroup { group } => {
+                let members = group.members.iter().filter_map(|id| self.snapshot(id));
+                let cut = self.cloud.groups().into_iter().filter(|held| held.id == group.id);
+                members.chain(cut).find(|held| held.status == "deleting")
+            }
         };
         if let Some(held) = left.filter(|held| !is_taken(held)) {
             let (code, said) = (status.code(), status.message());
@@ -240,6 +260,9 @@ impl Scene {
             self.broke(format_args!("{rpc} took {took:?} of {patience:?}: {answer:?}"));
         }
         let Err(status) = answer else { return };
+        if ["a bug in the driver", "a bug of this driver"].iter().any(|bug| status.message().contains(bug)) {
+            self.broke(format_args!("{rpc} met a bug: {status:?}"));
+        }
         if status.message().contains("Timeout expired") {
             self.broke(format_args!("{rpc} ended without words of its own: {status:?}"));
         }
@@ -257,7 +280,7 @@ impl Scene {
                 Some(promise) => self.check_volume(held, promise),
                 None if self.foreign.iter().any(|other| other.id == held.id) => {}
                 None if ledger.taken.contains(&held.id) || ledger.strangers.contains_key(&held.id) => {}
-                None => self.broke(format_args!("nobody was promised {held}")),
+                None => self.is_left(format_args!("nobody was promised {held}")),
             }
         }
         for other in self.foreign.iter().filter(|other| !volumes.contains(other)) {
@@ -267,18 +290,23 @@ impl Scene {
             self.broke(format_args!("volume {id} was promised, and is lost"));
         }
         for held in self.cloud.groups().iter().filter(|held| !ledger.groups.contains_key(&held.name)) {
-            self.broke(format_args!("nobody was promised the group {held}"));
+            self.is_left(format_args!("nobody was promised the group {held}"));
         }
         let snapshots = self.saved();
         let is_accounted_for = |held: &Held| ledger.snapshots.contains(&held.id) || has_failed_marked(held);
         for held in snapshots.iter().filter(|held| !is_accounted_for(held)) {
-            self.broke(format_args!("nobody was promised the snapshot or backup {held}"));
+            self.is_left(format_args!("nobody was promised the snapshot or backup {held}"));
         }
         let is_there =
             |id: &String| snapshots.iter().any(|held| held.id == *id && held.status == "available");
         for id in ledger.snapshots.iter().filter(|id| !is_there(id)) {
             self.broke(format_args!("snapshot {id} was promised, and is lost"));
         }
+    }
+
+    fn is_left(&self, law: impl Display) {
+        count(&self.figures.left_behind);
+        self.broke(law);
     }
 
     /// Others' volumes are as they made them. Their owners then delete them, as the driver's errors ask.

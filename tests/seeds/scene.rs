@@ -47,8 +47,17 @@ pub struct Scene {
 #[derive(Default)]
 pub struct Figures {
     pub calls: Cell<usize>,
+    pub disasters_ordered: Cell<usize>,
+    /// Those that did something. The cloud counts its faults and mishaps itself.
+    pub disasters_done: Cell<usize>,
+    /// Of a process that had a call under way.
     pub kills: Cell<usize>,
-    pub disasters: Cell<usize>,
+    /// What nobody was promised, in the end.
+    pub left_behind: Cell<usize>,
+}
+
+pub fn count(figure: &Cell<usize>) {
+    figure.set(figure.get() + 1);
 }
 
 impl Scene {

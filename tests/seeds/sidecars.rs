@@ -10,7 +10,7 @@ use tonic::Status;
 use crate::laws::has_failed_marked;
 use crate::replica::Replica;
 use crate::rpc::{Answer, Rpc, Source};
-use crate::scene::Scene;
+use crate::scene::{Scene, count};
 
 /// How long a sidecar waits for an answer, in seconds (`--timeout`).
 const PATIENCE: [u64; 3] = [10, 30, 60];
@@ -26,7 +26,7 @@ pub enum Outcome {
     Done(Answer),
     /// It may still be under way.
     Pending,
-    Final,
+    Final(Status),
 }
 
 /// When a user has waited long enough. None do once all is calm.
@@ -49,7 +49,7 @@ impl Scene {
             let is_given_up = patience.has_ended(self) || self.is_hopeless(rpc);
             match &outcome {
                 Outcome::Done(answer) if answer.is_whole => return Some(answer.clone()),
-                Outcome::Final if is_given_up => return None,
+                Outcome::Final(_) if is_given_up => return None,
                 // The attacher detaches, whatever the attach came to.
                 _ if is_given_up && matches!(rpc, Rpc::Publish { .. }) => return None,
                 _ => {}
@@ -116,7 +116,10 @@ impl Scene {
         match (one, two) {
             (done @ Outcome::Done(_), _) | (_, done @ Outcome::Done(_)) => done,
             (Outcome::Pending, _) | (_, Outcome::Pending) => Outcome::Pending,
-            (Outcome::Final, Outcome::Final) => Outcome::Final,
+            (Outcome::Final(_), Outcome::Final(status)) => {
+                self.check_final(rpc, &status);
+                Outcome::Final(status)
+            }
         }
     }
 
@@ -144,7 +147,10 @@ impl Scene {
     async fn ask(&self, replica: &Replica, rpc: &Rpc) -> Result<Answer, Status> {
         let patience = self.random.borrow_mut().choice(PATIENCE).map(Duration::from_secs).unwrap();
         let (began, _served) = (Instant::now(), replica.traffic.serve());
-        self.figures.calls.set(self.figures.calls.get() + 1);
+        count(&self.figures.calls);
+        if self.ledger.borrow_mut().meets_a_stranger(rpc) {
+            count(&self.figures.disasters_done);
+        }
         let answer = tokio::select! {
             biased;
             () = replica.died() => Err(Status::unavailable("the driver has died")),
@@ -176,7 +182,7 @@ impl Scene {
                 if is_alone {
                     self.check_final(rpc, &status);
                 }
-                Outcome::Final
+                Outcome::Final(status)
             }
             Err(_) => Outcome::Pending,
         }

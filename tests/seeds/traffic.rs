@@ -58,6 +58,11 @@ impl Traffic {
         Served(self.clone())
     }
 
+    /// Whether an RPC is under way.
+    pub fn is_serving(&self) -> bool {
+        self.0.lock().unwrap().rpcs > 0
+    }
+
     /// Which of the requests it is.
     pub fn send(&self, request: &Request<Bytes>) -> usize {
         let mut state = self.0.lock().unwrap();

@@ -6,10 +6,11 @@ use super::super::world::{Held, NewVolume, Refusal, World};
 use super::SimulatedCloud;
 
 impl SimulatedCloud {
-    /// Stops or starts nova-compute on a server's host.
-    pub fn set_host_up(&self, server: &str, up: bool) {
-        self.with_world(|world| world.set_host_up(server, up));
+    /// Stops or starts nova-compute on a server's host. Answers whether it was the other way before.
+    pub fn set_host_up(&self, server: &str, up: bool) -> bool {
+        let has_changed = self.with_world(|world| world.set_host_up(server, up));
         self.inner.woken.notify_one();
+        has_changed
     }
 
     /// Live-migrates a server: after `time` its volumes leave the first host, and soon after they are attached on the second.

@@ -67,8 +67,7 @@ impl World {
     }
 
     fn growing_time(&mut self) -> Option<Duration> {
-        let found = self.mishaps.iter().position(|mishap| matches!(mishap, Mishap::GrowsLate(_)));
-        match found.map(|index| self.mishaps.remove(index)) {
+        match self.mishaps.take(|mishap| matches!(mishap, Mishap::GrowsLate(_))) {
             Some(Mishap::GrowsLate(delay)) => delay,
             _ => Some(self.pick(self.settings.latency.grow)),
         }

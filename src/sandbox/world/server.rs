@@ -125,13 +125,13 @@ impl World {
     }
 
     /// Turns nova-compute on the server's host on or off.
-    pub fn set_host_up(&mut self, server: &str, up: bool) {
-        if let Some(server) = self.servers.get_mut(server) {
-            server.host_up = up;
-        }
+    pub fn set_host_up(&mut self, server: &str, up: bool) -> bool {
+        let Some(found) = self.servers.get_mut(server) else { return false };
+        let was_up = std::mem::replace(&mut found.host_up, up);
         if up {
             self.resume_host(server);
         }
+        was_up != up
     }
 
     pub fn order(&mut self, project: &str, id: &str, order: Order) -> Result<(), Refusal> {
@@ -170,14 +170,12 @@ impl World {
         // What its host was doing ends with it.
         self.events
             .retain(|_, event| server.rows.iter().all(|row| event.attachment() != Some(&row.attachment)));
-        let leaves = self.mishaps.iter().position(|mishap| *mishap == Mishap::LeavesEntries);
-        if let Some(index) = leaves {
-            self.mishaps.remove(index);
-        }
+        let leaves =
+            !server.rows.is_empty() && self.mishaps.take(|mishap| *mishap == Mishap::LeavesEntries).is_some();
         for row in server.rows {
             self.unplug(id, &row.volume).unwrap_or_default();
             if let Some(volume) = self.volumes.get_mut(&row.volume) {
-                let leaves = leaves.is_some() && volume.status != "detaching";
+                let leaves = leaves && volume.status != "detaching";
                 let stays = |held: &VolumeAttachment| leaves && held.attached.is_some();
                 volume.attachments.retain(|held| held.server != id || stays(held));
                 volume.rest(now);

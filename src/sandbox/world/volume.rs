@@ -259,8 +259,7 @@ impl World {
     /// When lists will show the next new object of this kind, if not at once.
     pub(super) fn take_unlisted(&mut self, operation: Operation) -> Option<Instant> {
         let is_met = |mishap: &Mishap| matches!(mishap, Mishap::Unlisted(met, _) if *met == operation);
-        let index = self.mishaps.iter().position(is_met)?;
-        match self.mishaps.remove(index) {
+        match self.mishaps.take(is_met)? {
             Mishap::Unlisted(_, time) => Some(Instant::now() + time),
             _ => None,
         }
