@@ -168,6 +168,11 @@ impl Calls {
     }
 }
 
+/// The server and the node answer INTERNAL for a panic (`src/csi/status.rs`, `src/node/claim.rs`).
+pub fn is_of_a_panic(status: &Status) -> bool {
+    ["a bug in the driver", "the driver failed"].iter().any(|words| status.message().contains(words))
+}
+
 /// A call that ends then, also on its way.
 pub fn within<T>(patience: Duration, message: T) -> Request<T> {
     let mut request = Request::new(message);
