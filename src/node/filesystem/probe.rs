@@ -61,21 +61,31 @@ pub const WAY_OUT: &str = "nothing was written; if its data isn't needed, clear 
 
 /// Looks at a disk and writes nothing.
 pub async fn probe(host: &dyn Host, disk: &Disk, volume: &str) -> Result<Probe> {
-    let command = Command::new("blkid").with_all(["-p", "-o", "export"]).with(&disk.path);
-    let output = host.run(command).await.on(disk.path.display(), "run blkid")?;
-    let recognised = recognise(&output).ok_or_else(|| {
-        Error::internal(disk.path.display(), format!("blkid failed: {}", output.complaint())).next(KERNEL_LOG)
-    })?;
+    let mut recognised = blkid(host, disk).await?;
+    if recognised == Recognised::Nothing {
+        if all_zero(host, disk).await? {
+            return Ok(Probe::Empty);
+        }
+        // It can be read now; when blkid looked it may have been unreadable.
+        recognised = blkid(host, disk).await?;
+    }
     match recognised {
         Recognised::Other(what) => Ok(Probe::Foreign(what)),
         Recognised::FileSystem(fs) if fs == "xfs" && is_unfinished_xfs(host, disk, volume).await? => {
             Ok(Probe::Unfinished)
         }
         Recognised::FileSystem(fs) => Ok(Probe::Found(fs)),
-        Recognised::Nothing if all_zero(host, disk).await? => Ok(Probe::Empty),
         Recognised::Nothing if mark::is_there(host, disk, volume).await? => Ok(Probe::Unfinished),
         Recognised::Nothing => Ok(Probe::Foreign("data that blkid doesn't recognise".into())),
     }
+}
+
+async fn blkid(host: &dyn Host, disk: &Disk) -> Result<Recognised> {
+    let command = Command::new("blkid").with_all(["-p", "-o", "export"]).with(&disk.path);
+    let output = host.run(command).await.on(disk.path.display(), "run blkid")?;
+    recognise(&output).ok_or_else(|| {
+        Error::internal(disk.path.display(), format!("blkid failed: {}", output.complaint())).next(KERNEL_LOG)
+    })
 }
 
 /// blkid(8): 0 something was found, 2 nothing, 8 several things that exclude each other.
