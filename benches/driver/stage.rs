@@ -71,7 +71,9 @@ impl Disk {
     fn empty(driver: &Driver) -> Outcome<Self> {
         let file = driver.path("disk");
         File::create(&file)?.set_len(SIZE)?;
-        let device = PathBuf::from(run("losetup", &["--find", "--show", &text(&file)])?.trim());
+        let device = PathBuf::from(
+            run("flock", &["/dev/loop-control", "losetup", "--find", "--show", &text(&file)])?.trim(),
+        );
         let link = driver.device_dir().join(format!("virtio-{}", &VOLUME[..20]));
         std::os::unix::fs::symlink(&device, &link)?;
         Ok(Self { device, link })

@@ -131,9 +131,13 @@ pub(super) fn loop_devices_of(file: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(names.lines().map(str::trim).filter(|name| !name.is_empty()).map(PathBuf::from).collect())
 }
 
-/// A loop device keeps the read-only flag of its earlier user (BLKROSET); a disk that was just plugged has none.
+/// Of two that look for a free loop device at the same time one finds the other's, and has it for itself for a moment (LOOP_CONFIGURE): a
+/// mkfs or mount there is told EBUSY. So they take turns. And a loop device keeps the read-only flag of its earlier user (BLKROSET);
+/// a disk that was just plugged has none.
 fn new_disk(backing: &Path) -> io::Result<PathBuf> {
-    let device = PathBuf::from(losetup(&["--find", "--show"], Some(backing))?.trim());
+    let mut find = command("flock");
+    let device = run(find.args(["/dev/loop-control", "losetup", "--find", "--show"]).arg(backing))?;
+    let device = PathBuf::from(device.trim());
     match run(command("blockdev").arg("--setrw").arg(&device)) {
         Ok(_) => Ok(device),
         Err(error) => detach(&device).and(Err(error)),

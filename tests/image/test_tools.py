@@ -80,7 +80,7 @@ class Tools(unittest.TestCase):
                 self.grow(fs, command)
 
     def grow(self, fs, command):
-        device = host('losetup', '--find', '--show', self.disk)
+        device = host('flock', '/dev/loop-control', 'losetup', '--find', '--show', self.disk)
         try:
             self.assertIn('0\n', self.run_inside('blockdev', '--getro', device))
             host('mount', '-t', fs, device, self.image.root / 'mnt')

@@ -58,7 +58,9 @@ impl Bed {
         let file = self.path(name);
         fs::File::create_new(&file).unwrap().set_len(size).unwrap();
         fill(&file);
-        let device = PathBuf::from(run("losetup", &["--find", "--show", file.to_str().unwrap()]).trim());
+        // Of two that look for a free loop device at once one has the other's for itself for a moment: they take turns.
+        let find = ["/dev/loop-control", "losetup", "--find", "--show", file.to_str().unwrap()];
+        let device = PathBuf::from(run("flock", &find).trim());
         self.loops.lock().unwrap().push(device.clone());
         // A loop device keeps the read-only flag of its earlier user; a disk that was just plugged has none.
         run("blockdev", &["--setrw", device.to_str().unwrap()]);

@@ -58,8 +58,6 @@ const BLOWS: [Blow; 5] = [Blow::Unplug, Blow::Swap, Blow::Mislink, Blow::Sicken,
 /// Milliseconds until something befalls a disk, and until that is over: the driver waits for a disk in real time.
 const SOON: u64 = 600;
 const OVER: u64 = 1500;
-/// The numbers of the loop devices: beyond those that `losetup --find` gives to others.
-const FIRST: u32 = 1000;
 
 impl Loops {
     fn new(bed: Bed, volumes: &[Volume], mut random: Rng, history: History) -> Self {
@@ -237,9 +235,11 @@ fn disk_of(fields: &[&str]) -> Option<String> {
 }
 
 /// The lowest free one: a name passes to the next disk.
+/// Beyond those that `losetup --find` gives to others, and those of another run beside this one. The kernel counts to 2^20.
 fn free_device() -> PathBuf {
+    let first = 1000 + std::process::id() % 10_000 * 100;
     let device = |number| PathBuf::from(format!("/dev/loop{number}"));
-    (FIRST..).map(device).find(|device| !device.exists()).unwrap()
+    (first..).map(device).find(|device| !device.exists()).unwrap()
 }
 
 fn heal(state: &mut State, volume: &str) {

@@ -122,7 +122,8 @@ class LoopVirtDriver(fake.FakeDriverWithoutFakeNodes):
         held = self._attached.get(key)
         if held and backing_file(held['device']) == path:
             return
-        device = losetup('--find', '--show', path)
+        # Of two that look for a free loop device at once one has the other's for itself for a moment: they take turns.
+        device = run('flock', '/dev/loop-control', 'losetup', '--find', '--show', path)
         # A loop device keeps the read-only flag of its earlier user; a disk that was just plugged has none.
         run('blockdev', '--setrw', device)
         self._attached[key] = {'path': path, 'device': device}
