@@ -278,7 +278,8 @@ pub async fn calm(scene: &Scene) {
         scene.history.note(format_args!("the operator resets {held}"));
         let is_busy = ["restoring", "backing-up"].contains(&&*held.status);
         scene.cloud.set_status(&held.id, if is_busy { "available" } else { "error" });
-        if held.status.contains("deleting") {
+        let is_called_for = scene.ledger.borrow().snapshots.contains(&held.id);
+        if held.status.contains("deleting") && !is_called_for {
             let _ = scene.cloud.delete_snapshot(&held.id) || scene.cloud.delete_backup(&held.id);
         }
     }
@@ -303,7 +304,9 @@ fn reset_volume(scene: &Scene, held: &Held) {
         }
         "deleting" | "error_deleting" => {
             scene.cloud.set_status(&held.id, "available");
-            scene.cloud.delete_volume(&held.id);
+            if !is_promised {
+                scene.cloud.delete_volume(&held.id);
+            }
         }
         _ => drop(scene.cloud.set_status(&held.id, at_rest)),
     }

@@ -30,6 +30,8 @@ pub struct Ledger {
     pub strangers: BTreeMap<String, Held>,
     /// Their names that a claim asked for.
     met: BTreeSet<String>,
+    /// What is called for until it is done.
+    pub under_way: Vec<Rpc>,
 }
 
 pub struct Promise {
@@ -53,6 +55,24 @@ impl Ledger {
         self.strangers.values().any(|held| held.name == name)
     }
 
+    /// Whether the volume is being detached from another server: its status doesn't say from which.
+    fn is_leaving_another(&self, id: &str, from: &str) -> bool {
+        let is_another =
+            |rpc: &Rpc| matches!(rpc, Rpc::Unpublish { volume, server } if volume == id && server != from);
+        self.under_way.iter().any(is_another)
+    }
+
+    /// What a volume may be beside `in-use` where it is attached: somebody else is at it.
+    fn passing(&self, id: &str) -> Vec<&'static str> {
+        let passing = |rpc: &Rpc| match rpc {
+            Rpc::Expand { volume, .. } if volume == id => vec!["extending", "error_extending"],
+            Rpc::Modify { volume, .. } if volume == id => vec!["retyping"],
+            Rpc::Snapshot { volume, is_backup: true, .. } if volume == id => vec!["backing-up"],
+            _ => Vec::new(),
+        };
+        self.under_way.iter().flat_map(passing).collect()
+    }
+
     /// Whether this is the first call for a name that somebody else has.
     pub fn meets_a_stranger(&mut self, rpc: &Rpc) -> bool {
         let Rpc::Create { name, .. } = rpc else { return false };
@@ -64,12 +84,19 @@ impl Ledger {
         self.ids.get(name).filter(|id| self.snapshots.contains(*id))
     }
 
-    /// The orchestrator doesn't ask for this any more from the first call on.
-    pub fn asked(&mut self, rpc: &Rpc) {
+    /// What is to be undone isn't asked for any more from the first call on.
+    pub fn begin(&mut self, rpc: &Rpc) {
+        self.under_way.push(rpc.clone());
         if let Rpc::Unpublish { volume, server } = rpc
             && let Some(promise) = self.volumes.get_mut(volume)
         {
             promise.servers.remove(server);
+        }
+    }
+
+    pub fn end(&mut self, rpc: &Rpc) {
+        if let Some(place) = self.under_way.iter().position(|one| one == rpc) {
+            self.under_way.remove(place);
         }
     }
 }
@@ -155,7 +182,8 @@ impl Scene {
             Rpc::Publish { volume: id, server, shared } => {
                 let held = volume(id).filter(|_| !ledger.gone_servers.contains(server))?;
                 let is_alone = *shared || held.entries.len() == 1;
-                let is_there = held.status == "in-use" && held.entries.contains(server);
+                let is_usable = held.status == "in-use" || ledger.passing(id).contains(&&*held.status);
+                let is_there = is_usable && held.entries.contains(server);
                 (!is_there || !is_alone).then(|| format!("it is {} on {:?}", held.status, held.entries))
             }
             Rpc::Unpublish { volume: id, server } => {
@@ -230,7 +258,8 @@ impl Scene {
             }
             Rpc::Delete { volume } => self.volume(volume).filter(|held| held.status == "deleting"),
             Rpc::Unpublish { volume, server } => {
-                let held = self.volume(volume).filter(|held| held.status == "detaching");
+                let is_ours = !self.ledger.borrow().is_leaving_another(volume, server);
+                let held = self.volume(volume).filter(|held| held.status == "detaching" && is_ours);
                 held.filter(|held| held.entries.contains(server) || held.rows.contains(server))
             }
             Rpc::DeleteSnapshot { snapshot } => {

@@ -42,7 +42,13 @@ impl Patience {
 impl Scene {
     /// Calls until it is done; `None`: the user has given up, and nothing is left of it.
     pub async fn converge(&self, rpc: &Rpc, patience: Patience) -> Option<Answer> {
-        self.ledger.borrow_mut().asked(rpc);
+        self.ledger.borrow_mut().begin(rpc);
+        let answer = self.call_until_done(rpc, patience).await;
+        self.ledger.borrow_mut().end(rpc);
+        answer
+    }
+
+    async fn call_until_done(&self, rpc: &Rpc, patience: Patience) -> Option<Answer> {
         let mut pauses = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
         loop {
             let outcome = self.call(rpc).await;
