@@ -185,8 +185,11 @@ pub(super) fn plan(volume: &Volume, server: ServerId, sharing: Sharing, sent: &S
     let theirs =
         volume.attachments.iter().any(|attachment| attachment.server_id.is_some_and(|one| one != server));
     match &volume.status {
-        Status::InUse if theirs && sharing == Sharing::No => one_at_a_time(volume, server),
-        Status::InUse if ours => Step::Done,
+        // An extend that fails leaves the attachments as they are.
+        Status::InUse | Status::ErrorExtending if theirs && sharing == Sharing::No => {
+            one_at_a_time(volume, server)
+        }
+        Status::InUse | Status::ErrorExtending if ours => Step::Done,
         Status::InUse if !volume.multiattach => elsewhere(volume),
         Status::Available | Status::InUse => match sent {
             Sent::Nothing => Step::Attach,
@@ -295,6 +298,9 @@ mod tests {
             (volume(Status::ErrorDeleting), Sent::Nothing, refuse(Condition::NotFound)),
             (volume(Status::Error), Sent::Nothing, refuse(Condition::Precondition)),
             (volume(Status::ErrorExtending), Sent::Nothing, refuse(Condition::Precondition)),
+            (volume(Status::ErrorExtending).on(&[1]), Sent::Nothing, Step::Done),
+            (volume(Status::ErrorExtending).on(&[1]), ACCEPTED, Step::Done),
+            (volume(Status::ErrorExtending).on(&[2]), Sent::Nothing, refuse(Condition::Precondition)),
             (volume(Status::Maintenance), Sent::Nothing, refuse(Condition::Precondition)),
             (volume(Status::Other("new-in-2030".to_owned())), Sent::Nothing, refuse(Condition::Precondition)),
         ];
@@ -324,6 +330,7 @@ mod tests {
             (volume(Status::InUse).on(&[1]).shared(), false),
             (volume(Status::InUse).on(&[2]).shared(), true),
             (volume(Status::InUse).on(&[1, 2]).shared(), true),
+            (volume(Status::ErrorExtending).on(&[1, 2]).shared(), true),
             (volume(Status::InUse).on(&[2]), true),
         ];
         for (volume, refused) in table {
