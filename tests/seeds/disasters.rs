@@ -265,8 +265,10 @@ pub async fn calm(scene: &Scene) {
     let (volumes, saved) = (scene.cloud.volumes(), scene.saved());
     pace::sleep(OPERATOR_COMES).await;
     scene.check_strangers();
-    let is_at_rest =
-        |held: &Held| held.status == "in-use" || (held.status == "available" && held.rows.is_empty());
+    let is_at_rest = |held: &Held| match held.status.as_str() {
+        "in-use" => scene.ledger.borrow().coming(held).is_empty(),
+        status => status == "available" && held.rows.is_empty(),
+    };
     let is_stuck = |held: &&Held| !is_at_rest(held);
     let volumes_now = scene.cloud.volumes();
     for held in volumes_now.iter().filter(|held| volumes.contains(held)).filter(is_stuck) {
@@ -274,7 +276,9 @@ pub async fn calm(scene: &Scene) {
         reset_volume(scene, held);
     }
     let saved_now = scene.saved();
-    for held in saved_now.iter().filter(|held| saved.contains(held)).filter(is_stuck) {
+    // A snapshot is shown with its volume's type, which may change.
+    let is_same = |held: &&Held| saved.iter().any(|one| one.id == held.id && one.status == held.status);
+    for held in saved_now.iter().filter(is_same).filter(is_stuck) {
         scene.history.note(format_args!("the operator resets {held}"));
         let is_busy = ["restoring", "backing-up"].contains(&&*held.status);
         scene.cloud.set_status(&held.id, if is_busy { "available" } else { "error" });
@@ -299,6 +303,12 @@ fn reset_volume(scene: &Scene, held: &Held) {
             let promised = ledger.volumes.get(&held.id).map(|promise| &promise.servers);
             let asked = |server: &&String| promised.is_some_and(|servers| servers.contains(*server));
             for server in held.rows.iter().chain(&held.entries).filter(|server| !asked(server)) {
+                scene.cloud.release(&held.id, server);
+            }
+        }
+        // The end of another server's migration hides that the attach goes on.
+        "in-use" => {
+            for server in scene.ledger.borrow().coming(held) {
                 scene.cloud.release(&held.id, server);
             }
         }

@@ -62,11 +62,24 @@ impl Ledger {
         self.under_way.iter().any(is_another)
     }
 
-    /// What a volume may be beside `in-use` where it is attached: somebody else is at it.
-    fn passing(&self, id: &str) -> Vec<&'static str> {
+    /// The servers that a volume is being attached to.
+    pub fn coming<'h>(&self, held: &'h Held) -> Vec<&'h String> {
+        let is_called_for = |server: &&String| {
+            let is_it = |rpc: &Rpc| matches!(rpc, Rpc::Publish { volume, server: to, .. } if *volume == held.id && to == *server);
+            self.under_way.iter().any(is_it)
+        };
+        held.rows.iter().filter(is_called_for).collect()
+    }
+
+    /// What a volume may be beside `in-use` where it is attached to this server: somebody else is at it.
+    fn passing(&self, id: &str, here: &str) -> Vec<&'static str> {
         let passing = |rpc: &Rpc| match rpc {
             Rpc::Expand { volume, .. } if volume == id => vec!["extending", "error_extending"],
             Rpc::Modify { volume, .. } if volume == id => vec!["retyping"],
+            Rpc::Publish { volume, server, .. } if volume == id && server != here => {
+                vec!["reserved", "attaching"]
+            }
+            Rpc::Unpublish { volume, server } if volume == id && server != here => vec!["detaching"],
             Rpc::Snapshot { volume, is_backup: true, .. } if volume == id => vec!["backing-up"],
             _ => Vec::new(),
         };
@@ -182,7 +195,8 @@ impl Scene {
             Rpc::Publish { volume: id, server, shared } => {
                 let held = volume(id).filter(|_| !ledger.gone_servers.contains(server))?;
                 let is_alone = *shared || held.entries.len() == 1;
-                let is_usable = held.status == "in-use" || ledger.passing(id).contains(&&*held.status);
+                let is_usable =
+                    held.status == "in-use" || ledger.passing(id, server).contains(&&*held.status);
                 let is_there = is_usable && held.entries.contains(server);
                 (!is_there || !is_alone).then(|| format!("it is {} on {:?}", held.status, held.entries))
             }
