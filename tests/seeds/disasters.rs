@@ -8,7 +8,7 @@ use cinder_csi::sandbox::{Fault, Held, Mishap, Operation, Trouble};
 use fastrand::Rng;
 use http::Method;
 
-use crate::scene::{DISASTERS_END, Scene, count};
+use crate::scene::{DISASTERS_END, LEASES, Scene, count};
 
 const DISASTERS: u64 = 12;
 /// The operator comes so long after the last disaster, and resets what hasn't moved since.
@@ -92,8 +92,9 @@ impl Disasters {
             // One that dies while another answers for it isn't called again (docs/reliability.md).
             0 | 1 if !scene.lists_lag && scene.ledger.borrow().doubled.is_empty() => self.kill(),
             2 if !scene.lists_lag => {
-                scene.history.note("the other one leads");
-                scene.move_leader();
+                let lease = self.random.usize(..LEASES.len());
+                scene.history.note(format_args!("the other one has the lease of {}", LEASES[lease]));
+                scene.move_lease(lease);
                 true
             }
             3 => self.stop_a_host(),
@@ -128,14 +129,14 @@ impl Disasters {
     }
 
     /// Does something to a process that has a call under way.
-    fn kill(&self) -> bool {
-        let scene = &self.scene;
-        scene.history.note("the leader is killed");
-        let is_during_a_call = scene.replicas().0.traffic.is_serving();
+    fn kill(&mut self) -> bool {
+        let (scene, lease) = (&self.scene, self.random.usize(..LEASES.len()));
+        scene.history.note(format_args!("the driver beside the leading {} is killed", LEASES[lease]));
+        let is_during_a_call = scene.replicas(lease).0.traffic.is_serving();
         if is_during_a_call {
             count(&scene.figures.kills);
         }
-        scene.kill_leader();
+        scene.kill_holder(lease);
         is_during_a_call
     }
 

@@ -10,7 +10,7 @@ use tonic::Status;
 use crate::laws::has_failed_marked;
 use crate::replica::Replica;
 use crate::rpc::{Answer, Rpc, Source};
-use crate::scene::{Scene, count};
+use crate::scene::{Scene, count, lease_of};
 
 /// How long a sidecar waits for an answer, in seconds (`--timeout`).
 const PATIENCE: [u64; 3] = [10, 30, 60];
@@ -98,7 +98,7 @@ impl Scene {
 
     /// One call, now and then by two leaders at once.
     async fn call(&self, rpc: &Rpc) -> Outcome {
-        let (leader, other) = self.replicas();
+        let (leader, other) = self.replicas(lease_of(rpc.sidecar()));
         let are_two = !self.is_calm() && self.random.borrow_mut().u32(..TWINS) == 0 && !self.is_restore(rpc);
         if !are_two {
             let answer = self.ask(&leader, rpc).await;
