@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use crate::bed::cinder;
 use crate::history::History;
-use crate::laws::Ledger;
+use crate::ledger::Ledger;
 use crate::replica::Replica;
 use crate::sidecar::Sidecar;
 
@@ -64,6 +64,8 @@ pub struct Scene {
 #[derive(Default)]
 pub struct Figures {
     pub calls: Cell<usize>,
+    /// Of the calls, those that began while another one, for something else, was under way on the same volume.
+    pub beside: Cell<usize>,
     pub disasters_ordered: Cell<usize>,
     /// Those that did something. The cloud counts its faults and mishaps itself.
     pub disasters_done: Cell<usize>,

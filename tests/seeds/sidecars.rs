@@ -157,11 +157,15 @@ impl Scene {
         if self.ledger.borrow_mut().meets_a_stranger(rpc) {
             count(&self.figures.disasters_done);
         }
+        if self.ledger.borrow_mut().send(rpc) {
+            count(&self.figures.beside);
+        }
         let answer = tokio::select! {
             biased;
             () = replica.died() => Err(Status::unavailable("the driver has died")),
             answer = rpc.send(&replica.driver, patience) => answer,
         };
+        self.ledger.borrow_mut().receive(rpc);
         let took = began.elapsed();
         let said = match &answer {
             Ok(answer) => format!("{answer:?}"),
