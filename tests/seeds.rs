@@ -21,6 +21,10 @@ mod frame;
 mod history;
 #[path = "seeds/laws.rs"]
 mod laws;
+#[path = "seeds/ledger.rs"]
+mod ledger;
+#[path = "seeds/operator.rs"]
+mod operator;
 #[path = "seeds/replica.rs"]
 mod replica;
 #[path = "seeds/rpc.rs"]
@@ -42,8 +46,9 @@ use std::time::Duration;
 use cinder_csi::pace;
 use fastrand::Rng;
 
-use disasters::{Disasters, calm};
+use disasters::Disasters;
 use frame::Played;
+use operator::calm;
 use scene::{DISASTERS_END, Scene};
 use users::User;
 
@@ -82,6 +87,7 @@ async fn play(seed: u64, is_whole: bool) -> Played {
         broken: scene.broken(),
         figures: vec![
             ("RPCs", figures.calls.get()),
+            ("beside another", figures.beside.get()),
             ("HTTP requests", scene.cloud.calls().len()),
             ("disasters ordered", figures.disasters_ordered.get()),
             ("disasters met", figures.disasters_done.get() + scene.cloud.met()),

@@ -1,18 +1,16 @@
-//! What goes wrong, and the calm after it.
+//! What goes wrong.
 
 use std::rc::Rc;
 use std::time::Duration;
 
 use cinder_csi::pace;
-use cinder_csi::sandbox::{Fault, Held, Mishap, Operation, Trouble};
+use cinder_csi::sandbox::{Fault, Mishap, Operation, Trouble};
 use fastrand::Rng;
 use http::Method;
 
-use crate::scene::{DISASTERS_END, Scene, count};
+use crate::scene::{DISASTERS_END, LEASES, Scene, count};
 
 const DISASTERS: u64 = 12;
-/// The operator comes so long after the last disaster, and resets what hasn't moved since.
-const OPERATOR_COMES: Duration = Duration::from_secs(150);
 
 const REQUESTS: [(&str, &str); 32] = [
     ("POST", "/auth/tokens"),
@@ -92,8 +90,9 @@ impl Disasters {
             // One that dies while another answers for it isn't called again (docs/reliability.md).
             0 | 1 if !scene.lists_lag && scene.ledger.borrow().doubled.is_empty() => self.kill(),
             2 if !scene.lists_lag => {
-                scene.history.note("the other one leads");
-                scene.move_leader();
+                let lease = self.random.usize(..LEASES.len());
+                scene.history.note(format_args!("the other one has the lease of {}", LEASES[lease]));
+                scene.move_lease(lease);
                 true
             }
             3 => self.stop_a_host(),
@@ -128,14 +127,14 @@ impl Disasters {
     }
 
     /// Does something to a process that has a call under way.
-    fn kill(&self) -> bool {
-        let scene = &self.scene;
-        scene.history.note("the leader is killed");
-        let is_during_a_call = scene.replicas().0.traffic.is_serving();
+    fn kill(&mut self) -> bool {
+        let (scene, lease) = (&self.scene, self.random.usize(..LEASES.len()));
+        scene.history.note(format_args!("the driver beside the leading {} is killed", LEASES[lease]));
+        let is_during_a_call = scene.replicas(lease).0.traffic.is_serving();
         if is_during_a_call {
             count(&scene.figures.kills);
         }
-        scene.kill_leader();
+        scene.kill_holder(lease);
         is_during_a_call
     }
 
@@ -255,56 +254,4 @@ impl Disasters {
 /// It may be done, and the answer doesn't say so.
 fn hides_its_effect(trouble: &Trouble) -> bool {
     matches!(trouble, Trouble::FailedAfter(_) | Trouble::ResetAfter | Trouble::ReplyLost | Trouble::Slow(_))
-}
-
-/// Nothing goes wrong any more, and an operator mends what only an operator can.
-pub async fn calm(scene: &Scene) {
-    scene.history.note("all is calm");
-    scene.cloud.clear_faults();
-    scene.cloud.clear_mishaps();
-    let (volumes, saved) = (scene.cloud.volumes(), scene.saved());
-    pace::sleep(OPERATOR_COMES).await;
-    scene.check_strangers();
-    let is_at_rest =
-        |held: &Held| held.status == "in-use" || (held.status == "available" && held.rows.is_empty());
-    let is_stuck = |held: &&Held| !is_at_rest(held);
-    let volumes_now = scene.cloud.volumes();
-    for held in volumes_now.iter().filter(|held| volumes.contains(held)).filter(is_stuck) {
-        scene.history.note(format_args!("the operator resets {held}"));
-        reset_volume(scene, held);
-    }
-    let saved_now = scene.saved();
-    for held in saved_now.iter().filter(|held| saved.contains(held)).filter(is_stuck) {
-        scene.history.note(format_args!("the operator resets {held}"));
-        let is_busy = ["restoring", "backing-up"].contains(&&*held.status);
-        scene.cloud.set_status(&held.id, if is_busy { "available" } else { "error" });
-        if held.status.contains("deleting") {
-            let _ = scene.cloud.delete_snapshot(&held.id) || scene.cloud.delete_backup(&held.id);
-        }
-    }
-}
-
-fn reset_volume(scene: &Scene, held: &Held) {
-    let at_rest = if held.entries.is_empty() { "available" } else { "in-use" };
-    let is_promised = scene.ledger.borrow().volumes.contains_key(&held.id);
-    match held.status.as_str() {
-        // A group that couldn't take it in.
-        "error" if is_promised => drop(scene.cloud.set_status(&held.id, at_rest)),
-        "creating" | "error" | "restoring-backup" | "error_restoring" => {
-            scene.cloud.set_status(&held.id, "error");
-        }
-        "available" | "reserved" | "attaching" | "detaching" => {
-            let ledger = scene.ledger.borrow();
-            let promised = ledger.volumes.get(&held.id).map(|promise| &promise.servers);
-            let asked = |server: &&String| promised.is_some_and(|servers| servers.contains(*server));
-            for server in held.rows.iter().chain(&held.entries).filter(|server| !asked(server)) {
-                scene.cloud.release(&held.id, server);
-            }
-        }
-        "deleting" | "error_deleting" => {
-            scene.cloud.set_status(&held.id, "available");
-            scene.cloud.delete_volume(&held.id);
-        }
-        _ => drop(scene.cloud.set_status(&held.id, at_rest)),
-    }
 }

@@ -1,78 +1,15 @@
 //! What must hold, after each answer and in the end.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::time::Duration;
 
 use cinder_csi::sandbox::Held;
 use tonic::{Code, Status};
 
+use crate::ledger::{Ledger, Promise};
 use crate::rpc::{Answer, Group, Rpc, SHARED};
 use crate::scene::{Scene, count};
-
-/// What the orchestrator was promised, and asks for.
-#[derive(Default)]
-pub struct Ledger {
-    /// By id.
-    pub volumes: BTreeMap<String, Promise>,
-    /// By id.
-    pub snapshots: BTreeSet<String>,
-    /// By name.
-    pub groups: BTreeMap<String, Group>,
-    /// The ids that were answered for a name.
-    ids: BTreeMap<String, String>,
-    /// Volumes that their owner deleted behind the driver's back.
-    pub taken: BTreeSet<String>,
-    pub gone_servers: BTreeSet<String>,
-    /// Names of what two leaders are making.
-    pub doubled: BTreeSet<String>,
-    /// What others made under names of claims, by id.
-    pub strangers: BTreeMap<String, Held>,
-    /// Their names that a claim asked for.
-    met: BTreeSet<String>,
-}
-
-pub struct Promise {
-    pub gib: i64,
-    /// Its type.
-    pub kind: &'static str,
-    /// Where it is asked for, and was promised to be.
-    pub servers: BTreeSet<String>,
-}
-
-impl Ledger {
-    /// Which promised volumes their owner may delete. While two leaders make one, the late one would make it anew, and
-    /// nobody calls it again once it has died.
-    pub fn deletable(&self) -> Vec<String> {
-        let doubled: Vec<_> = self.doubled.iter().filter_map(|name| self.ids.get(name)).collect();
-        self.volumes.keys().filter(|id| !doubled.contains(id)).cloned().collect()
-    }
-
-    /// Whether somebody else has a volume of this name.
-    pub fn is_strangers(&self, name: &str) -> bool {
-        self.strangers.values().any(|held| held.name == name)
-    }
-
-    /// Whether this is the first call for a name that somebody else has.
-    pub fn meets_a_stranger(&mut self, rpc: &Rpc) -> bool {
-        let Rpc::Create { name, .. } = rpc else { return false };
-        self.is_strangers(name) && self.met.insert(name.clone())
-    }
-
-    /// The promised snapshot of this name.
-    pub fn snapshot(&self, name: &str) -> Option<&String> {
-        self.ids.get(name).filter(|id| self.snapshots.contains(*id))
-    }
-
-    /// The orchestrator doesn't ask for this any more from the first call on.
-    pub fn asked(&mut self, rpc: &Rpc) {
-        if let Rpc::Unpublish { volume, server } = rpc
-            && let Some(promise) = self.volumes.get_mut(volume)
-        {
-            promise.servers.remove(server);
-        }
-    }
-}
 
 impl Scene {
     /// An OK is a promise: the cloud must have it already.
@@ -155,7 +92,9 @@ impl Scene {
             Rpc::Publish { volume: id, server, shared } => {
                 let held = volume(id).filter(|_| !ledger.gone_servers.contains(server))?;
                 let is_alone = *shared || held.entries.len() == 1;
-                let is_there = held.status == "in-use" && held.entries.contains(server);
+                let is_usable =
+                    held.status == "in-use" || ledger.passing(id, server).contains(&&*held.status);
+                let is_there = is_usable && held.entries.contains(server);
                 (!is_there || !is_alone).then(|| format!("it is {} on {:?}", held.status, held.entries))
             }
             Rpc::Unpublish { volume: id, server } => {
@@ -230,7 +169,8 @@ impl Scene {
             }
             Rpc::Delete { volume } => self.volume(volume).filter(|held| held.status == "deleting"),
             Rpc::Unpublish { volume, server } => {
-                let held = self.volume(volume).filter(|held| held.status == "detaching");
+                let is_ours = !self.ledger.borrow().is_leaving_another(volume, server);
+                let held = self.volume(volume).filter(|held| held.status == "detaching" && is_ours);
                 held.filter(|held| held.entries.contains(server) || held.rows.contains(server))
             }
             Rpc::DeleteSnapshot { snapshot } => {

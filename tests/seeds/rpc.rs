@@ -96,6 +96,22 @@ impl Rpc {
         }
     }
 
+    /// The volume that it acts on.
+    pub fn volume(&self) -> Option<&String> {
+        match self {
+            Rpc::Delete { volume }
+            | Rpc::Publish { volume, .. }
+            | Rpc::Unpublish { volume, .. }
+            | Rpc::Expand { volume, .. }
+            | Rpc::Modify { volume, .. }
+            | Rpc::Snapshot { volume, .. } => Some(volume),
+            Rpc::Create { .. }
+            | Rpc::DeleteSnapshot { .. }
+            | Rpc::CutGroup { .. }
+            | Rpc::DeleteGroup { .. } => None,
+        }
+    }
+
     /// The name of what it makes.
     pub fn new_name(&self) -> Option<&String> {
         match self {

@@ -13,13 +13,27 @@ use tokio::time::Instant;
 
 use crate::bed::cinder;
 use crate::history::History;
-use crate::laws::Ledger;
+use crate::ledger::Ledger;
 use crate::replica::Replica;
+use crate::sidecar::Sidecar;
 
 /// Until then everything may go wrong.
 pub const DISASTERS_END: Duration = Duration::from_secs(300);
 /// By then every user has what was asked for.
 const ALL_ENDS: Duration = Duration::from_secs(1500);
+
+/// Each sidecar has a lease of its own.
+pub const LEASES: [&str; 4] =
+    ["external-provisioner", "external-attacher", "external-resizer", "external-snapshotter"];
+
+pub fn lease_of(sidecar: Sidecar) -> usize {
+    match sidecar {
+        Sidecar::Provisioner => 0,
+        Sidecar::Attacher => 1,
+        Sidecar::Resizer | Sidecar::Modifier => 2,
+        Sidecar::Snapshotter | Sidecar::GroupSnapshotter => 3,
+    }
+}
 
 pub struct Scene {
     pub cloud: SimulatedCloud,
@@ -38,7 +52,10 @@ pub struct Scene {
     pub figures: Figures,
     replicas: RefCell<Vec<Rc<Replica>>>,
     all_replicas: RefCell<Vec<Rc<Replica>>>,
-    leader: Cell<usize>,
+    /// Where the holder of each of [`LEASES`] is.
+    holders: [Cell<usize>; LEASES.len()],
+    /// Two thirds of the seeds: the sidecars lead in different pods.
+    leases_are_apart: bool,
     began: Instant,
     broken: RefCell<Vec<String>>,
 }
@@ -47,6 +64,8 @@ pub struct Scene {
 #[derive(Default)]
 pub struct Figures {
     pub calls: Cell<usize>,
+    /// Of the calls, those that began while another one, for something else, was under way on the same volume.
+    pub beside: Cell<usize>,
     pub disasters_ordered: Cell<usize>,
     /// Those that did something. The cloud counts its faults and mishaps itself.
     pub disasters_done: Cell<usize>,
@@ -66,6 +85,8 @@ impl Scene {
         // A third of the seeds: tokens that expire every two minutes.
         let token_lifetime = Duration::from_secs(if seed.is_multiple_of(3) { 120 } else { 14_400 });
         let cloud = SimulatedCloud::new(Settings { seed, latency, token_lifetime, ..Settings::default() });
+        let (mut random, leases_are_apart) = (Rng::with_seed(seed), seed % 3 > 0);
+        let holders = LEASES.map(|_| Cell::new(if leases_are_apart { random.usize(..2) } else { 0 }));
         let history = History::new(is_whole);
         let limits = limits(seed);
         let replicas: Vec<_> =
@@ -76,11 +97,12 @@ impl Scene {
             foreign: foreign(&cloud).await,
             servers: ["node-1", "node-2", "node-3"].map(|name| cloud.server_id(name)).into(),
             ledger: RefCell::default(),
-            random: RefCell::new(Rng::with_seed(seed)),
+            random: RefCell::new(random),
             figures: Figures::default(),
             all_replicas: RefCell::new(replicas.clone()),
             replicas: RefCell::new(replicas),
-            leader: Cell::new(0),
+            holders,
+            leases_are_apart,
             began: Instant::now(),
             broken: RefCell::default(),
             cloud,
@@ -96,9 +118,9 @@ impl Scene {
         self.began.elapsed() >= ALL_ENDS
     }
 
-    /// The replica whose sidecars lead, and the other one.
-    pub fn replicas(&self) -> (Rc<Replica>, Rc<Replica>) {
-        let (replicas, leader) = (self.replicas.borrow(), self.leader.get());
+    /// The replica whose sidecars hold this lease, and the other one.
+    pub fn replicas(&self, lease: usize) -> (Rc<Replica>, Rc<Replica>) {
+        let (replicas, leader) = (self.replicas.borrow(), self.holders[lease].get());
         (replicas[leader].clone(), replicas[1 - leader].clone())
     }
 
@@ -106,13 +128,16 @@ impl Scene {
         self.all_replicas.borrow().clone()
     }
 
-    pub fn move_leader(&self) {
-        self.leader.set(1 - self.leader.get());
+    /// The other pod holds this lease from now on, and where leases aren't apart all of them.
+    pub fn move_lease(&self, lease: usize) {
+        let holder = 1 - self.holders[lease].get();
+        let moved = |one: &usize| *one == lease || !self.leases_are_apart;
+        (0..LEASES.len()).filter(moved).for_each(|one| self.holders[one].set(holder));
     }
 
     /// Another process takes the dead one's place.
-    pub fn kill_leader(&self) {
-        let slot = self.leader.get();
+    pub fn kill_holder(&self, lease: usize) {
+        let slot = self.holders[lease].get();
         let number = self.all_replicas.borrow().len() + 1;
         let next = Rc::new(Replica::start(number, self.limits, &self.cloud, &self.history));
         self.all_replicas.borrow_mut().push(next.clone());

@@ -10,7 +10,7 @@ use tonic::Status;
 use crate::laws::has_failed_marked;
 use crate::replica::Replica;
 use crate::rpc::{Answer, Rpc, Source};
-use crate::scene::{Scene, count};
+use crate::scene::{Scene, count, lease_of};
 
 /// How long a sidecar waits for an answer, in seconds (`--timeout`).
 const PATIENCE: [u64; 3] = [10, 30, 60];
@@ -42,7 +42,13 @@ impl Patience {
 impl Scene {
     /// Calls until it is done; `None`: the user has given up, and nothing is left of it.
     pub async fn converge(&self, rpc: &Rpc, patience: Patience) -> Option<Answer> {
-        self.ledger.borrow_mut().asked(rpc);
+        self.ledger.borrow_mut().begin(rpc);
+        let answer = self.call_until_done(rpc, patience).await;
+        self.ledger.borrow_mut().end(rpc);
+        answer
+    }
+
+    async fn call_until_done(&self, rpc: &Rpc, patience: Patience) -> Option<Answer> {
         let mut pauses = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
         loop {
             let outcome = self.call(rpc).await;
@@ -92,7 +98,7 @@ impl Scene {
 
     /// One call, now and then by two leaders at once.
     async fn call(&self, rpc: &Rpc) -> Outcome {
-        let (leader, other) = self.replicas();
+        let (leader, other) = self.replicas(lease_of(rpc.sidecar()));
         let are_two = !self.is_calm() && self.random.borrow_mut().u32(..TWINS) == 0 && !self.is_restore(rpc);
         if !are_two {
             let answer = self.ask(&leader, rpc).await;
@@ -151,11 +157,15 @@ impl Scene {
         if self.ledger.borrow_mut().meets_a_stranger(rpc) {
             count(&self.figures.disasters_done);
         }
+        if self.ledger.borrow_mut().send(rpc) {
+            count(&self.figures.beside);
+        }
         let answer = tokio::select! {
             biased;
             () = replica.died() => Err(Status::unavailable("the driver has died")),
             answer = rpc.send(&replica.driver, patience) => answer,
         };
+        self.ledger.borrow_mut().receive(rpc);
         let took = began.elapsed();
         let said = match &answer {
             Ok(answer) => format!("{answer:?}"),

@@ -35,20 +35,62 @@ impl User {
         let Some(volume) = self.claim(Source::Nothing).await else { return };
         for _ in 0..self.random.usize(1..5) {
             self.pause(20).await;
-            match self.random.u8(..8) {
-                4 => self.save_together(&volume).await,
-                3 => self.modify(&volume).await,
+            match self.random.u8(..10) {
                 0 => self.grow(&volume).await,
                 1 => self.copy(&volume).await,
                 2 => self.save(&volume).await,
+                3 => self.modify(&volume).await,
+                4 => self.save_together(&volume).await,
+                5 => self.grow_beside_others(&volume).await,
                 _ => self.work(&volume).await,
             }
         }
-        match self.random.u8(..3) {
+        match self.random.u8(..4) {
             0 => {}
             1 => self.stay(&volume).await,
+            2 => self.tear_down(volume).await,
             _ => self.delete(volume).await,
         }
+    }
+
+    /// Somebody who does something else with the same volume at the same time.
+    fn hand(&mut self) -> Self {
+        let (scene, random, name) = (self.scene.clone(), self.random.fork(), self.next_name());
+        Self { scene, random, name, named: 0, ..*self }
+    }
+
+    /// Of a hand, while its user attaches or detaches.
+    async fn meddle(&mut self, volume: &str) {
+        self.pause(10).await;
+        match self.random.u8(..5) {
+            0 => self.grow(volume).await,
+            1 => self.modify(volume).await,
+            2 => self.save(volume).await,
+            _ => {}
+        }
+    }
+
+    async fn grow_beside_others(&mut self, volume: &str) {
+        self.gib += 1;
+        let mut hand = self.hand();
+        if self.random.bool() {
+            tokio::join!(biased; self.expand(volume), hand.modify(volume));
+        } else {
+            tokio::join!(biased; self.expand(volume), hand.save(volume));
+        }
+        self.kind = hand.kind;
+    }
+
+    /// The pod and its claim are deleted together, and the detach isn't waited for.
+    async fn tear_down(&mut self, volume: String) {
+        let server = self.server();
+        self.attach(&volume, &server, NEVER).await;
+        let mut hand = self.hand();
+        let delete = async {
+            hand.pause(5).await;
+            hand.delete(volume.clone()).await;
+        };
+        tokio::join!(biased; self.detach(&volume, &server), delete);
     }
 
     /// A claim, and its volume once it is bound. One that is given up while it is bound is deleted.
@@ -67,25 +109,44 @@ impl User {
         self.scene.converge(&Rpc::Delete { volume }, NEVER).await;
     }
 
-    /// A pod, or two at once; what happens meanwhile; and the end of it.
+    /// A pod, or two at once, or one that moves; what happens meanwhile; and the end of it.
     async fn work(&mut self, volume: &str) {
         let (server, other) = (self.server(), self.server());
         let patience = self.patience(200);
-        let is_second = self.kind == SHARED && other != server && self.random.bool();
-        self.attach(volume, &server, patience).await;
-        if is_second {
-            self.attach(volume, &other, patience).await;
-        }
+        let is_second = other != server && self.random.bool();
+        let is_shared = is_second && self.kind == SHARED;
+        let mut hand = self.hand();
+        let beside = async {
+            match is_shared {
+                true => self.attach(volume, &other, patience).await,
+                false => hand.meddle(volume).await,
+            }
+        };
+        tokio::join!(biased; self.attach(volume, &server, patience), beside);
+        self.take_back(hand);
         match self.random.u8(..4) {
             0 => self.grow(volume).await,
             1 => self.save(volume).await,
             2 => self.pause(30).await,
             _ => {}
         }
-        self.detach(volume, &server).await;
-        if is_second {
+        let mut hand = self.hand();
+        let beside = async {
+            match (is_shared, is_second) {
+                (true, _) => self.detach(volume, &other).await,
+                (_, true) => self.attach(volume, &other, patience).await,
+                _ => hand.meddle(volume).await,
+            }
+        };
+        tokio::join!(biased; self.detach(volume, &server), beside);
+        self.take_back(hand);
+        if is_second && !is_shared {
             self.detach(volume, &other).await;
         }
+    }
+
+    fn take_back(&mut self, hand: Self) {
+        (self.kind, self.gib) = (hand.kind, hand.gib);
     }
 
     /// A pod that runs for good, or for as long as its node is there.
@@ -117,6 +178,10 @@ impl User {
 
     async fn grow(&mut self, volume: &str) {
         self.gib += 1;
+        self.expand(volume).await;
+    }
+
+    async fn expand(&self, volume: &str) {
         let rpc = Rpc::Expand { volume: volume.to_owned(), gib: self.gib };
         self.scene.converge(&rpc, NEVER).await;
     }
