@@ -6,7 +6,7 @@
 mod bed;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bed::{Driver, Lab, create_request, snapshot_request, within};
 use cinder_csi::csi::proto::*;
@@ -166,10 +166,10 @@ async fn make_many(cinder: &Cinder, volume: VolumeId, names: Vec<String>) -> Vec
 /// Asks for their end as soon as Cinder lets it.
 async fn end_many(cinder: &Cinder, ids: Vec<SnapshotId>) {
     let end = |id| async move {
-        while cinder.delete_snapshot(id).await.is_err() {
-            if cinder.find_snapshot(id).await.unwrap().is_none() {
-                return;
-            }
+        let last = Instant::now() + Duration::from_secs(120);
+        while let Err(refused) = cinder.delete_snapshot(id).await {
+            let Some(snapshot) = cinder.find_snapshot(id).await.unwrap() else { return };
+            assert!(Instant::now() < last, "{id} stays {}: {refused}", snapshot.status);
             pace::sleep(Duration::from_secs(1)).await;
         }
     };
@@ -233,7 +233,13 @@ async fn a_thousand_snapshots_are_listed_while_others_come_and_go() {
 
     let all = stay.iter().map(|id| id.parse().unwrap()).chain(traffic.there).collect();
     end_many(&cinder, all).await;
-    while !in_cinder(&cinder, &volume).await.is_empty() {
+    let last = Instant::now() + Duration::from_secs(120);
+    loop {
+        let left = in_cinder(&cinder, &volume).await;
+        if left.is_empty() {
+            break;
+        }
+        assert!(Instant::now() < last, "Cinder doesn't end {left:?}");
         pace::sleep(Duration::from_secs(1)).await;
     }
     driver.delete(&volume).await;

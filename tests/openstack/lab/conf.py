@@ -91,6 +91,9 @@ def cinder(place):
             'backup_driver': 'filebackup.FileBackupDriver',
             'scheduler_default_filters': 'AvailabilityZoneFilter,CapacityFilter,CapabilitiesFilter,'
                                          'SameBackendFilter,DifferentBackendFilter',
+            # Of 64 messages at once, the default, some wait 30 s for one of 55 connections to the database: such a one is
+            # lost, and what it was to make stays `creating`.
+            'executor_thread_pool_size': 32,
             'service_down_time': 120, 'report_interval': 5},
         'database': {'connection': database(place, 'cinder'), 'max_pool_size': 5},
         'oslo_concurrency': {'lock_path': state + '/lock'},
