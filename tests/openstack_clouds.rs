@@ -122,14 +122,14 @@ async fn without_the_flag_every_volume_of_the_project_is_listed_with_its_node() 
     let ours = Ours::make(&lab, "clouds-all", 1).await;
     let (driver, server) = (lab.driver("NODE_1").await, lab.server("NODE_1"));
     let volume = driver.create(create_request("clouds-all-published")).await.unwrap();
-    driver.publish(&volume, &server, 60).await.unwrap();
+    driver.attach(&volume, &server, 60).await.unwrap();
     let request = ListVolumesRequest::default();
     let listed = driver.controller.clone().list_volumes(within(30, request)).await.unwrap().into_inner();
     let ids: Vec<_> = listed.entries.iter().map(|entry| entry.volume.clone().unwrap().volume_id).collect();
     assert_eq!(ours.among(&ids), ours.ids);
     let entry = listed.entries.iter().find(|entry| entry.volume.as_ref().unwrap().volume_id == volume);
     assert_eq!(entry.unwrap().status.as_ref().unwrap().published_node_ids, std::slice::from_ref(&server));
-    driver.unpublish(&volume, &server).await;
+    driver.detach(&volume, &server).await;
     driver.delete(&volume).await;
     ours.clear().await;
 }
@@ -165,11 +165,11 @@ async fn a_volume_is_found_in_its_cloud_by_its_id() {
     let listed = [page, rest(&driver, 0, token).await].concat();
     assert!(made.iter().all(|id| listed.contains(id)), "{listed:?}");
     let server = lab.server("NODE_1");
-    driver.publish(&made[0], &server, 60).await.unwrap();
-    let status = driver.publish(&made[1], &server, 60).await.unwrap_err();
+    driver.attach(&made[0], &server, 60).await.unwrap();
+    let status = driver.attach(&made[1], &server, 60).await.unwrap_err();
     assert_eq!(status.code(), Code::NotFound, "{status}");
     assert!(status.message().contains("is in cloud \"large\""), "{status}");
-    driver.unpublish(&made[0], &server).await;
+    driver.detach(&made[0], &server).await;
     let status = driver.create(create_request("clouds-nowhere")).await.unwrap_err();
     assert_eq!(status.code(), Code::InvalidArgument, "{status}");
     for volume in &made {

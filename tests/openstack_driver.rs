@@ -21,7 +21,7 @@ async fn an_attach_that_fails_on_the_compute_host_is_answered_soon_and_with_its_
     let view = lab.view();
     lab.inject("nova.attach", "fail 1");
     let mut still_at_it = Instant::now();
-    let mut call = std::pin::pin!(driver.publish(&volume, &server, 60));
+    let mut call = std::pin::pin!(driver.attach(&volume, &server, 60));
     let status = loop {
         tokio::select! {
             answer = &mut call => break answer.unwrap_err(),
@@ -39,8 +39,8 @@ async fn an_attach_that_fails_on_the_compute_host_is_answered_soon_and_with_its_
     // Two seconds is the longest pause between two looks. The existing driver polls for a minute.
     assert!(still_at_it.elapsed() < Duration::from_secs(3), "{:?}", still_at_it.elapsed());
     lab.heal();
-    driver.publish(&volume, &server, 60).await.unwrap();
-    driver.unpublish(&volume, &server).await;
+    driver.attach(&volume, &server, 60).await.unwrap();
+    driver.detach(&volume, &server).await;
     driver.delete(&volume).await;
 }
 
@@ -106,14 +106,14 @@ async fn a_slow_attach_called_again_ends_attached_once() {
     let (driver, server) = (lab.driver("NODE_1").await, lab.server("NODE_1"));
     let volume = driver.create(create_request("driver-slow-attach")).await.unwrap();
     lab.inject("nova.attach", "delay 5");
-    let status = driver.publish(&volume, &server, 2).await.unwrap_err();
+    let status = driver.attach(&volume, &server, 2).await.unwrap_err();
     assert_eq!(status.code(), Code::DeadlineExceeded, "{status}");
     assert!(status.message().contains("attaching"), "{status}");
-    let context = driver.publish(&volume, &server, 60).await.unwrap();
+    let context = driver.attach(&volume, &server, 60).await.unwrap();
     assert_eq!(context["size"], (1u64 << 30).to_string());
     assert_eq!(driver.published(&volume).await.join(" "), server);
     lab.heal();
-    driver.unpublish(&volume, &server).await;
+    driver.detach(&volume, &server).await;
     driver.delete(&volume).await;
 }
 
@@ -123,8 +123,8 @@ async fn a_detach_while_the_attach_goes_on_ends_detached() {
     let (driver, server) = (lab.driver("NODE_1").await, lab.server("NODE_1"));
     let volume = driver.create(create_request("driver-crossed")).await.unwrap();
     lab.inject("nova.attach", "delay 4");
-    driver.publish(&volume, &server, 1).await.unwrap_err();
-    driver.unpublish(&volume, &server).await;
+    driver.attach(&volume, &server, 1).await.unwrap_err();
+    driver.detach(&volume, &server).await;
     assert!(driver.published(&volume).await.is_empty());
     lab.heal();
     driver.delete(&volume).await;
@@ -135,7 +135,7 @@ async fn an_unknown_server_is_named_as_such() {
     let lab = Lab::take().await;
     let driver = lab.driver("NODE_1").await;
     let volume = driver.create(create_request("driver-no-server")).await.unwrap();
-    let status = driver.publish(&volume, "11111111-2222-3333-4444-555555555555", 30).await.unwrap_err();
+    let status = driver.attach(&volume, "11111111-2222-3333-4444-555555555555", 30).await.unwrap_err();
     assert_eq!(status.code(), Code::NotFound, "{status}");
     assert!(status.message().contains("unknown to Nova"), "{status}");
     driver.delete(&volume).await;
@@ -147,7 +147,7 @@ async fn a_volume_grows_online_to_the_end_of_its_file_system() {
     let lab = Lab::take().await;
     let (driver, server) = (lab.driver("NODE_1").await, lab.server("NODE_1"));
     let volume = driver.create(create_request("driver-grow")).await.unwrap();
-    let publish_context = driver.publish(&volume, &server, 60).await.unwrap();
+    let publish_context = driver.attach(&volume, &server, 60).await.unwrap();
     let staging = driver.directory.path().join("staging");
     std::fs::create_dir(&staging).unwrap();
     let stage = NodeStageVolumeRequest {
@@ -181,7 +181,7 @@ async fn a_volume_grows_online_to_the_end_of_its_file_system() {
     };
     driver.node.clone().node_unstage_volume(within(60, unstage)).await.unwrap();
     lab.heal();
-    driver.unpublish(&volume, &server).await;
+    driver.detach(&volume, &server).await;
     driver.delete(&volume).await;
 }
 

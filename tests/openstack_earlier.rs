@@ -87,7 +87,7 @@ fn read(on_node: &OnNode<'_>) -> String {
 async fn assert_whole_life(driver: &Driver, server: &str, volume: &str, fs: &str, context: &[(&str, &str)]) {
     let mut on_node = OnNode::attach(driver, server, volume, capability(fs)).await;
     let owned = context.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
-    on_node.volume_context = owned.collect::<HashMap<_, _>>();
+    on_node.place.volume_context = owned.collect::<HashMap<_, _>>();
     on_node.stage().await.unwrap();
     on_node.publish().await;
     assert_eq!(read(&on_node), CONTENT);
@@ -103,7 +103,7 @@ async fn assert_whole_life(driver: &Driver, server: &str, volume: &str, fs: &str
     driver.delete_snapshot(&snapshot.snapshot_id).await;
     on_node.unpublish().await;
     on_node.unstage().await;
-    driver.unpublish(volume, server).await;
+    driver.detach(volume, server).await;
     driver.delete(volume).await;
     assert!(!driver.volumes().await.contains(&volume.to_owned()));
 }
@@ -138,20 +138,15 @@ async fn a_volume_that_the_existing_driver_attached_is_staged_once_it_is_publish
     fill(&lab, &tenant, &server, &volume, "ext4").await;
     assert_eq!(tenant.attach(&server, &volume, "2.60").await.code, 200);
     tenant.until(&path(&volume), "in-use").await;
-    let theirs = OnNode {
-        driver: &driver,
-        volume: volume.clone(),
-        capability: capability("ext4"),
-        publish_context: HashMap::from([("DevicePath".to_owned(), "/dev/vdb".to_owned())]),
-        volume_context: HashMap::new(),
-    };
+    let context = HashMap::from([("DevicePath".to_owned(), "/dev/vdb".to_owned())]);
+    let theirs = OnNode::new(&driver, &volume, capability("ext4"), context);
     let status = theirs.stage().await.unwrap_err();
     assert_eq!(status.code(), Code::FailedPrecondition, "{status}");
     let ours = OnNode::attach(&driver, &server, &volume, capability("ext4")).await;
     ours.stage().await.unwrap();
     assert_eq!(read(&ours), CONTENT);
     ours.unstage().await;
-    driver.unpublish(&volume, &server).await;
+    driver.detach(&volume, &server).await;
     driver.delete(&volume).await;
 }
 
@@ -210,6 +205,6 @@ async fn assert_restored(driver: &Driver, server: &str, kind: &str, id: &str) {
     on_node.stage().await.unwrap();
     assert_eq!(read(&on_node), CONTENT, "{kind}");
     on_node.unstage().await;
-    driver.unpublish(&copy, server).await;
+    driver.detach(&copy, server).await;
     driver.delete(&copy).await;
 }

@@ -65,7 +65,7 @@ async fn two_volumes_are_cut_together_and_can_be_deleted_afterwards() {
     let lab = Lab::take().await;
     let (driver, server, cinder) = (lab.driver("NODE_1").await, lab.server("NODE_1"), lab.view().cinder);
     let made = volumes(&driver, "groups-cut").await;
-    driver.publish(&made[0], &server, 60).await.unwrap();
+    driver.attach(&made[0], &server, 60).await.unwrap();
     let first = cut(&driver.groups, "groups-cut", &made, 60).await.unwrap();
     assert!(first.ready_to_use);
     let mut sources: Vec<_> = first.snapshots.iter().map(|one| one.source_volume_id.clone()).collect();
@@ -102,7 +102,7 @@ async fn two_volumes_are_cut_together_and_can_be_deleted_afterwards() {
     delete(&driver.groups, &first).await;
     delete(&driver.groups, &first).await;
     assert_eq!(left(&cinder, "groups-cut").await, (0, 0, 0));
-    driver.unpublish(&made[0], &server).await;
+    driver.detach(&made[0], &server).await;
     for volume in made {
         driver.delete(&volume).await;
     }

@@ -242,7 +242,7 @@ async fn an_entry_that_a_deleted_server_leaves_is_told_until_it_is_deleted() {
     let (driver, tenant) = (lab.driver("NODE_1").await, tenant(&lab).await);
     let server = Server::start(&tenant, "health-server").await;
     let volume = driver.create(create_request("health-left")).await.unwrap();
-    driver.publish(&volume, &server.id, 60).await.unwrap();
+    driver.attach(&volume, &server.id, 60).await.unwrap();
     assert_well(&driver, &volume, "attached").await;
     assert_is_novas(&tenant, &volume).await;
     lab.inject("cinder.disconnect", "fail");
@@ -250,7 +250,7 @@ async fn an_entry_that_a_deleted_server_leaves_is_told_until_it_is_deleted() {
     lab.heal();
     let left = one(INACCESSIBLE, "AttachedToMissingServer");
     assert_told(&driver, &volume, &left, "its server is gone").await;
-    driver.unpublish(&volume, &server.id).await;
+    driver.detach(&volume, &server.id).await;
     assert_eq!(tenant.status(&volume).await, "available");
     assert_well(&driver, &volume, "unpublished").await;
     // A disk that the driver has nothing to do with.

@@ -54,7 +54,7 @@ async fn the_number_is_the_same_before_and_after_a_restart_with_five_volumes() {
     assert_eq!(limit, 5);
     let volumes = made(&driver, ROOM).await;
     for volume in &volumes {
-        driver.publish(volume, &server, 60).await.unwrap();
+        driver.attach(volume, &server, 60).await.unwrap();
     }
     assert_eq!((told(&driver).await, told(&free).await), (limit, room));
     drop((driver, free));
@@ -62,7 +62,7 @@ async fn the_number_is_the_same_before_and_after_a_restart_with_five_volumes() {
     let free = unlimited(&lab).await;
     assert_eq!((told(&driver).await, told(&free).await), (limit, room));
     for volume in &volumes {
-        driver.unpublish(volume, &server).await;
+        driver.detach(volume, &server).await;
         driver.delete(volume).await;
     }
 }
@@ -74,24 +74,24 @@ async fn one_volume_too_many_is_exhausted_until_another_goes() {
     let volumes = made(&driver, ROOM + 1).await;
     let (last, first) = volumes.split_last().unwrap();
     for volume in first {
-        driver.publish(volume, &server, 60).await.unwrap();
+        driver.attach(volume, &server, 60).await.unwrap();
     }
-    let status = driver.publish(last, &server, 60).await.unwrap_err();
+    let status = driver.attach(last, &server, 60).await.unwrap_err();
     assert_eq!(status.code(), Code::ResourceExhausted, "{status}");
     assert!(status.message().contains("maximum allowed number of disk devices (6)"), "{status}");
     assert!(status.message().contains("req-"), "{status}");
     let seen = lab.view().cinder.get_volume(last.parse().unwrap()).await.unwrap();
     assert_eq!((seen.status, seen.attachments), (Status::Available, Vec::new()));
     // What is there already is no volume too many.
-    driver.publish(&first[0], &server, 60).await.unwrap();
+    driver.attach(&first[0], &server, 60).await.unwrap();
     // The other servers' room is their own.
     let elsewhere = lab.server("NODE_1");
-    driver.publish(last, &elsewhere, 60).await.unwrap();
-    driver.unpublish(last, &elsewhere).await;
-    driver.unpublish(&first[0], &server).await;
-    driver.publish(last, &server, 60).await.unwrap();
+    driver.attach(last, &elsewhere, 60).await.unwrap();
+    driver.detach(last, &elsewhere).await;
+    driver.detach(&first[0], &server).await;
+    driver.attach(last, &server, 60).await.unwrap();
     for volume in &volumes {
-        driver.unpublish(volume, &server).await;
+        driver.detach(volume, &server).await;
         driver.delete(volume).await;
     }
 }

@@ -63,7 +63,7 @@ async fn a_volume_changes_its_type_while_it_is_attached() {
     let lab = Lab::take().await;
     let (driver, server) = (lab.driver("NODE_1").await, lab.server("NODE_1"));
     let volume = made(&driver, "modify-attached").await;
-    driver.publish(&volume, &server, 60).await.unwrap();
+    driver.attach(&volume, &server, 60).await.unwrap();
     let before = shown(&lab, &volume).await;
     modify(&driver, &volume, &[("type", "lab-fast"), ("metadata.iops-tier", "gold")]).await.unwrap();
     let after = shown(&lab, &volume).await;
@@ -76,7 +76,7 @@ async fn a_volume_changes_its_type_while_it_is_attached() {
     let slow = cinder.find_volume_type("lab").await.unwrap().unwrap();
     modify(&driver, &volume, &[("type", &slow.id)]).await.unwrap();
     assert_eq!(type_and_status(&shown(&lab, &volume).await), of("lab", "in-use"));
-    driver.unpublish(&volume, &server).await;
+    driver.detach(&volume, &server).await;
     driver.delete(&volume).await;
 }
 
@@ -85,7 +85,7 @@ async fn what_the_cloud_cannot_do_is_infeasible_and_the_volume_goes_on() {
     let lab = Lab::take().await;
     let (driver, server) = (lab.driver("NODE_1").await, lab.server("NODE_1"));
     let volume = made(&driver, "modify-infeasible").await;
-    driver.publish(&volume, &server, 60).await.unwrap();
+    driver.attach(&volume, &server, 60).await.unwrap();
     for (kind, words) in [
         // The scheduler finds no place, and Cinder leaves no message.
         ("lab-nowhere", "gave it up"),
@@ -101,7 +101,7 @@ async fn what_the_cloud_cannot_do_is_infeasible_and_the_volume_goes_on() {
     }
     let grown = driver.expand(&volume, 2).await.unwrap();
     assert_eq!(grown.capacity_bytes, 2 * GIB);
-    driver.unpublish(&volume, &server).await;
+    driver.detach(&volume, &server).await;
     driver.delete(&volume).await;
 }
 

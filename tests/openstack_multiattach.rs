@@ -134,11 +134,11 @@ async fn a_raw_disk_of_two_servers_shows_each_what_the_other_writes() {
     write(&there, 9);
     assert_eq!(read(&here), [9; 4096]);
     hide(&one, &volume).await;
-    one.unpublish(&volume, &first).await;
+    one.detach(&volume, &first).await;
     assert_eq!(one.published(&volume).await, [second.as_str()]);
     assert_eq!(read(&there), [9; 4096], "the other server's disk stays");
     hide(&other, &volume).await;
-    one.unpublish(&volume, &second).await;
+    one.detach(&volume, &second).await;
     one.delete(&volume).await;
 }
 
@@ -157,7 +157,7 @@ async fn a_file_system_for_many_nodes_is_refused_new_and_published_once_where_it
     let elsewhere = attach(&driver, &volume, &second, mounted()).await.unwrap_err();
     assert_eq!(elsewhere.code(), Code::FailedPrecondition, "{elsewhere}");
     assert!(elsewhere.message().contains(&first), "{elsewhere}");
-    driver.unpublish(&volume, &first).await;
+    driver.detach(&volume, &first).await;
     driver.delete(&volume).await;
 }
 
@@ -176,6 +176,6 @@ async fn a_claim_for_one_node_on_a_type_for_several_is_published_once() {
     let elsewhere = attach(&driver, &volume, &second, capability("ext4")).await.unwrap_err();
     assert_eq!(elsewhere.code(), Code::FailedPrecondition, "{elsewhere}");
     assert_eq!(driver.published(&volume).await, [first.as_str()]);
-    driver.unpublish(&volume, &first).await;
+    driver.detach(&volume, &first).await;
     driver.delete(&volume).await;
 }

@@ -62,7 +62,7 @@ async fn a_disk_that_nova_took_away_is_told_and_one_that_it_gives_again_is_well(
     assert_eq!(reasons(&on_node, true).await, [""; 0]);
     on_node.unpublish().await;
     on_node.unstage().await;
-    driver.unpublish(&volume, &server).await;
+    driver.detach(&volume, &server).await;
     driver.delete(&volume).await;
 }
 
@@ -92,7 +92,7 @@ async fn a_disk_that_its_storage_lost_is_told_until_it_is_back() {
     on_node.stage().await.unwrap();
     assert_eq!(reasons(&on_node, false).await, [""; 0]);
     on_node.unstage().await;
-    driver.unpublish(&volume, &server).await;
+    driver.detach(&volume, &server).await;
     driver.delete(&volume).await;
 }
 
@@ -117,7 +117,7 @@ async fn a_file_system_that_ended_its_work_is_told_until_it_is_staged_again() {
     assert_eq!(reasons(&on_node, true).await, [""; 0]);
     on_node.unpublish().await;
     on_node.unstage().await;
-    driver.unpublish(&volume, &server).await;
+    driver.detach(&volume, &server).await;
     driver.delete(&volume).await;
 }
 

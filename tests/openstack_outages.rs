@@ -10,18 +10,12 @@ mod bed;
 mod client;
 #[path = "bed/figures.rs"]
 mod figures;
-#[path = "openstack_outages/front.rs"]
-mod front;
-#[path = "openstack_outages/honest.rs"]
-mod honest;
 #[path = "openstack_outages/operator.rs"]
 mod operator;
 #[path = "bed/others.rs"]
 mod others;
 #[path = "openstack_outages/outage.rs"]
 mod outage;
-#[path = "openstack_outages/person.rs"]
-mod person;
 #[path = "openstack_outages/point.rs"]
 mod point;
 #[path = "bed/self_signed.rs"]
@@ -30,10 +24,16 @@ mod self_signed;
 mod service;
 #[path = "bed/sidecar.rs"]
 mod sidecar;
+#[path = "openstack_outages/sidecars.rs"]
+mod sidecars;
 #[path = "openstack_outages/story.rs"]
 mod story;
 #[path = "openstack_outages/strike.rs"]
 mod strike;
+#[path = "openstack_outages/tls_proxy.rs"]
+mod tls_proxy;
+#[path = "openstack_outages/user.rs"]
+mod user;
 #[path = "bed/witness.rs"]
 mod witness;
 
@@ -44,17 +44,17 @@ use bed::{Calls, Lab, calls};
 use bytes::Bytes;
 use cinder_csi::pace;
 use client::Client;
-use front::Front;
-use honest::Honest;
 use others::auth_url;
 use outage::{KEYSTONE, Outage};
-use person::Person;
 use service::How::Killed;
 use service::{Away, forget_tokens};
 use sidecar::Sidecar;
+use sidecars::Sidecars;
 use story::Story;
+use tls_proxy::TlsProxy;
 use tonic::Status;
 use tower::ServiceExt;
+use user::User;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_service_that_goes_and_comes_back_costs_time_and_nothing_else() {
@@ -78,7 +78,7 @@ async fn a_driver_that_starts_without_keystone_says_so_and_works_once_it_is_ther
     let driver = lab
         .driver_with(&lab.path("cloud.conf"), "NODE_1", &["--cluster=outages", "--http-endpoint", &address])
         .await;
-    let calls = Honest::of(&driver).await;
+    let calls = Sidecars::of(&driver).await;
     let status =
         calls.once(async |calls| calls.create("outages-no-keystone", 1, None).await).await.unwrap_err();
     assert!(!Sidecar::Provisioner.is_final(status.code()), "{status}");
@@ -100,54 +100,54 @@ async fn a_driver_that_starts_without_keystone_says_so_and_works_once_it_is_ther
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_rotated_password_is_used_as_soon_as_the_file_has_it() {
     let lab = Lab::take().await;
-    let person = Person::new(&lab, "outages-rotated", "first").await;
+    let user = User::new(&lab, "outages-rotated", "first").await;
     let directory = tempfile::tempdir().unwrap();
     let conf = directory.path().join("cloud.conf");
-    replace(&conf, &person.conf(&auth_url(&lab), "first", None));
+    replace(&conf, &user.conf(&auth_url(&lab), "first", None));
     let driver = lab.driver_with(&conf, "NODE_1", &["--cluster=outages"]).await;
-    let calls = Honest::of(&driver).await;
+    let calls = Sidecars::of(&driver).await;
     let create = async |calls: Calls| calls.create("outages-rotated", 1, None).await;
     let volume = calls.once(create).await.unwrap().volume_id;
-    person.set_password("second").await;
+    user.set_password("second").await;
     forget_tokens(&lab);
     let status = calls.once(async |calls| calls.delete(&volume).await).await.unwrap_err();
     assert!(!Sidecar::Provisioner.is_final(status.code()), "{status}");
     assert!(status.message().contains("outages-rotated"), "{status}");
     assert!(!status.message().contains("first"), "{status}");
-    replace(&conf, &person.conf(&auth_url(&lab), "second", None));
+    replace(&conf, &user.conf(&auth_url(&lab), "second", None));
     keep_trying(&calls, async |calls| calls.delete(&volume).await).await;
-    person.remove().await;
+    user.remove().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_replaced_certificate_is_trusted_as_soon_as_the_file_has_its_authority() {
     let lab = Lab::take().await;
-    let person = Person::new(&lab, "outages-certificate", "first").await;
+    let user = User::new(&lab, "outages-certificate", "first").await;
     let directory = tempfile::tempdir().unwrap();
     let (conf, ca) = (directory.path().join("cloud.conf"), directory.path().join("ca.pem"));
-    let front = Front::of(&auth_url(&lab)).await;
-    replace(&ca, &front.authority());
-    replace(&conf, &person.conf(&front.auth_url(), "first", Some(&ca)));
+    let proxy = TlsProxy::of(&auth_url(&lab)).await;
+    replace(&ca, &proxy.authority());
+    replace(&conf, &user.conf(&proxy.auth_url(), "first", Some(&ca)));
     let driver = lab.driver_with(&conf, "NODE_1", &["--cluster=outages"]).await;
-    let calls = Honest::of(&driver).await;
+    let calls = Sidecars::of(&driver).await;
     let create = async |calls: Calls| calls.create("outages-certificate", 1, None).await;
     let volume = calls.once(create).await.unwrap().volume_id;
-    front.renew();
-    person.set_password("first").await;
+    proxy.renew();
+    user.set_password("first").await;
     forget_tokens(&lab);
     let status = calls.once(async |calls| calls.delete(&volume).await).await.unwrap_err();
     assert!(!Sidecar::Provisioner.is_final(status.code()), "{status}");
     assert!(status.message().contains("certificate") && status.message().contains("ca-file"), "{status}");
-    replace(&ca, &front.authority());
+    replace(&ca, &proxy.authority());
     keep_trying(&calls, async |calls| calls.delete(&volume).await).await;
-    person.remove().await;
+    user.remove().await;
 }
 
 /// Until it is done. The driver looks at its files every five seconds.
-async fn keep_trying<T>(honest: &Honest, call: impl AsyncFn(Calls) -> Result<T, Status>) -> T {
+async fn keep_trying<T>(sidecars: &Sidecars, call: impl AsyncFn(Calls) -> Result<T, Status>) -> T {
     let end = Instant::now() + Duration::from_secs(20);
     loop {
-        match honest.once(&call).await {
+        match sidecars.once(&call).await {
             Ok(done) => return done,
             Err(status) => assert!(Instant::now() < end, "{status}"),
         }

@@ -57,7 +57,7 @@ struct Mounted<'a> {
 
 impl<'a> Mounted<'a> {
     async fn stage(driver: &'a Driver, server: &'a str, volume: &Volume, fs: &str) -> Self {
-        let publish_context = driver.publish(&volume.volume_id, server, 60).await.unwrap();
+        let publish_context = driver.attach(&volume.volume_id, server, 60).await.unwrap();
         let staging = driver.directory.path().join(&volume.volume_id);
         fs::create_dir(&staging).unwrap();
         let stage = NodeStageVolumeRequest {
@@ -92,7 +92,7 @@ impl<'a> Mounted<'a> {
             staging_target_path: self.staging.display().to_string(),
         };
         self.driver.node.clone().node_unstage_volume(within(60, unstage)).await.unwrap();
-        self.driver.unpublish(&self.volume, self.server).await;
+        self.driver.detach(&self.volume, self.server).await;
     }
 }
 

@@ -48,7 +48,7 @@ async fn a_volume_in_use_is_snapshotted_and_the_snapshot_ends() {
     let lab = Lab::take().await;
     let (driver, server) = (lab.driver("NODE_1").await, lab.server("NODE_1"));
     let volume = driver.create(create_request("snapshots-in-use")).await.unwrap();
-    driver.publish(&volume, &server, 60).await.unwrap();
+    driver.attach(&volume, &server, 60).await.unwrap();
     let request = snapshot_request("snapshots-in-use-1", &volume, "snapshot");
     let made = driver.snapshot(request.clone(), 60).await.unwrap();
     assert!(made.ready_to_use);
@@ -64,7 +64,7 @@ async fn a_volume_in_use_is_snapshotted_and_the_snapshot_ends() {
     driver.delete_snapshot(&made.snapshot_id).await;
     driver.delete_snapshot(&made.snapshot_id).await;
     assert!(driver.snapshots(of_one(&made.snapshot_id)).await.0.is_empty());
-    driver.unpublish(&volume, &server).await;
+    driver.detach(&volume, &server).await;
     driver.delete(&volume).await;
     driver.delete(&other).await;
 }
@@ -89,7 +89,7 @@ async fn a_backup_is_a_snapshot_without_its_intermediate_one() {
     let lab = Lab::take().await;
     let (driver, server) = (lab.driver("NODE_1").await, lab.server("NODE_1"));
     let volume = driver.create(create_request("snapshots-backup")).await.unwrap();
-    driver.publish(&volume, &server, 60).await.unwrap();
+    driver.attach(&volume, &server, 60).await.unwrap();
     let request = snapshot_request("snapshots-backup-1", &volume, "backup");
     let first = driver.snapshot(request.clone(), 60).await.unwrap();
     let made = ready(&driver, &request).await;
@@ -99,7 +99,7 @@ async fn a_backup_is_a_snapshot_without_its_intermediate_one() {
     let of_volume =
         ListSnapshotsRequest { source_volume_id: volume.clone(), ..ListSnapshotsRequest::default() };
     assert_eq!(driver.snapshots(of_volume).await.0, vec![made.clone()]);
-    driver.unpublish(&volume, &server).await;
+    driver.detach(&volume, &server).await;
     driver.delete(&volume).await;
     assert_eq!(
         driver.snapshots(of_one(&made.snapshot_id)).await.0,

@@ -100,9 +100,9 @@ async fn a_volume_of_a_mapped_zone_is_published_to_the_server_that_it_was_made_f
     let server = lab.server("NODE_3");
     let made = create(&driver, request("zones-across", &["az2"], &["az2"])).await.unwrap();
     assert_eq!(made.accessible_topology, terms(&["az1", "az2"]));
-    driver.publish(&made.volume_id, &server, 60).await.unwrap();
+    driver.attach(&made.volume_id, &server, 60).await.unwrap();
     assert_eq!(driver.published(&made.volume_id).await, [server.as_str()]);
-    driver.unpublish(&made.volume_id, &server).await;
+    driver.detach(&made.volume_id, &server).await;
     driver.delete(&made.volume_id).await;
 }
 

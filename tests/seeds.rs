@@ -11,6 +11,8 @@
 mod bed;
 #[path = "seeds/budget.rs"]
 mod budget;
+#[path = "bed/bug.rs"]
+mod bug;
 #[path = "seeds/disasters.rs"]
 mod disasters;
 #[path = "bed/driver.rs"]

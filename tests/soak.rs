@@ -11,8 +11,8 @@
 
 #[path = "bed/calls.rs"]
 mod calls;
-#[path = "soak/figures.rs"]
-mod figures;
+#[path = "soak/faults.rs"]
+mod faults;
 #[path = "bed/http.rs"]
 mod http;
 #[path = "soak/load.rs"]
@@ -21,8 +21,8 @@ mod load;
 mod measured;
 #[path = "bed/process.rs"]
 mod process;
-#[path = "soak/weather.rs"]
-mod weather;
+#[path = "soak/samples.rs"]
+mod samples;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,9 +32,9 @@ use cinder_csi::sandbox::{Latency, Settings, SimulatedCloud};
 use futures_util::future::join_all;
 use tokio::time::Instant;
 
-use figures::Figures;
 use load::Load;
 use measured::Measured;
+use samples::Samples;
 
 const USERS: usize = 6;
 /// Ten of each third: enough for a median.
@@ -51,16 +51,16 @@ async fn the_driver_stays_as_large_as_it_is() {
     let served = cloud.serve("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let measured = Measured::start(&served).await;
     let load = Arc::new(Load::new(measured.driver.channel.clone(), &cloud));
-    let weather = tokio::spawn(weather::change(cloud.clone(), Arc::clone(&load)));
-    let mut figures = Figures::default();
+    let faults = tokio::spawn(faults::inject(cloud.clone(), Arc::clone(&load)));
+    let mut samples = Samples::default();
     let watch = async {
         let (began, pause) = (Instant::now(), time() / SAMPLES);
         for n in 1..=SAMPLES {
             pace::sleep((began + pause * n).saturating_duration_since(Instant::now())).await;
-            figures.add(began.elapsed(), measured.size().await, load.take(), cloud.calls().len());
+            samples.add(began.elapsed(), measured.size().await, load.take(), cloud.calls().len());
             cloud.reset_calls();
         }
-        weather.abort();
+        faults.abort();
         cloud.clear_faults();
         cloud.clear_mishaps();
         load.stop();
@@ -69,5 +69,5 @@ async fn the_driver_stays_as_large_as_it_is() {
     let left = cloud.inventory();
     let (status, log) = measured.driver.end();
     assert!(status.success(), "{status}\n{log}");
-    figures.judge(&load.failures(), load.injected(), &left);
+    samples.judge(&load.failures(), load.injected(), &left);
 }

@@ -23,7 +23,7 @@ use tower::ServiceExt;
 use tower::util::BoxCloneSyncService;
 
 use super::calls::{Call, dissect, normalized};
-use super::faults::{Fault, Faults, Mishap, Trouble};
+use super::faults::{Fault, Mishap, Ordered, Trouble};
 use super::world::{Held, Hypervisor, Identity, Settings, World};
 use answer::Answer;
 use request::Request;
@@ -40,7 +40,7 @@ pub struct SimulatedCloud {
 struct Inner {
     world: Mutex<World>,
     calls: Mutex<Vec<Call>>,
-    faults: Mutex<Faults>,
+    faults: Mutex<Ordered<Fault>>,
     /// The clouds that are other regions of this one's Keystone.
     regions: Mutex<Vec<SimulatedCloud>>,
     /// Wakes the clock of the hypervisor: something new is due.

@@ -71,34 +71,51 @@ impl Fault {
     }
 }
 
-/// The faults that were ordered.
-#[derive(Debug, Default)]
-pub(super) struct Faults {
-    ordered: Vec<Fault>,
+/// What was ordered, and how much of it was met.
+#[derive(Debug)]
+pub(super) struct Ordered<T> {
+    waiting: Vec<T>,
     met: usize,
 }
 
-impl Faults {
-    pub fn order(&mut self, fault: Fault) {
-        self.ordered.push(fault);
+impl<T> Default for Ordered<T> {
+    fn default() -> Self {
+        Self { waiting: Vec::new(), met: 0 }
+    }
+}
+
+impl<T> Ordered<T> {
+    pub fn order(&mut self, one: T) {
+        self.waiting.push(one);
     }
 
     pub fn clear(&mut self) {
-        self.ordered.clear();
+        self.waiting.clear();
     }
 
-    /// How many of them a request has met, once or more often.
+    /// How many were met, once or more often.
     pub fn met(&self) -> usize {
         self.met
     }
+}
 
+impl Ordered<Fault> {
     /// The trouble of a request, from the first fault that it meets.
     pub fn meet(&mut self, method: &Method, path: &str) -> Option<Trouble> {
-        let fault = self.ordered.iter_mut().find_map(|fault| fault.meets(method, path).then_some(fault))?;
+        let fault = self.waiting.iter_mut().find_map(|fault| fault.meets(method, path).then_some(fault))?;
         self.met += usize::from(!std::mem::replace(&mut fault.has_been_met, true));
         let trouble = fault.trouble.clone();
-        self.ordered.retain(|fault| fault.left > 0);
+        self.waiting.retain(|fault| fault.left > 0);
         Some(trouble)
+    }
+}
+
+impl Ordered<Mishap> {
+    /// The first one that `is_met`.
+    pub fn take(&mut self, is_met: impl Fn(&Mishap) -> bool) -> Option<Mishap> {
+        let index = self.waiting.iter().position(is_met)?;
+        self.met += 1;
+        Some(self.waiting.remove(index))
     }
 }
 
@@ -141,35 +158,6 @@ pub enum Mishap {
     Unlisted(Operation, Duration),
 }
 
-/// The mishaps that were ordered.
-#[derive(Debug, Default)]
-pub(super) struct Mishaps {
-    ordered: Vec<Mishap>,
-    met: usize,
-}
-
-impl Mishaps {
-    pub fn order(&mut self, mishap: Mishap) {
-        self.ordered.push(mishap);
-    }
-
-    pub fn clear(&mut self) {
-        self.ordered.clear();
-    }
-
-    /// How many of them an operation has met.
-    pub fn met(&self) -> usize {
-        self.met
-    }
-
-    /// The first one that `is_met`.
-    pub fn take(&mut self, is_met: impl Fn(&Mishap) -> bool) -> Option<Mishap> {
-        let index = self.ordered.iter().position(is_met)?;
-        self.met += 1;
-        Some(self.ordered.remove(index))
-    }
-}
-
 /// How an operation ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Fate {
@@ -185,17 +173,18 @@ mod tests {
     #[test]
     fn a_fault_is_met_by_the_requests_that_it_names() {
         let fault = Fault::on(Method::POST, "/volumes", Trouble::ResetAfter).from_nth(2).times(2);
-        let mut faults = Faults { ordered: vec![fault], met: 0 };
+        let mut faults = Ordered::default();
+        faults.order(fault);
         assert_eq!(faults.meet(&Method::GET, "/volumes"), None);
         let met: Vec<_> = (0..4).map(|_| faults.meet(&Method::POST, "/volumes").is_some()).collect();
         assert_eq!(met, [false, true, true, false]);
         assert_eq!(faults.met(), 1);
-        assert!(faults.ordered.is_empty());
+        assert!(faults.waiting.is_empty());
     }
 
     #[test]
     fn a_mishap_is_met_once() {
-        let mut mishaps = Mishaps::default();
+        let mut mishaps = Ordered::default();
         mishaps.order(Mishap::Stuck(Operation::Attach));
         mishaps.order(Mishap::LeavesEntries);
         assert_eq!(mishaps.take(|mishap| matches!(mishap, Mishap::GrowsLate(_))), None);

@@ -24,7 +24,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
-use super::faults::{Fate, Mishap, Mishaps, Operation};
+use super::faults::{Fate, Mishap, Operation, Ordered};
 use super::latency::Span;
 
 pub(super) use backup::{Backup, BackupUpdate, NewBackup};
@@ -125,7 +125,7 @@ pub(super) struct World {
     pub(super) messages: Vec<Message>,
     /// What each project has.
     usages: BTreeMap<String, Usage>,
-    pub(super) mishaps: Mishaps,
+    pub(super) mishaps: Ordered<Mishap>,
     hypervisor: Option<Box<dyn Hypervisor>>,
     events: BTreeMap<(Instant, u64), Event>,
     scheduled: u64,
@@ -186,7 +186,7 @@ impl World {
             servers: BTreeMap::new(),
             messages: Vec::new(),
             usages: BTreeMap::new(),
-            mishaps: Mishaps::default(),
+            mishaps: Ordered::default(),
             hypervisor: None,
             events: BTreeMap::new(),
             scheduled: 0,

@@ -2,6 +2,9 @@
 
 #![allow(dead_code, reason = "each test crate uses its part of the bed")]
 
+#[path = "bug.rs"]
+pub mod bug;
+
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -154,7 +157,7 @@ impl Calls {
     }
 
     /// The bytes that it has then.
-    pub async fn grow(&self, place: &Place, bytes: i64) -> Result<i64, Status> {
+    pub async fn node_expand(&self, place: &Place, bytes: i64) -> Result<i64, Status> {
         let request = NodeExpandVolumeRequest {
             volume_id: place.volume.clone(),
             volume_path: place.target.clone(),
@@ -166,11 +169,6 @@ impl Calls {
         let grown = self.node().node_expand_volume(within(self.patience, request)).await?;
         Ok(grown.into_inner().capacity_bytes)
     }
-}
-
-/// The server and the node answer INTERNAL for a panic (`src/csi/status.rs`, `src/node/claim.rs`).
-pub fn is_of_a_panic(status: &Status) -> bool {
-    ["a bug in the driver", "the driver failed"].iter().any(|words| status.message().contains(words))
 }
 
 /// A call that ends then, also on its way.

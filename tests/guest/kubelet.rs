@@ -74,7 +74,7 @@ impl Guest {
     /// Grows what is mounted: the bytes that the driver says it has now.
     pub async fn expand(&self, disk: &Disk, size: u64) -> i64 {
         let place = Place { target: staging(disk), ..place(disk, "") };
-        self.calls(PATIENCE).grow(&place, size.try_into().unwrap()).await.unwrap()
+        self.calls(PATIENCE).node_expand(&place, size.try_into().unwrap()).await.unwrap()
     }
 
     /// What is wrong with a volume that is staged and published: reason and status.

@@ -193,7 +193,7 @@ impl Driver {
         self.calls(60).delete(volume).await.unwrap();
     }
 
-    pub async fn publish(
+    pub async fn attach(
         &self,
         volume: &str,
         server: &str,
@@ -202,7 +202,7 @@ impl Driver {
         self.calls(seconds).attach(volume, server, &capability("")).await
     }
 
-    pub async fn unpublish(&self, volume: &str, server: &str) {
+    pub async fn detach(&self, volume: &str, server: &str) {
         self.calls(60).detach(volume, server).await.unwrap();
     }
 

@@ -59,7 +59,7 @@ impl Scene<'_> {
         // What is mounted of ext4 can't be grown where the test has no CAP_SYS_RESOURCE; its copy is grown at its stage.
         if fs != "ext4" {
             self.converge(&format!("grow {fs}"), Caller::Kubelet, async |calls| {
-                calls.grow(&place, 2 << 30).await
+                calls.node_expand(&place, 2 << 30).await
             })
             .await;
         }

@@ -6,7 +6,7 @@ use cinder_csi::pace;
 use tonic::Status;
 
 use crate::bed::Lab;
-use crate::calls::{Calls, is_of_a_panic};
+use crate::calls::{Calls, bug};
 use crate::campaign::{Campaign, Fate, START};
 use crate::mortal::Mortal;
 use crate::sidecar::Sidecar;
@@ -178,7 +178,7 @@ impl<'a> Scene<'a> {
 
     /// Nothing but the driver fails here, so that one which lives never answers with a final code.
     async fn endure(&mut self, operation: &str, caller: Caller, status: Status) {
-        assert!(!is_of_a_panic(&status), "{operation}: {status}\n{}", self.driver.said());
+        assert!(!bug::is_told(status.message()), "{operation}: {status}\n{}", self.driver.said());
         if let Caller::Sidecar(sidecar) = caller {
             let said = self.driver.said();
             assert!(!sidecar.is_final(status.code()), "{operation}: {status}\n{said}");

@@ -8,11 +8,11 @@ use tonic::Status;
 
 use crate::bed::{Driver, Lab, capability};
 use crate::calls::Calls;
-use crate::honest::{Honest, counted};
 use crate::operator::Operator;
 use crate::outage::{Operation, Outage};
 use crate::service::How;
 use crate::sidecar::Sidecar;
+use crate::sidecars::{Sidecars, counted};
 use crate::strike::{Progress, Strike};
 use crate::witness::Witness;
 
@@ -20,7 +20,7 @@ pub struct Story<'a> {
     lab: &'a Lab,
     server: String,
     driver: &'a Driver,
-    honest: Honest,
+    sidecars: Sidecars,
     witness: Witness<'a>,
 }
 
@@ -28,7 +28,7 @@ impl<'a> Story<'a> {
     pub async fn new(lab: &'a Lab, driver: &'a Driver) -> Self {
         let server = lab.server("NODE_1");
         let witness = Witness::on(lab, &server).await;
-        Self { lab, driver, honest: Honest::of(driver).await, witness, server }
+        Self { lab, driver, sidecars: Sidecars::of(driver).await, witness, server }
     }
 
     /// A volume is created, attached, detached and deleted; meanwhile the outage comes. The line of a table.
@@ -40,7 +40,7 @@ impl<'a> Story<'a> {
             if operation != outage.during {
                 self.run(operation, name, &mut volume).await;
                 assert!(
-                    self.honest.failures().is_empty(),
+                    self.sidecars.failures().is_empty(),
                     "{operation:?} failed with the cloud as it should be"
                 );
                 continue;
@@ -73,7 +73,7 @@ impl<'a> Story<'a> {
             }
         );
         self.look(outage.during, name, volume).await;
-        let failures = self.honest.failures();
+        let failures = self.sidecars.failures();
         let told = format!(
             "{:20}{:8}{:8}{:5.1} s away, done after {:5.1} s: {}{}",
             outage.service,
@@ -91,7 +91,7 @@ impl<'a> Story<'a> {
 
     /// Until it is done. After a final answer nothing of it may be left, which can be seen once the cloud is whole again.
     async fn ask(&mut self, operation: Operation, name: &str, volume: &mut String, is_whole: &Cell<bool>) {
-        let Self { honest, witness, server, .. } = self;
+        let Self { sidecars, witness, server, .. } = self;
         let id = volume.clone();
         let whole = async || {
             while !is_whole.get() {
@@ -105,7 +105,7 @@ impl<'a> Story<'a> {
                     whole().await;
                     witness.assert_none_named("volumes", name).await;
                 };
-                *volume = honest.converge(Sidecar::Provisioner, create, ended).await.volume_id;
+                *volume = sidecars.converge(Sidecar::Provisioner, create, ended).await.volume_id;
             }
             Operation::Attach => {
                 let attach = async |calls: Calls| calls.attach(&id, server, &capability("")).await;
@@ -113,15 +113,15 @@ impl<'a> Story<'a> {
                     whole().await;
                     witness.assert_attached_to(&id, &[]).await;
                 };
-                honest.converge(Sidecar::Attacher, attach, ended).await;
+                sidecars.converge(Sidecar::Attacher, attach, ended).await;
             }
             Operation::Detach => {
                 let detach = async |calls: Calls| calls.detach(&id, server).await;
-                honest.converge(Sidecar::Attacher, detach, whole).await;
+                sidecars.converge(Sidecar::Attacher, detach, whole).await;
             }
             Operation::Delete => {
                 let delete = async |calls: Calls| calls.delete(&id).await;
-                honest.converge(Sidecar::Provisioner, delete, whole).await;
+                sidecars.converge(Sidecar::Provisioner, delete, whole).await;
             }
         }
     }

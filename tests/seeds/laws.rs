@@ -7,6 +7,7 @@ use std::time::Duration;
 use cinder_csi::sandbox::Held;
 use tonic::{Code, Status};
 
+use crate::bug;
 use crate::ledger::{Ledger, Promise};
 use crate::rpc::{Answer, Group, Rpc, SHARED};
 use crate::scene::{Scene, count};
@@ -200,7 +201,7 @@ impl Scene {
             self.broke(format_args!("{rpc} took {took:?} of {patience:?}: {answer:?}"));
         }
         let Err(status) = answer else { return };
-        if ["a bug in the driver", "a bug of this driver"].iter().any(|bug| status.message().contains(bug)) {
+        if bug::is_told(status.message()) {
             self.broke(format_args!("{rpc} met a bug: {status:?}"));
         }
         if status.message().contains("Timeout expired") {

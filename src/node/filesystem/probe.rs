@@ -149,8 +149,8 @@ fn areas(size: u64) -> Vec<(u64, usize)> {
     }
     let tail = (size - END) / BLOCK * BLOCK;
     let evenly = (1..SAMPLES).map(|n| size / SAMPLES * n / SAMPLE * SAMPLE);
-    let samples: BTreeSet<_> = evenly.chain(COPIES).filter(|at| *at >= END && at + SAMPLE <= tail).collect();
-    let samples = samples.into_iter().map(|at| (at, SAMPLE as usize));
+    let samples: BTreeSet<_> = evenly.chain(COPIES).filter(|at| (END..tail).contains(at)).collect();
+    let samples = samples.into_iter().map(|at| (at, SAMPLE.min(tail - at) as usize));
     [(0, END as usize)].into_iter().chain(samples).chain([(tail, (size - tail) as usize)]).collect()
 }
 
@@ -208,6 +208,7 @@ mod tests {
             assert!(areas_of_a_gib.contains(&(at << 20, 64 << 10)), "{at} MiB");
         }
         assert!(areas(1 << 40).contains(&(256 << 30, 64 << 10)));
+        assert!(areas(68 * MIB + 8192).contains(&(64 << 20, 8192)), "a copy just before the end");
         for size in [8 * MIB + 512, 67 * MIB, 68 * MIB, 68 * MIB + 512, 68 * MIB + 8192, 1024 * MIB + 512] {
             let areas = areas(size);
             let (offset, length) = areas[areas.len() - 1];

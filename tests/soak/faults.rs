@@ -11,7 +11,7 @@ use crate::load::Load;
 
 const EVERY: Duration = Duration::from_secs(4);
 
-pub async fn change(cloud: SimulatedCloud, load: Arc<Load>) {
+pub async fn inject(cloud: SimulatedCloud, load: Arc<Load>) {
     for turn in 0.. {
         pace::sleep(EVERY).await;
         load.inject();

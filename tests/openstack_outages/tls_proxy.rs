@@ -9,7 +9,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::self_signed::SelfSigned;
 
-pub struct Front {
+pub struct TlsProxy {
     address: SocketAddr,
     now: Arc<Mutex<Now>>,
 }
@@ -19,7 +19,7 @@ struct Now {
     connections: JoinSet<()>,
 }
 
-impl Front {
+impl TlsProxy {
     /// Until the runtime ends. `auth_url`: `http://127.0.0.1:5000/v3`.
     pub async fn of(auth_url: &str) -> Self {
         let behind: SocketAddr = auth_url.split('/').nth(2).unwrap().parse().unwrap();

@@ -9,32 +9,30 @@ use crate::bed::Lab;
 use crate::client::{Client, Reply};
 use crate::others::{administrator, auth_url};
 
-pub struct Person {
+pub struct User {
     administrator: Client,
     keystone: String,
     name: String,
     id: String,
 }
 
-impl Person {
+impl User {
     pub async fn new(lab: &Lab, name: &str, password: &str) -> Self {
         let administrator = administrator(lab).await;
-        let mut person =
+        let mut user =
             Self { administrator, keystone: auth_url(lab), name: name.to_owned(), id: String::new() };
         // Of a run that broke off.
-        if let Some(old) = person.find(&format!("/users?name={name}"), "users").await {
-            person.id = old;
-            person.ask(Method::DELETE, "", None).await;
+        if let Some(old) = user.find(&format!("/users?name={name}"), "users").await {
+            user.id = old;
+            user.ask(Method::DELETE, "", None).await;
         }
-        let user = json!({ "user": { "name": name, "password": password, "domain_id": "default" } });
-        let made = person.send(Method::POST, "/users", Some(user)).await;
-        person.id = made.body["user"]["id"].as_str().unwrap().to_owned();
-        let project = person.find("/projects?name=k8s", "projects").await.unwrap();
-        let role = person.find("/roles?name=member", "roles").await.unwrap();
-        person
-            .send(Method::PUT, &format!("/projects/{project}/users/{}/roles/{role}", person.id), None)
-            .await;
-        person
+        let wanted = json!({ "user": { "name": name, "password": password, "domain_id": "default" } });
+        let made = user.send(Method::POST, "/users", Some(wanted)).await;
+        user.id = made.body["user"]["id"].as_str().unwrap().to_owned();
+        let project = user.find("/projects?name=k8s", "projects").await.unwrap();
+        let role = user.find("/roles?name=member", "roles").await.unwrap();
+        user.send(Method::PUT, &format!("/projects/{project}/users/{}/roles/{role}", user.id), None).await;
+        user
     }
 
     /// Keystone then takes none of the user's tokens any more:
@@ -47,7 +45,7 @@ impl Person {
         self.ask(Method::DELETE, "", None).await;
     }
 
-    /// The settings of a driver that is this person.
+    /// The settings of a driver that is this user.
     pub fn conf(&self, auth_url: &str, password: &str, ca: Option<&Path>) -> String {
         let ca = ca.map(|path| format!("ca-file = {}\n", path.display())).unwrap_or_default();
         format!(

@@ -18,7 +18,7 @@ const FEW: u64 = 2;
 type Measure = fn(&Size) -> u64;
 
 #[derive(Default)]
-pub struct Figures {
+pub struct Samples {
     samples: Vec<Sample>,
 }
 
@@ -29,7 +29,7 @@ struct Sample {
     calls: usize,
 }
 
-impl Figures {
+impl Samples {
     pub fn add(&mut self, at: Duration, size: Size, taken: Taken, calls: usize) {
         self.samples.push(Sample { at, size, taken, calls });
     }

@@ -14,13 +14,13 @@ const PAUSE: Duration = Duration::from_millis(500);
 const PATIENCE: Duration = Duration::from_secs(15);
 const LONGEST: Duration = Duration::from_secs(300);
 
-pub struct Honest {
+pub struct Sidecars {
     calls: Calls,
     /// What failed since it was looked at.
     failures: Vec<Status>,
 }
 
-impl Honest {
+impl Sidecars {
     pub async fn of(driver: &Driver) -> Self {
         let channel = connected(&driver.directory.path().join("csi.sock")).await;
         Self { calls: Calls::new(channel, PATIENCE), failures: Vec::new() }
