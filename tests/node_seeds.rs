@@ -14,8 +14,6 @@ mod bed;
 mod disk;
 #[path = "bed/seeds.rs"]
 mod frame;
-#[path = "node_seeds/ground.rs"]
-mod ground;
 #[path = "bed/history.rs"]
 #[allow(dead_code, reason = "it's the history of tests/seeds.rs, too")]
 mod history;
@@ -23,18 +21,20 @@ mod history;
 mod judge;
 #[path = "node_seeds/kubelet.rs"]
 mod kubelet;
-#[path = "node_seeds/lab.rs"]
-mod lab;
 #[path = "node_seeds/loop_disk.rs"]
 mod loop_disk;
 #[path = "node_seeds/loops.rs"]
 mod loops;
 #[path = "node_seeds/machine.rs"]
 mod machine;
+#[path = "node_seeds/memory.rs"]
+mod memory;
 #[path = "node_seeds/mortal.rs"]
 mod mortal;
 #[path = "node_seeds/programs.rs"]
 mod programs;
+#[path = "node_seeds/testbed.rs"]
+mod testbed;
 #[path = "node_seeds/volume.rs"]
 mod volume;
 #[path = "node_seeds/world.rs"]
@@ -52,7 +52,7 @@ use disk::MIB;
 use frame::Played;
 use history::History;
 use kubelet::{Kubelet, Pace};
-use lab::Lab;
+use memory::MemoryTestbed;
 use volume::{Kind, Volume};
 
 /// After this nothing that was begun is still on its way.
@@ -65,10 +65,10 @@ fn show(seed: u64) -> Played {
     frame::play(seed, async {
         let mut random = Rng::with_seed(seed);
         let history = History::new(true);
-        let mut volumes = volumes(&mut random, &KINDS, Path::new(lab::KUBELET), [128, 96]);
-        let lab = Lab::new(&mut volumes, random.fork(), history.clone());
+        let mut volumes = volumes(&mut random, &KINDS, Path::new(memory::KUBELET), [128, 96]);
+        let testbed = MemoryTestbed::new(&mut volumes, random.fork(), history.clone());
         let pace = Pace { rest: LATER, lateness: Duration::ZERO };
-        let kubelet = Kubelet::new(Arc::new(lab), history, random.fork(), pace);
+        let kubelet = Kubelet::new(Arc::new(testbed), history, random.fork(), pace);
         play(seed, kubelet, volumes, random).await
     })
 }
@@ -95,7 +95,7 @@ async fn play(seed: u64, kubelet: Kubelet, mut volumes: Vec<Volume>, mut random:
     }
     kubelet.history.note("calm");
     kubelet.spare();
-    kubelet.ground.calm();
+    kubelet.testbed.calm();
     pace::sleep(kubelet.rest).await;
     kubelet.conclude(&mut volumes, &mut random).await;
     let figures = &kubelet.figures;
@@ -117,7 +117,7 @@ async fn step(kubelet: &Kubelet, volumes: &mut [Volume], random: &mut Rng) {
         kubelet.reboot(volumes);
     }
     for _ in 0..random.u8(..6).saturating_sub(3) {
-        kubelet.ground.strike(&volumes[random.usize(..2)].id);
+        kubelet.testbed.strike(&volumes[random.usize(..2)].id);
     }
     let [one, two] = volumes else { return };
     let (mut left, mut right) = (random.fork(), random.fork());

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use super::ground::{Ground, Shown};
-use super::volume::{Kind, Published, Volume};
+use super::testbed::{Shown, Testbed};
+use super::volume::{Kind, MountState, Volume};
 
 pub struct Judge {
-    ground: Arc<dyn Ground>,
+    testbed: Arc<dyn Testbed>,
     state: Mutex<State>,
 }
 
@@ -21,8 +21,8 @@ struct State {
 }
 
 impl Judge {
-    pub fn new(ground: Arc<dyn Ground>) -> Arc<Self> {
-        Arc::new(Self { ground, state: Mutex::default() })
+    pub fn new(testbed: Arc<dyn Testbed>) -> Arc<Self> {
+        Arc::new(Self { testbed, state: Mutex::default() })
     }
 
     pub fn begin(&self, volume: &str) {
@@ -38,14 +38,14 @@ impl Judge {
     }
 
     pub fn broken(&self) -> Vec<String> {
-        let mut broken = self.ground.broken();
+        let mut broken = self.testbed.broken();
         broken.extend(self.state.lock().unwrap().broken.clone());
         broken
     }
 
     /// Something is about to be done to the disk that `device` names.
     pub fn touched(&self, device: &Path, verb: &str) {
-        let Some(owner) = self.ground.owner(device) else { return };
+        let Some(owner) = self.testbed.owner(device) else { return };
         let mut state = self.state.lock().unwrap();
         if !state.asked.contains(&owner) {
             state.broken.push(format!("{verb}: that disk is {owner}'s, and no one asked for it"));
@@ -53,7 +53,7 @@ impl Judge {
     }
 
     pub fn formatted(&self, device: &Path) {
-        let Some(owner) = self.ground.owner(device) else { return };
+        let Some(owner) = self.testbed.owner(device) else { return };
         let mut state = self.state.lock().unwrap();
         if !state.formatted.insert(owner.clone()) {
             state.broken.push(format!("{owner} was formatted a second time"));
@@ -62,14 +62,14 @@ impl Judge {
 
     /// After every step: no mount is anywhere but where its own volume belongs, and none is stacked.
     pub fn look(&self, volumes: &[Volume]) {
-        let shown = self.ground.shown();
+        let shown = self.testbed.shown();
         for one in &shown {
             let at = |volume: &&Volume| volume.paths().any(|path| path == one.point);
             match volumes.iter().find(at) {
                 None => self.blame(format!("{one:?}: no volume belongs there")),
                 // A node whose disk has gone leads to the next one with its number, and a bind to a directory that someone
                 // unmounted meanwhile is an error: what no call has promised no pod sees.
-                Some(volume) if !volume.is_sure(&one.point, self.ground.blows(&volume.id)) => {}
+                Some(volume) if !volume.is_sure(&one.point, self.testbed.disturbances(&volume.id)) => {}
                 Some(volume) if one.volume.as_ref() != Some(&volume.id) => {
                     self.blame(format!("{one:?}: it's the place of {}", volume.id));
                 }
@@ -121,8 +121,8 @@ impl Judge {
         }
         if !one.alive {
             self.blame(format!("{} is on a disk that has gone: {one:?}", volume.id));
-        } else if self.ground.words(one) != volume.words {
-            let words = self.ground.words(one);
+        } else if self.testbed.words(one) != volume.words {
+            let words = self.testbed.words(one);
             self.blame(format!(
                 "{}: {words:?} at {}, not {:?}",
                 volume.id,
@@ -134,13 +134,13 @@ impl Judge {
 
     pub fn unpublished(&self, volume: &Volume, target: usize) {
         let path = &volume.targets[target].path;
-        if !self.at(path).is_empty() || self.ground.is_there(path) {
+        if !self.at(path).is_empty() || self.testbed.is_there(path) {
             self.blame(format!("{} was unpublished, and {} is there", volume.id, path.display()));
         }
     }
 
     pub fn unstaged(&self, volume: &Volume) {
-        let shown = self.ground.shown();
+        let shown = self.testbed.shown();
         let its = |one: &&Shown| one.volume.as_ref() == Some(&volume.id) && !one.is_block;
         let left: Vec<_> = shown.iter().filter(its).collect();
         if !left.is_empty() {
@@ -153,15 +153,17 @@ impl Judge {
 
     /// Everything was taken down again.
     pub fn clean(&self, volumes: &[Volume]) {
-        for one in self.ground.shown() {
+        for one in self.testbed.shown() {
             self.blame(format!("left over: {one:?}"));
         }
-        for volume in volumes.iter().filter(|volume| volume.published().any(|p| p != Published::No)) {
+        for volume in
+            volumes.iter().filter(|volume| volume.mount_states().any(|state| state != MountState::NotMounted))
+        {
             self.blame(format!("{} could not be taken down", volume.id));
         }
     }
 
     fn at(&self, path: &Path) -> Vec<Shown> {
-        self.ground.shown().into_iter().filter(|one| one.point == path).collect()
+        self.testbed.shown().into_iter().filter(|one| one.point == path).collect()
     }
 }

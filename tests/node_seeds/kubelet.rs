@@ -12,14 +12,14 @@ use fastrand::Rng;
 use tokio::time::Instant;
 
 use super::disk::MIB;
-use super::ground::{Ground, Shown};
 use super::history::History;
 use super::judge::Judge;
 use super::mortal::{Life, Mortal};
-use super::volume::{Kind, Published, Volume};
+use super::testbed::{Shown, Testbed};
+use super::volume::{Kind, MountState, Volume};
 
 pub struct Kubelet {
-    pub ground: Arc<dyn Ground>,
+    pub testbed: Arc<dyn Testbed>,
     pub judge: Arc<Judge>,
     pub history: History,
     pub is_mortal: Cell<bool>,
@@ -56,12 +56,12 @@ fn more(count: &Cell<usize>) {
 }
 
 impl Kubelet {
-    pub fn new(ground: Arc<dyn Ground>, history: History, random: Rng, pace: Pace) -> Self {
+    pub fn new(testbed: Arc<dyn Testbed>, history: History, random: Rng, pace: Pace) -> Self {
         let Pace { rest, lateness } = pace;
         Self {
             rest,
-            judge: Judge::new(ground.clone()),
-            ground,
+            judge: Judge::new(testbed.clone()),
+            testbed,
             history,
             is_mortal: Cell::new(true),
             figures: Figures::default(),
@@ -79,9 +79,9 @@ impl Kubelet {
         }
         let random = self.random.borrow_mut().fork();
         let life = Life::new(random, self.is_mortal.get(), self.history.clone(), self.judge.clone());
-        let (below, ground) = (self.ground.host(), self.ground.clone());
-        let host = Mortal { below, ground, life: life.clone() };
-        let node = Node::new(Arc::new(host), self.ground.settings());
+        let (below, testbed) = (self.testbed.host(), self.testbed.clone());
+        let host = Mortal { below, testbed, life: life.clone() };
+        let node = Node::new(Arc::new(host), self.testbed.settings());
         *driver = Some((node.clone(), life.clone()));
         (node, life)
     }
@@ -96,7 +96,7 @@ impl Kubelet {
     pub fn reboot(&self, volumes: &mut [Volume]) {
         self.history.note("the machine is started again");
         self.driver().1.end();
-        self.ground.reboot();
+        self.testbed.reboot();
         for volume in volumes {
             volume.leaving = true;
             self.judge.end(&volume.id);
@@ -122,7 +122,7 @@ impl Kubelet {
         if life.is_dead() {
             more(&self.figures.deaths);
             self.history.note(format!("{short}: {what}: no answer"));
-            self.ground.died();
+            self.testbed.died();
             self.judge.end(volume);
             return None;
         }
@@ -151,17 +151,19 @@ impl Kubelet {
 
     /// The next thing that becomes of a volume.
     pub async fn step(&self, volume: &mut Volume, random: &mut Rng) {
-        if volume.staged != Published::No && self.ground.blows(&volume.id) != volume.blows {
+        if volume.staged != MountState::NotMounted
+            && self.testbed.disturbances(&volume.id) != volume.disturbances
+        {
             volume.leaving |= random.u8(..3) == 0;
         }
         match (volume.attached, volume.leaving, volume.staged) {
             (false, _, _) => self.attach(volume),
             (true, true, _) => self.take_down(volume, random).await,
-            (true, false, Published::No | Published::Maybe) => {
+            (true, false, MountState::NotMounted | MountState::Uncertain) => {
                 self.stage(volume).await;
-                volume.leaving = volume.staged != Published::Yes && random.u8(..6) == 0;
+                volume.leaving = volume.staged != MountState::Mounted && random.u8(..6) == 0;
             }
-            (true, false, Published::Yes) => self.live(volume, random).await,
+            (true, false, MountState::Mounted) => self.live(volume, random).await,
         }
     }
 
@@ -184,43 +186,43 @@ impl Kubelet {
         self.history.note(format!("{}: attach", &volume.id[..8]));
         volume.attached = true;
         volume.stated = volume.size;
-        self.ground.attach(&volume.id);
+        self.testbed.attach(&volume.id);
     }
 
     pub async fn stage(&self, volume: &mut Volume) {
-        if volume.staged == Published::No {
-            volume.staged = Published::Maybe;
+        if volume.staged == MountState::NotMounted {
+            volume.staged = MountState::Uncertain;
         }
-        let (request, blows) = (volume.stage(), self.ground.blows(&volume.id));
+        let (request, disturbances) = (volume.stage(), self.testbed.disturbances(&volume.id));
         let done = self.call(&volume.id, "stage".into(), async |node| node.stage(request).await).await;
         if done.is_some() {
-            volume.staged = Published::Yes;
-            volume.blows = blows;
-            self.judge.staged(volume, self.ground.blows(&volume.id) == blows);
+            volume.staged = MountState::Mounted;
+            volume.disturbances = disturbances;
+            self.judge.staged(volume, self.testbed.disturbances(&volume.id) == disturbances);
         }
     }
 
     pub async fn publish(&self, volume: &mut Volume, target: usize) {
-        let (request, blows) = (volume.publish(target), self.ground.blows(&volume.id));
-        if volume.targets[target].published == Published::No {
-            volume.targets[target].published = Published::Maybe;
+        let (request, disturbances) = (volume.publish(target), self.testbed.disturbances(&volume.id));
+        if volume.targets[target].published == MountState::NotMounted {
+            volume.targets[target].published = MountState::Uncertain;
         }
         let what = format!("publish at {target}");
         let done = self.call(&volume.id, what, async |node| node.publish(request).await).await;
         if done.is_some() {
-            volume.targets[target].published = Published::Yes;
-            volume.targets[target].blows = blows;
-            self.judge.published(volume, target, self.ground.blows(&volume.id) == blows);
+            volume.targets[target].published = MountState::Mounted;
+            volume.targets[target].disturbances = disturbances;
+            self.judge.published(volume, target, self.testbed.disturbances(&volume.id) == disturbances);
         }
     }
 
     async fn unpublish(&self, volume: &mut Volume, target: usize) -> bool {
         let path = volume.targets[target].path.clone();
-        volume.targets[target].published = Published::Maybe;
+        volume.targets[target].published = MountState::Uncertain;
         let (id, what) = (volume.id.clone(), format!("unpublish at {target}"));
         let done = self.call(&id, what, async |node| node.unpublish(&volume.id, &path).await).await;
         if done.is_some() {
-            volume.targets[target].published = Published::No;
+            volume.targets[target].published = MountState::NotMounted;
             self.judge.unpublished(volume, target);
         }
         done.is_some()
@@ -228,11 +230,11 @@ impl Kubelet {
 
     async fn unstage(&self, volume: &mut Volume) {
         let (id, staging) = (volume.id.clone(), volume.staging.clone());
-        volume.staged = Published::Maybe;
+        volume.staged = MountState::Uncertain;
         let done =
             self.call(&id, "unstage".into(), async |node| node.unstage(&volume.id, &staging).await).await;
         if done.is_some() {
-            volume.staged = Published::No;
+            volume.staged = MountState::NotMounted;
             volume.leaving = false;
             self.judge.unstaged(volume);
         }
@@ -240,27 +242,30 @@ impl Kubelet {
 
     /// By a kubelet that has forgotten what is published: refused.
     async fn unstage_too_early(&self, volume: &Volume) {
-        let is_shown = |path: &Path| self.ground.shown().iter().any(|one| one.point == path && one.alive);
-        let mut published = volume.targets.iter().filter(|target| target.published == Published::Yes);
+        let is_shown = |path: &Path| self.testbed.shown().iter().any(|one| one.point == path && one.alive);
+        let mut published = volume.targets.iter().filter(|target| target.published == MountState::Mounted);
         if volume.kind == Kind::Raw || !is_shown(&volume.staging) || !published.any(|at| is_shown(&at.path)) {
             return;
         }
-        let (id, staging, blows) = (&volume.id, &volume.staging, self.ground.blows(&volume.id));
+        let (id, staging, disturbances) =
+            (&volume.id, &volume.staging, self.testbed.disturbances(&volume.id));
         let work = async |node: Node| node.unstage(id, staging).await;
-        if self.call(id, "unstage too early".into(), work).await.is_some() && self.ground.blows(id) == blows {
+        if self.call(id, "unstage too early".into(), work).await.is_some()
+            && self.testbed.disturbances(id) == disturbances
+        {
             self.judge.blame(format!("{id} was unstaged while it was published"));
         }
     }
 
     /// One call of those that take it down. The kubelet unstages after a failed NodeStageVolume, too.
     async fn take_down(&self, volume: &mut Volume, random: &mut Rng) {
-        let up = volume.targets.iter().position(|target| target.published != Published::No);
+        let up = volume.targets.iter().position(|target| target.published != MountState::NotMounted);
         if let Some(target) = up {
             self.unpublish(volume, target).await;
-        } else if volume.staged != Published::No {
+        } else if volume.staged != MountState::NotMounted {
             self.unstage(volume).await;
         }
-        if volume.published().all(|published| published == Published::No) {
+        if volume.mount_states().all(|state| state == MountState::NotMounted) {
             volume.leaving = false;
             if volume.attached && random.bool() {
                 self.detach(volume);
@@ -271,20 +276,20 @@ impl Kubelet {
     pub fn detach(&self, volume: &mut Volume) {
         self.history.note(format!("{}: detach", &volume.id[..8]));
         volume.attached = false;
-        self.ground.detach(&volume.id);
+        self.testbed.detach(&volume.id);
     }
 
     async fn expand(&self, volume: &mut Volume) {
         if volume.size < LARGEST * GROWTH + volume.stated {
             volume.size += GROWTH;
-            self.ground.grow(&volume.id, volume.size);
+            self.testbed.grow(&volume.id, volume.size);
         }
         self.grow(volume).await;
     }
 
     pub async fn grow(&self, volume: &Volume) -> bool {
         let (size, what) = (volume.size, format!("expand to {} MiB", volume.size / MIB));
-        let Some(at) = volume.targets.iter().find(|target| target.published == Published::Yes) else {
+        let Some(at) = volume.targets.iter().find(|target| target.published == MountState::Mounted) else {
             return true;
         };
         let (path, staging) = (&at.path, Some(volume.staging.as_path()));
@@ -299,25 +304,25 @@ impl Kubelet {
     /// A pod writes where it may, and what it wrote stays.
     fn write(&self, volume: &mut Volume, target: usize, random: &mut Rng) {
         let at = &volume.targets[target];
-        if at.published != Published::Yes || at.read_only {
+        if at.published != MountState::Mounted || at.read_only {
             return;
         }
-        let shown = self.ground.shown();
+        let shown = self.testbed.shown();
         let is_its =
             |one: &&Shown| one.point == at.path && one.alive && one.volume.as_ref() == Some(&volume.id);
         let Some(one) = shown.iter().rev().find(is_its) else { return };
         volume.words = format!("{} {}", &volume.id[..8], random.u16(..));
-        self.ground.write(one, &volume.words);
+        self.testbed.write(one, &volume.words);
     }
 
     /// Nothing goes wrong any more: what was to be staged is, then down, up, grown, read, down.
     pub async fn conclude(&self, volumes: &mut [Volume], random: &mut Rng) {
         for volume in &mut *volumes {
-            volume.leaving |= volume.targets.iter().any(|target| target.published != Published::No);
+            volume.leaving |= volume.targets.iter().any(|target| target.published != MountState::NotMounted);
         }
         self.bring_down(volumes, random).await;
         for volume in &mut *volumes {
-            if volume.attached && volume.staged != Published::No {
+            if volume.attached && volume.staged != MountState::NotMounted {
                 self.stage_at_last(volume).await;
             }
             volume.leaving = true;
@@ -349,10 +354,10 @@ impl Kubelet {
     }
 
     async fn stage_at_last(&self, volume: &mut Volume) {
-        volume.staged = Published::Maybe;
+        volume.staged = MountState::Uncertain;
         for _ in 0..PATIENCE {
             self.stage(volume).await;
-            if volume.staged == Published::Yes {
+            if volume.staged == MountState::Mounted {
                 return;
             }
             pace::sleep(self.rest.min(Duration::from_secs(1))).await;
@@ -370,7 +375,7 @@ impl Kubelet {
         for target in 0..volume.targets.len() {
             self.publish(volume, target).await;
         }
-        let is_up = volume.published().all(|published| published == Published::Yes);
+        let is_up = volume.mount_states().all(|state| state == MountState::Mounted);
         if !is_up || !self.grow(volume).await {
             self.judge.blame(format!("{} could not be brought up", volume.id));
         }

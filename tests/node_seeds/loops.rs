@@ -13,16 +13,16 @@ use fastrand::Rng;
 
 use super::bed::{self, Bed};
 use super::disk::MIB;
-use super::ground::{Ground, Shown};
 use super::history::History;
 use super::kubelet::{Kubelet, Pace};
 use super::loop_disk::{LoopDisk, number_of};
+use super::testbed::{Shown, Testbed};
 use super::volume::{Kind, Volume};
 use super::{frame, play, volumes};
 
 /// Loop devices of one machine; in half of the seeds each has a serial, as a disk of virtio-blk has.
 #[derive(Clone)]
-struct Loops(Arc<Inner>);
+struct LoopTestbed(Arc<Inner>);
 
 struct Inner {
     /// Before the bed: its directory has the files.
@@ -38,14 +38,14 @@ struct State {
     /// No volume's: blank, and smaller than all.
     alien: LoopDisk,
     attached: BTreeMap<String, bool>,
-    blows: BTreeMap<String, u32>,
+    disturbances: BTreeMap<String, u32>,
     happened: BTreeMap<String, usize>,
     is_calm: bool,
     broken: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Blow {
+enum Disturbance {
     Unplug,
     Swap,
     Mislink,
@@ -53,13 +53,14 @@ enum Blow {
     Unmount,
 }
 
-const BLOWS: [Blow; 5] = [Blow::Unplug, Blow::Swap, Blow::Mislink, Blow::Sicken, Blow::Unmount];
+const DISTURBANCES: [Disturbance; 5] =
+    [Disturbance::Unplug, Disturbance::Swap, Disturbance::Mislink, Disturbance::Sicken, Disturbance::Unmount];
 
 /// Milliseconds until something befalls a disk, and until that is over: the driver waits for a disk in real time.
 const SOON: u64 = 600;
 const OVER: u64 = 1500;
 
-impl Loops {
+impl LoopTestbed {
     fn new(bed: Bed, volumes: &[Volume], mut random: Rng, history: History) -> Self {
         fs::create_dir_all(bed.path("kubelet")).unwrap();
         let has_serials = random.bool();
@@ -67,9 +68,9 @@ impl Loops {
         alien.plug(&free_device());
         let disk = |volume: &Volume| (volume.id.clone(), LoopDisk::new(bed.path(&volume.id), volume.size));
         let disks = volumes.iter().map(disk).collect();
-        let (attached, blows, happened) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let (attached, disturbances, happened) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         let broken = Vec::new();
-        let state = State { random, disks, alien, attached, blows, happened, is_calm: false, broken };
+        let state = State { random, disks, alien, attached, disturbances, happened, is_calm: false, broken };
         Self(Arc::new(Inner { state: Mutex::new(state), bed, history, has_serials }))
     }
 
@@ -83,11 +84,11 @@ impl Loops {
 
     /// Later, unless it's calm by then.
     fn later(&self, most: u64, act: impl FnOnce(&Self) + Send + 'static) {
-        let (loops, after) = (self.clone(), self.state().random.u64(..most));
+        let (testbed, after) = (self.clone(), self.state().random.u64(..most));
         tokio::spawn(async move {
             pace::sleep(Duration::from_millis(after)).await;
-            if !loops.state().is_calm {
-                act(&loops);
+            if !testbed.state().is_calm {
+                act(&testbed);
             }
         });
     }
@@ -128,10 +129,10 @@ impl Loops {
     fn come(&self, volume: &str) {
         self.plug(volume);
         if self.state().random.u8(..3) == 0 {
-            self.befall(Blow::Sicken, volume);
+            self.befall(Disturbance::Sicken, volume);
         }
         let volume = volume.to_owned();
-        self.later(SOON, move |loops| loops.link(&volume));
+        self.later(SOON, move |testbed| testbed.link(&volume));
     }
 
     fn unplug(&self, volume: &str) -> bool {
@@ -146,20 +147,20 @@ impl Loops {
         self.link(volume);
     }
 
-    fn befall(&self, blow: Blow, volume: &str) {
-        let happened = match blow {
-            Blow::Unplug => self.pull(volume),
-            Blow::Swap => self.swap(),
-            Blow::Mislink => self.mislink(volume),
-            Blow::Sicken => self.state().disks.get_mut(volume).unwrap().sicken(),
-            Blow::Unmount => self.unmount(volume),
+    fn befall(&self, disturbance: Disturbance, volume: &str) {
+        let happened = match disturbance {
+            Disturbance::Unplug => self.pull(volume),
+            Disturbance::Swap => self.swap(),
+            Disturbance::Mislink => self.mislink(volume),
+            Disturbance::Sicken => self.state().disks.get_mut(volume).unwrap().sicken(),
+            Disturbance::Unmount => self.unmount(volume),
         };
         if happened {
-            self.note(volume, &format!("{blow:?}"));
-            *self.state().blows.entry(volume.to_owned()).or_default() += 1;
-            *self.state().happened.entry(format!("{blow:?}")).or_default() += 1;
+            self.note(volume, &format!("{disturbance:?}"));
+            *self.state().disturbances.entry(volume.to_owned()).or_default() += 1;
+            *self.state().happened.entry(format!("{disturbance:?}")).or_default() += 1;
             let volumes: Vec<_> = self.state().disks.keys().cloned().collect();
-            self.later(OVER, move |loops| volumes.iter().for_each(|volume| loops.mend(volume)));
+            self.later(OVER, move |testbed| volumes.iter().for_each(|volume| testbed.mend(volume)));
         }
     }
 
@@ -180,7 +181,7 @@ impl Loops {
             return false;
         }
         for name in names.iter().rev() {
-            *self.state().blows.entry(name.clone()).or_default() += 1;
+            *self.state().disturbances.entry(name.clone()).or_default() += 1;
             self.plug(name);
         }
         true
@@ -248,7 +249,7 @@ fn heal(state: &mut State, volume: &str) {
     }
 }
 
-impl Ground for Loops {
+impl Testbed for LoopTestbed {
     fn host(&self) -> Arc<dyn Host> {
         Arc::new(Linux::default())
     }
@@ -310,9 +311,9 @@ impl Ground for Loops {
         }
         // What an earlier disk's link leads to now: only a serial tells.
         if self.0.has_serials && self.state().random.bool() {
-            self.befall(Blow::Mislink, &volume);
+            self.befall(Disturbance::Mislink, &volume);
         }
-        self.later(OVER, move |loops| loops.come(&volume));
+        self.later(OVER, move |testbed| testbed.come(&volume));
     }
 
     /// An orphan may still have the disk.
@@ -325,16 +326,17 @@ impl Ground for Loops {
     fn grow(&self, volume: &str, size: u64) {
         self.state().disks.get_mut(volume).unwrap().size = size;
         let volume = volume.to_owned();
-        self.later(OVER, move |loops| loops.state().disks.get_mut(&volume).unwrap().resize());
+        self.later(OVER, move |testbed| testbed.state().disks.get_mut(&volume).unwrap().resize());
     }
 
-    fn blows(&self, volume: &str) -> u32 {
-        self.state().blows.get(volume).copied().unwrap_or(0)
+    fn disturbances(&self, volume: &str) -> u32 {
+        self.state().disturbances.get(volume).copied().unwrap_or(0)
     }
 
     fn strike(&self, volume: &str) {
-        let (blow, volume) = (BLOWS[self.state().random.usize(..BLOWS.len())], volume.to_owned());
-        self.later(SOON, move |loops| loops.befall(blow, &volume));
+        let (disturbance, volume) =
+            (DISTURBANCES[self.state().random.usize(..DISTURBANCES.len())], volume.to_owned());
+        self.later(SOON, move |testbed| testbed.befall(disturbance, &volume));
     }
 
     /// Its children go on.
@@ -358,7 +360,7 @@ impl Ground for Loops {
     }
 }
 
-impl Loops {
+impl LoopTestbed {
     /// Where the bytes of a raw disk are: what can't be read is still there.
     fn raw(&self, shown: &Shown) -> PathBuf {
         let state = self.state();
@@ -381,10 +383,10 @@ fn loop_seeds_leave_the_real_machine_as_was_asked() {
             let mut random = Rng::with_seed(seed);
             let (bed, history) = (Bed::new(), History::new(true));
             let volumes = volumes(&mut random, &KINDS, &bed.path("kubelet"), [384, 320]);
-            let ground = Arc::new(Loops::new(bed, &volumes, random.fork(), history.clone()));
-            let kubelet = Kubelet::new(ground.clone(), history, random.fork(), PACE);
+            let testbed = Arc::new(LoopTestbed::new(bed, &volumes, random.fork(), history.clone()));
+            let kubelet = Kubelet::new(testbed.clone(), history, random.fork(), PACE);
             let shown = play(seed, kubelet, volumes, random).await;
-            println!("seed {seed}: {:?}, {:?}", shown.figures, ground.state().happened);
+            println!("seed {seed}: {:?}, {:?}", shown.figures, testbed.state().happened);
             shown
         });
         let history = shown.history.join("\n");

@@ -12,9 +12,9 @@ use cinder_csi::pace;
 use fastrand::Rng;
 use tokio::time::Instant;
 
-use super::ground::Ground;
 use super::history::History;
 use super::judge::Judge;
+use super::testbed::Testbed;
 
 /// One life of the driver.
 pub struct Life {
@@ -30,7 +30,7 @@ pub struct Life {
 /// The host as the driver has it for a life.
 pub struct Mortal {
     pub below: Arc<dyn Host>,
-    pub ground: Arc<dyn Ground>,
+    pub testbed: Arc<dyn Testbed>,
     pub life: Arc<Life>,
 }
 
@@ -238,7 +238,7 @@ impl Host for Mortal {
     }
 
     fn read(&self, path: &Path) -> Reply<Vec<u8>> {
-        let read = match self.ground.serial(path) {
+        let read = match self.testbed.serial(path) {
             Some(serial) => Box::pin(ready(Ok(serial))),
             None => self.below.read(path),
         };

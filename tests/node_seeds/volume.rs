@@ -10,21 +10,22 @@ pub enum Kind {
     Fs(FsType),
 }
 
-/// How sure the kubelet is that a call has had its effect.
+/// What the kubelet knows of a mount: `VolumeMountState` in
+/// <https://github.com/kubernetes/kubernetes/blob/master/pkg/volume/util/operationexecutor/operation_executor.go>.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Published {
-    No,
-    Maybe,
-    Yes,
+pub enum MountState {
+    NotMounted,
+    Uncertain,
+    Mounted,
 }
 
 #[derive(Clone, Debug)]
 pub struct Target {
     pub path: PathBuf,
     pub read_only: bool,
-    pub published: Published,
+    pub published: MountState,
     /// What had befallen the disk by then.
-    pub blows: u32,
+    pub disturbances: u32,
 }
 
 #[derive(Clone, Debug)]
@@ -40,12 +41,12 @@ pub struct Volume {
     pub words: String,
     pub attached: bool,
     pub staging: PathBuf,
-    pub staged: Published,
+    pub staged: MountState,
     pub targets: Vec<Target>,
     /// Its pods are gone: it's taken down.
     pub leaving: bool,
     /// What had befallen its disk when it was staged.
-    pub blows: u32,
+    pub disturbances: u32,
 }
 
 impl Volume {
@@ -54,8 +55,8 @@ impl Volume {
         let target = |name: &str, read_only| Target {
             path: kubelet.join(format!("{short}-{name}")),
             read_only,
-            published: Published::No,
-            blows: 0,
+            published: MountState::NotMounted,
+            disturbances: 0,
         };
         Self {
             kind,
@@ -65,10 +66,10 @@ impl Volume {
             words: String::new(),
             attached: false,
             staging: kubelet.join(format!("{short}-staging")),
-            staged: Published::No,
+            staged: MountState::NotMounted,
             targets: vec![target("one", false), target("two", read_only)],
             leaving: false,
-            blows: 0,
+            disturbances: 0,
             id,
         }
     }
@@ -80,15 +81,15 @@ impl Volume {
     }
 
     /// Whether the volume was promised to be there, and nothing has befallen its disk since.
-    pub fn is_sure(&self, point: &Path, blows: u32) -> bool {
+    pub fn is_sure(&self, point: &Path, disturbances: u32) -> bool {
         let (up, then) = match self.targets.iter().find(|target| target.path == point) {
-            Some(target) => (target.published, target.blows),
-            None => (self.staged, self.blows),
+            Some(target) => (target.published, target.disturbances),
+            None => (self.staged, self.disturbances),
         };
-        up == Published::Yes && then == blows
+        up == MountState::Mounted && then == disturbances
     }
 
-    pub fn published(&self) -> impl Iterator<Item = Published> {
+    pub fn mount_states(&self) -> impl Iterator<Item = MountState> {
         self.targets.iter().map(|target| target.published).chain([self.staged])
     }
 

@@ -17,7 +17,7 @@ pub struct Shown {
     pub alive: bool,
 }
 
-pub trait Ground: Send + Sync {
+pub trait Testbed: Send + Sync {
     fn host(&self) -> Arc<dyn Host>;
     fn settings(&self) -> Settings;
     /// What a file of sysfs says where the machine's own kernel has none: the serial of a disk.
@@ -38,7 +38,7 @@ pub trait Ground: Send + Sync {
     /// The cloud makes it larger; the machine may learn of it later.
     fn grow(&self, volume: &str, size: u64);
     /// How often something has befallen the volume's disk.
-    fn blows(&self, volume: &str) -> u32;
+    fn disturbances(&self, volume: &str) -> u32;
     /// Something befalls it.
     fn strike(&self, volume: &str);
     /// The driver has died: perhaps its children, too.

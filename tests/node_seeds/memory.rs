@@ -10,9 +10,9 @@ use cinder_csi::pace;
 use fastrand::Rng;
 
 use super::disk::{Disk, MIB};
-use super::ground::{Ground, Shown};
 use super::history::History;
 use super::machine::Machine;
+use super::testbed::{Shown, Testbed};
 use super::volume::{Kind, Volume};
 use super::world::{BY_ID, Entry, World, node};
 
@@ -22,7 +22,7 @@ const SHORT: usize = 20;
 const ORIGIN: &str = "of its origin";
 
 #[derive(Clone)]
-pub struct Lab {
+pub struct MemoryTestbed {
     machine: Machine,
     history: History,
     state: Arc<Mutex<State>>,
@@ -32,14 +32,14 @@ pub struct Lab {
 
 struct State {
     random: Rng,
-    blows: BTreeMap<String, u32>,
+    disturbances: BTreeMap<String, u32>,
     attached: BTreeMap<String, bool>,
     promised: BTreeMap<String, u64>,
     is_calm: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Blow {
+enum Disturbance {
     Unplug,
     Replug,
     Swap,
@@ -52,20 +52,20 @@ enum Blow {
     Unmount,
 }
 
-const BLOWS: [Blow; 10] = [
-    Blow::Unplug,
-    Blow::Replug,
-    Blow::Swap,
-    Blow::Mislink,
-    Blow::Sicken,
-    Blow::Heal,
-    Blow::Slow,
-    Blow::Busy,
-    Blow::Grow,
-    Blow::Unmount,
+const DISTURBANCES: [Disturbance; 10] = [
+    Disturbance::Unplug,
+    Disturbance::Replug,
+    Disturbance::Swap,
+    Disturbance::Mislink,
+    Disturbance::Sicken,
+    Disturbance::Heal,
+    Disturbance::Slow,
+    Disturbance::Busy,
+    Disturbance::Grow,
+    Disturbance::Unmount,
 ];
 
-impl Lab {
+impl MemoryTestbed {
     /// The volumes' disks, and one that is no volume's: blank, and smaller than all.
     pub fn new(volumes: &mut [Volume], mut random: Rng, history: History) -> Self {
         let (has_serials, udev) = (random.u8(..4) > 0, random.bool());
@@ -78,8 +78,8 @@ impl Lab {
         world.plug(volumes.len());
         let promised = volumes.iter().map(|volume| (volume.id.clone(), volume.size)).collect();
         let machine = Machine::new(world, random.fork());
-        let (blows, attached) = (BTreeMap::new(), BTreeMap::new());
-        let state = Arc::new(Mutex::new(State { random, blows, attached, promised, is_calm: false }));
+        let (disturbances, attached) = (BTreeMap::new(), BTreeMap::new());
+        let state = Arc::new(Mutex::new(State { random, disturbances, attached, promised, is_calm: false }));
         Self { machine, history, state, has_serials, has_links: udev || !has_serials }
     }
 
@@ -89,11 +89,11 @@ impl Lab {
 
     /// Later, unless it's calm by then.
     fn later(&self, most: u64, act: impl FnOnce(&Self) + Send + 'static) {
-        let (lab, after) = (self.clone(), self.random(most));
+        let (testbed, after) = (self.clone(), self.random(most));
         tokio::spawn(async move {
             pace::sleep(Duration::from_millis(after)).await;
-            if !lab.state.lock().unwrap().is_calm {
-                act(&lab);
+            if !testbed.state.lock().unwrap().is_calm {
+                act(&testbed);
             }
         });
     }
@@ -122,7 +122,7 @@ impl Lab {
         let _ = self.machine.events.send(());
         let volume = volume.to_owned();
         // udev is late.
-        self.later(1500, move |lab| lab.link(&volume));
+        self.later(1500, move |testbed| testbed.link(&volume));
     }
 
     fn link(&self, volume: &str) {
@@ -179,30 +179,33 @@ impl Lab {
         let reversed = self.random(2) == 0;
         let order: Vec<_> = if reversed { names.iter().rev().collect() } else { names.iter().collect() };
         for volume in order {
-            *self.state.lock().unwrap().blows.entry(volume.clone()).or_default() += 1;
+            *self.state.lock().unwrap().disturbances.entry(volume.clone()).or_default() += 1;
             if self.random(4) > 0 {
                 self.plug(volume);
             }
         }
     }
 
-    fn befall(&self, blow: Blow, volume: &str) {
-        self.history.note(format!("{}: {blow:?}", &volume[..8]));
-        if matches!(blow, Blow::Unplug | Blow::Swap | Blow::Sicken | Blow::Unmount) {
-            *self.state.lock().unwrap().blows.entry(volume.to_owned()).or_default() += 1;
+    fn befall(&self, disturbance: Disturbance, volume: &str) {
+        self.history.note(format!("{}: {disturbance:?}", &volume[..8]));
+        if matches!(
+            disturbance,
+            Disturbance::Unplug | Disturbance::Swap | Disturbance::Sicken | Disturbance::Unmount
+        ) {
+            *self.state.lock().unwrap().disturbances.entry(volume.to_owned()).or_default() += 1;
         }
         let place = self.place(volume);
-        match blow {
-            Blow::Unplug => self.unplug(volume, self.has_serials && self.random(2) == 0),
-            Blow::Replug => self.plug(volume),
-            Blow::Swap => self.swap(),
-            Blow::Mislink => self.mislink(volume),
-            Blow::Sicken => self.machine.world().disks[place].sick = true,
-            Blow::Heal => self.heal(place),
-            Blow::Slow => self.machine.world().disks[place].slow = true,
-            Blow::Busy => self.occupy(place),
-            Blow::Grow => self.resize(volume),
-            Blow::Unmount => self.unmount(place),
+        match disturbance {
+            Disturbance::Unplug => self.unplug(volume, self.has_serials && self.random(2) == 0),
+            Disturbance::Replug => self.plug(volume),
+            Disturbance::Swap => self.swap(),
+            Disturbance::Mislink => self.mislink(volume),
+            Disturbance::Sicken => self.machine.world().disks[place].sick = true,
+            Disturbance::Heal => self.heal(place),
+            Disturbance::Slow => self.machine.world().disks[place].slow = true,
+            Disturbance::Busy => self.occupy(place),
+            Disturbance::Grow => self.resize(volume),
+            Disturbance::Unmount => self.unmount(place),
         }
     }
 
@@ -235,7 +238,7 @@ impl Lab {
         let points: Vec<_> = its.map(|mount| mount.point.clone()).collect();
         world.busy.extend(points.iter().cloned());
         drop(world);
-        self.later(20_000, move |lab| lab.machine.world().free(&points));
+        self.later(20_000, move |testbed| testbed.machine.world().free(&points));
     }
 }
 
@@ -256,7 +259,7 @@ fn disk(volume: &mut Volume, has_serials: bool, random: &mut Rng) -> Disk {
     disk
 }
 
-impl Ground for Lab {
+impl Testbed for MemoryTestbed {
     fn host(&self) -> Arc<dyn Host> {
         Arc::new(self.machine.clone())
     }
@@ -316,7 +319,7 @@ impl Ground for Lab {
             self.plug(&volume);
             self.link(&volume);
         } else {
-            self.later(15_000, move |lab| lab.plug(&volume));
+            self.later(15_000, move |testbed| testbed.plug(&volume));
         }
     }
 
@@ -328,16 +331,17 @@ impl Ground for Lab {
     fn grow(&self, volume: &str, size: u64) {
         self.state.lock().unwrap().promised.insert(volume.to_owned(), size);
         let volume = volume.to_owned();
-        self.later(30_000, move |lab| lab.resize(&volume));
+        self.later(30_000, move |testbed| testbed.resize(&volume));
     }
 
-    fn blows(&self, volume: &str) -> u32 {
-        self.state.lock().unwrap().blows.get(volume).copied().unwrap_or(0)
+    fn disturbances(&self, volume: &str) -> u32 {
+        self.state.lock().unwrap().disturbances.get(volume).copied().unwrap_or(0)
     }
 
     fn strike(&self, volume: &str) {
-        let (blow, volume) = (BLOWS[self.random(BLOWS.len() as u64) as usize], volume.to_owned());
-        self.later(8000, move |lab| lab.befall(blow, &volume));
+        let (disturbance, volume) =
+            (DISTURBANCES[self.random(DISTURBANCES.len() as u64) as usize], volume.to_owned());
+        self.later(8000, move |testbed| testbed.befall(disturbance, &volume));
     }
 
     fn died(&self) {
