@@ -137,7 +137,7 @@ fn report(scene: &Scene<'_>) {
         ("kills", scene.campaign.kills()),
         ("of these at their points", scene.campaign.at_points()),
         ("points not come to", scene.campaign.misses()),
-        ("processes", scene.starts),
+        ("processes", scene.driver.starts()),
         ("RPCs called again", scene.campaign.calls_again()),
         ("lives", scene.lives),
         ("volumes made", scene.volumes),

@@ -21,10 +21,10 @@ pub struct Point {
 pub enum Fate {
     Live,
     At(Point),
-    /// That long after the call began; `whole`: with the programs that the driver runs.
+    /// That long after the call began, alone or with the programs that the driver runs.
     Later {
         after: Duration,
-        whole: bool,
+        with_programs: bool,
     },
 }
 
@@ -37,10 +37,18 @@ pub enum Manner {
     Random(usize),
 }
 
+/// A point that was seen.
+struct Known {
+    name: String,
+    /// In one call, at most.
+    often: u32,
+    kills: usize,
+}
+
 #[derive(Default)]
 struct Operation {
-    /// In the order of the first crossing; how often in one call at most, and how many processes died there.
-    points: Vec<(String, u32, usize)>,
+    /// In the order of the first crossing.
+    points: Vec<Known>,
     took: Duration,
     at_moments: usize,
     /// Processes that were to die at a point, and answered without coming there.
@@ -90,20 +98,20 @@ impl Campaign {
         let point = |name: &str, nth| Fate::At(Point { nth, name: name.to_owned() });
         match self.manner {
             Manner::Learn => Fate::Live,
-            Manner::Each => match known.points.iter().find(|(_, _, kills)| *kills == 0) {
-                Some((name, ..)) => point(name, 1),
+            Manner::Each => match known.points.iter().find(|known| known.kills == 0) {
+                Some(known) => point(&known.name, 1),
                 None => Fate::Live,
             },
             Manner::Random(wanted) if kills >= wanted || calls >= DISTURBED => Fate::Live,
             Manner::Random(_) => match self.random.u8(..10) {
                 0..4 if !known.points.is_empty() => {
-                    let (name, often, _) = &known.points[self.random.usize(..known.points.len())];
-                    point(name, self.random.u32(1..=*often))
+                    let known = &known.points[self.random.usize(..known.points.len())];
+                    point(&known.name, self.random.u32(1..=known.often))
                 }
                 0..8 => {
                     let longest = known.took.as_secs_f64() * 1.2;
                     let after = Duration::from_secs_f64(self.random.f64() * longest);
-                    Fate::Later { after, whole: self.random.bool() }
+                    Fate::Later { after, with_programs: self.random.bool() }
                 }
                 _ => Fate::Live,
             },
@@ -122,9 +130,9 @@ impl Campaign {
         known.took = known.took.max(took);
         for name in &reached {
             let often = reached.iter().filter(|other| *other == name).count() as u32;
-            match known.points.iter_mut().find(|(known, ..)| known == name) {
-                Some(point) => point.1 = point.1.max(often),
-                None => known.points.push((name.clone(), often, 0)),
+            match known.points.iter_mut().find(|known| known.name == *name) {
+                Some(known) => known.often = known.often.max(often),
+                None => known.points.push(Known { name: name.clone(), often, kills: 0 }),
             }
         }
     }
@@ -146,9 +154,9 @@ impl Campaign {
     pub fn killed(&mut self, operation: &str, end: &End) {
         let known = self.operations.entry(operation.to_owned()).or_default();
         match end {
-            End::At(point) => match known.points.iter_mut().find(|(name, ..)| *name == point.name) {
-                Some(known) => known.2 += 1,
-                None => known.points.push((point.name.clone(), point.nth, 1)),
+            End::At(point) => match known.points.iter_mut().find(|known| known.name == point.name) {
+                Some(known) => known.kills += 1,
+                None => known.points.push(Known { name: point.name.clone(), often: point.nth, kills: 1 }),
             },
             End::Killed => known.at_moments += 1,
         }
@@ -167,7 +175,7 @@ impl Campaign {
     }
 
     pub fn at_points(&self) -> usize {
-        self.all().flat_map(|known| &known.points).map(|point| point.2).sum()
+        self.all().flat_map(|known| &known.points).map(|known| known.kills).sum()
     }
 
     pub fn misses(&self) -> usize {
@@ -181,15 +189,15 @@ impl Campaign {
     /// Where nobody has died yet: `stage ext4: before mount`.
     pub fn spared(&self) -> Vec<String> {
         let spared = |(operation, known): (&String, &Operation)| {
-            let points = known.points.iter().filter(|point| point.2 == 0);
-            points.map(|point| format!("{operation}: {}", point.0)).collect::<Vec<_>>()
+            let points = known.points.iter().filter(|known| known.kills == 0);
+            points.map(|known| format!("{operation}: {}", known.name)).collect::<Vec<_>>()
         };
         self.operations.iter().flat_map(spared).collect()
     }
 
     /// Every step that was seen, without its side.
     pub fn steps(&self) -> Vec<String> {
-        let names = self.all().flat_map(|known| known.points.iter().map(|point| &point.0));
+        let names = self.all().flat_map(|known| known.points.iter().map(|known| &known.name));
         let mut steps: Vec<_> = names
             .map(|name| name.split_once(' ').map_or(name.as_str(), |(_, step)| step).to_owned())
             .collect();
@@ -207,13 +215,13 @@ impl Campaign {
 impl fmt::Display for Campaign {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (operation, known) in &self.operations {
-            let at_points: usize = known.points.iter().map(|point| point.2).sum();
+            let at_points: usize = known.points.iter().map(|known| known.kills).sum();
             writeln!(
                 f,
                 "{operation:24}{:4} at points {:4} at moments {:4} points missed {:4} called again",
                 at_points, known.at_moments, known.missed, known.called_again
             )?;
-            for (name, _, kills) in known.points.iter().filter(|point| point.2 > 0) {
+            for Known { name, kills, .. } in known.points.iter().filter(|known| known.kills > 0) {
                 writeln!(f, "    {name:42}{kills:4}")?;
             }
         }
@@ -226,8 +234,8 @@ impl fmt::Display for Fate {
         match self {
             Fate::Live => f.write_str("undisturbed"),
             Fate::At(point) => write!(f, "to die {} ({})", point.name, point.nth),
-            Fate::Later { after, whole } => {
-                write!(f, "to die after {after:?}{}", if *whole { ", with its programs" } else { "" })
+            Fate::Later { after, with_programs } => {
+                write!(f, "to die after {after:?}{}", if *with_programs { ", with its programs" } else { "" })
             }
         }
     }

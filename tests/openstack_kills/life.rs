@@ -19,8 +19,7 @@ const SNAPSHOTTER: Caller = Caller::Sidecar(Sidecar::Snapshotter);
 
 const WRITTEN: usize = 1 << 20;
 
-/// The last is none.
-const KINDS: [&str; 4] = ["ext4", "xfs", "btrfs", ""];
+const KINDS: [&str; 4] = ["ext4", "xfs", "btrfs", RAW];
 
 impl Scene<'_> {
     /// A life with each file system and one without.
@@ -35,7 +34,7 @@ impl Scene<'_> {
     /// A life of the kind whose turn it is.
     pub async fn live_next(&mut self) {
         match KINDS[self.lives % KINDS.len()] {
-            "" => self.live_raw().await,
+            RAW => self.live_raw().await,
             fs => self.live(fs).await,
         }
     }

@@ -72,6 +72,11 @@ impl<'a> Mortal<'a> {
         self.process = Some(process);
     }
 
+    /// How many processes there have been.
+    pub fn starts(&self) -> usize {
+        self.starts
+    }
+
     pub fn is_alive(&mut self) -> bool {
         let Some(process) = &mut self.process else { return false };
         match process.try_wait().unwrap() {
@@ -107,10 +112,10 @@ impl<'a> Mortal<'a> {
         }
     }
 
-    /// `whole`: with the programs that it runs, as a container ends.
-    pub fn kill(&mut self, whole: bool) {
+    /// `with_programs`: those that it runs die, too, as where a container ends.
+    pub fn kill(&mut self, with_programs: bool) {
         let Some(mut process) = self.process.take() else { return };
-        let children = if whole { children(process.id()) } else { Vec::new() };
+        let children = if with_programs { children(process.id()) } else { Vec::new() };
         process.kill().unwrap();
         process.wait().unwrap();
         for child in children {

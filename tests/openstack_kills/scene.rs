@@ -32,7 +32,6 @@ pub struct Scene<'a> {
     pub lives: usize,
     pub volumes: usize,
     pub bytes: usize,
-    pub starts: usize,
     pub history: Vec<String>,
 }
 
@@ -56,7 +55,6 @@ impl<'a> Scene<'a> {
             lives: 0,
             volumes: 0,
             bytes: 0,
-            starts: 0,
             history: Vec::new(),
         }
     }
@@ -65,17 +63,16 @@ impl<'a> Scene<'a> {
     pub async fn begin(&mut self) {
         for starts in 0.. {
             let fate = self.campaign.fate(START, starts);
-            self.starts += 1;
             let end = match &fate {
                 Fate::Live => return self.driver.start(None).await,
                 Fate::At(point) => {
                     self.driver.spawn(Some(point));
                     self.driver.dies(LONGEST).await
                 }
-                Fate::Later { after, whole } => {
+                Fate::Later { after, with_programs } => {
                     self.driver.spawn(None);
                     pace::sleep(*after).await;
-                    self.driver.kill(*whole);
+                    self.driver.kill(*with_programs);
                     self.driver.end().await
                 }
             };
@@ -115,7 +112,6 @@ impl<'a> Scene<'a> {
             _ => None,
         };
         if point.is_some() || !self.driver.is_alive() {
-            self.starts += 1;
             self.driver.start(point).await;
         }
     }
@@ -160,11 +156,11 @@ impl<'a> Scene<'a> {
         call: impl AsyncFn(Calls) -> Result<T, Status>,
     ) -> Option<Result<T, Status>> {
         let calls = self.driver.calls();
-        let Fate::Later { after, whole } = fate else { return Some(call(calls).await) };
+        let Fate::Later { after, with_programs } = fate else { return Some(call(calls).await) };
         tokio::select! {
             answer = call(calls) => Some(answer),
             () = pace::sleep(*after) => {
-                self.driver.kill(*whole);
+                self.driver.kill(*with_programs);
                 None
             }
         }
