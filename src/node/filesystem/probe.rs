@@ -6,8 +6,6 @@
 
 use std::collections::BTreeSet;
 
-use futures_util::{StreamExt, TryStreamExt, stream};
-
 use super::super::device::Disk;
 use super::super::error::{Error, KERNEL_LOG, On, Result};
 use super::super::host::{Command, Host, Output};
@@ -39,9 +37,8 @@ const MIB: u64 = 1 << 20;
 /// How much of each end is read.
 const END: u64 = 4 * MIB;
 
-/// How much is read at once, and how many of that at the same time.
+/// How much is read at once.
 const PIECE: usize = 256 << 10;
-const READS: usize = 8;
 
 /// What is between the ends is read in so many places, so much of each. The groups of xfs, of which there are four, begin in
 /// such places: mkfs.xfs(8).
@@ -118,16 +115,16 @@ async fn is_unfinished_xfs(host: &dyn Host, disk: &Disk, volume: &str) -> Result
 
 /// Reads the areas. What can't be read may be data: an error.
 async fn all_zero(host: &dyn Host, disk: &Disk) -> Result<bool> {
-    let read = async |(offset, length)| {
+    let mut zero = true;
+    for (offset, length) in areas(disk.size).into_iter().flat_map(pieces) {
         let bytes = host.read_disk(&disk.path, offset, length).await.map_err(|error| {
             let cause = format!("can't read {length} bytes at {offset}, so it may hold data: {error}");
             Error::internal(disk.path.display(), cause)
                 .next("nothing was written; see this node's kernel log and the volume's back end")
         })?;
-        Ok(is_zero(&bytes))
-    };
-    let pieces = areas(disk.size).into_iter().flat_map(pieces);
-    stream::iter(pieces).map(read).buffered(READS).try_fold(true, async |all, zero| Ok(all && zero)).await
+        zero &= is_zero(&bytes);
+    }
+    Ok(zero)
 }
 
 /// glibc keeps what a thread has freed for that thread's next allocation (mallopt(3), M_TRIM_THRESHOLD), and there are many threads
