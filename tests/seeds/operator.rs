@@ -7,17 +7,29 @@ use cinder_csi::sandbox::Held;
 
 use crate::scene::Scene;
 
-/// The operator comes so long after the last disaster, and resets what hasn't moved since.
-const OPERATOR_COMES: Duration = Duration::from_secs(150);
+/// The operator comes so often, each time after so long, and resets what hasn't moved since the time before. What was under way
+/// when all became calm may fail yet.
+const VISITS: usize = 2;
+const BETWEEN: Duration = Duration::from_secs(150);
 
 /// Nothing goes wrong any more, and an operator mends what only an operator can.
 pub async fn calm(scene: &Scene) {
     scene.history.note("all is calm");
     scene.cloud.clear_faults();
     scene.cloud.clear_mishaps();
-    let (volumes, saved) = (scene.cloud.volumes(), scene.saved());
-    pace::sleep(OPERATOR_COMES).await;
-    scene.check_strangers();
+    for visit in 0..VISITS {
+        let (volumes, saved) = (scene.cloud.volumes(), scene.saved());
+        pace::sleep(BETWEEN).await;
+        // By the second visit their owner may have taken them away.
+        if visit == 0 {
+            scene.check_strangers();
+        }
+        mend(scene, &volumes, &saved);
+    }
+}
+
+/// What is as it was then.
+fn mend(scene: &Scene, volumes: &[Held], saved: &[Held]) {
     let is_at_rest = |held: &Held| match held.status.as_str() {
         "in-use" => scene.ledger.borrow().coming(held).is_empty(),
         status => status == "available" && held.rows.is_empty(),

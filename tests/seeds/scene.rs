@@ -85,7 +85,8 @@ impl Scene {
         // A third of the seeds: tokens that expire every two minutes.
         let token_lifetime = Duration::from_secs(if seed.is_multiple_of(3) { 120 } else { 14_400 });
         let cloud = SimulatedCloud::new(Settings { seed, latency, token_lifetime, ..Settings::default() });
-        let (mut random, leases_are_apart) = (Rng::with_seed(seed), !seed.is_multiple_of(3));
+        let mut random = Rng::with_seed(seed);
+        let leases_are_apart = random.u8(..3) > 0;
         let holders = LEASES.map(|_| Cell::new(if leases_are_apart { random.usize(..2) } else { 0 }));
         let history = History::new(is_whole);
         let limits = limits(seed);
