@@ -20,4 +20,4 @@ pub use command::{Failure, run};
 pub use faults::{Fault, Mishap, Operation, Trouble};
 pub use host::LoopDevices;
 pub use latency::{Latency, Span};
-pub use world::{Held, Hypervisor, Microversion, Quota, Settings};
+pub use world::{ApiLimit, Deed, Held, Hypervisor, Microversion, Quota, Settings};

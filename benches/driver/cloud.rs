@@ -34,10 +34,14 @@ pub struct Cloud {
 impl Cloud {
     /// A cloud with so many servers, `node-0` and on, and room for all that is measured.
     pub async fn serve(servers: usize, settings: Settings) -> Outcome<Self> {
+        Self::serve_at("127.0.0.1:0", servers, settings).await
+    }
+
+    pub async fn serve_at(address: &str, servers: usize, settings: Settings) -> Outcome<Self> {
         let servers = (0..servers).map(|number| (format!("node-{number}"), "az1".to_owned())).collect();
         let quota = Quota { volumes: 100_000, gigabytes: 100_000, ..Quota::default() };
         let cloud = SimulatedCloud::new(Settings { servers, quota, max_disks: 1000, ..settings });
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
         let served = Self { cloud, address, exchanges: Arc::default() };
         tokio::spawn(served.clone().accept(listener));

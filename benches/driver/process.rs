@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use super::Outcome;
 use super::cloud::Cloud;
@@ -13,6 +14,7 @@ pub const BINARY: &str = env!("CARGO_BIN_EXE_cinder-csi");
 pub struct Driver {
     process: Child,
     directory: tempfile::TempDir,
+    node: String,
 }
 
 /// What the kernel counts for a process, in bytes.
@@ -29,20 +31,19 @@ pub struct Memory {
 impl Driver {
     pub fn start(cloud: &Cloud) -> Outcome<Self> {
         let directory = tempfile::tempdir()?;
-        let conf = directory.path().join("cloud.conf");
-        cloud.write_cloud_conf(&conf)?;
+        cloud.write_cloud_conf(&directory.path().join("cloud.conf"))?;
         std::fs::create_dir(directory.path().join("dev"))?;
-        #[allow(clippy::disallowed_methods, reason = "the driver's memory must be its own")]
-        let process = Command::new(BINARY)
-            .arg(format!("--endpoint=unix://{}", directory.path().join("csi.sock").display()))
-            .arg("--cloud-config")
-            .arg(conf)
-            .args(["--cluster=bench", "--node-id", &cloud.server(0)])
-            .arg("--device-dir")
-            .arg(directory.path().join("dev"))
-            .stderr(Stdio::null())
-            .spawn()?;
-        Ok(Self { process, directory })
+        let node = cloud.server(0);
+        let process = spawn(directory.path(), &node)?;
+        Ok(Self { process, directory, node })
+    }
+
+    /// Kills it and starts it again.
+    pub fn restart(&mut self) -> Outcome<()> {
+        self.process.kill()?;
+        self.process.wait()?;
+        self.process = spawn(self.directory.path(), &self.node)?;
+        Ok(())
     }
 
     /// Connects as soon as the driver listens.
@@ -65,12 +66,30 @@ impl Driver {
     }
 
     pub fn memory(&self) -> Outcome<Memory> {
-        memory(&PathBuf::from(format!("/proc/{}/status", self.process.id())))
+        memory(self.id())
     }
 
-    fn socket(&self) -> PathBuf {
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    pub fn socket(&self) -> PathBuf {
         self.path("csi.sock")
     }
+}
+
+fn spawn(directory: &Path, node: &str) -> Outcome<Child> {
+    #[allow(clippy::disallowed_methods, reason = "the driver's memory must be its own")]
+    let process = Command::new(BINARY)
+        .arg(format!("--endpoint=unix://{}", directory.join("csi.sock").display()))
+        .arg("--cloud-config")
+        .arg(directory.join("cloud.conf"))
+        .args(["--cluster=bench", "--node-id", node])
+        .arg("--device-dir")
+        .arg(directory.join("dev"))
+        .stderr(Stdio::null())
+        .spawn()?;
+    Ok(process)
 }
 
 impl Drop for Driver {
@@ -80,12 +99,23 @@ impl Drop for Driver {
     }
 }
 
-fn memory(status: &Path) -> Outcome<Memory> {
-    let text = std::fs::read_to_string(status)?;
+pub fn memory(process: u32) -> Outcome<Memory> {
+    let text = std::fs::read_to_string(format!("/proc/{process}/status"))?;
     let field = |name: &str| -> Outcome<u64> {
         let line = text.lines().find_map(|line| line.strip_prefix(name)).ok_or("no such line in status")?;
         let kilobytes: u64 = line.trim_matches(|c: char| !c.is_ascii_digit()).parse()?;
         Ok(kilobytes << 10)
     };
     Ok(Memory { resident: field("VmRSS:")?, own: field("RssAnon:")?, peak: field("VmHWM:")? })
+}
+
+/// The processor time that a process has used, in user and in kernel mode.
+pub fn processor_time(process: u32) -> Outcome<Duration> {
+    let text = std::fs::read_to_string(format!("/proc/{process}/stat"))?;
+    // The name before it, in brackets, may hold anything.
+    let (_, fields) = text.rsplit_once(')').ok_or("no name in stat")?;
+    let ticks: u64 =
+        fields.split_whitespace().skip(11).take(2).map(str::parse::<u64>).sum::<Result<_, _>>()?;
+    // USER_HZ, which is 100 on every architecture that there is a Kubernetes for.
+    Ok(Duration::from_millis(ticks * 10))
 }

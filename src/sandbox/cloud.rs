@@ -9,6 +9,7 @@ mod operator;
 mod region;
 mod request;
 mod serve;
+mod turnstile;
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -24,9 +25,10 @@ use tower::util::BoxCloneSyncService;
 
 use super::calls::{Call, dissect, normalized};
 use super::faults::{Fault, Mishap, Ordered, Trouble};
-use super::world::{Held, Hypervisor, Identity, Settings, World};
+use super::world::{Deed, Held, Hypervisor, Identity, Settings, World};
 use answer::Answer;
 use request::Request;
+use turnstile::Turnstile;
 
 pub use serve::Served;
 
@@ -40,6 +42,7 @@ pub struct SimulatedCloud {
 struct Inner {
     world: Mutex<World>,
     calls: Mutex<Vec<Call>>,
+    turnstile: Option<Turnstile>,
     faults: Mutex<Ordered<Fault>>,
     /// The clouds that are other regions of this one's Keystone.
     regions: Mutex<Vec<SimulatedCloud>>,
@@ -78,6 +81,7 @@ const LARGEST_BODY: usize = 1 << 20;
 impl SimulatedCloud {
     pub fn new(settings: Settings) -> Self {
         let inner = Inner {
+            turnstile: settings.api_limit.map(Turnstile::new),
             world: Mutex::new(World::new(settings)),
             calls: Mutex::default(),
             faults: Mutex::default(),
@@ -140,6 +144,16 @@ impl SimulatedCloud {
 
     pub fn reset_calls(&self) {
         locked(&self.inner.calls).clear();
+    }
+
+    /// How many requests had 429 for an answer, because of the cloud's limit.
+    pub fn throttled(&self) -> usize {
+        self.inner.turnstile.as_ref().map_or(0, Turnstile::refused)
+    }
+
+    /// The creates, deletes, attaches and detaches since the last call of this function that have ended or will.
+    pub fn deeds(&self) -> Vec<Deed> {
+        self.with_world(|world| std::mem::take(&mut world.deeds))
     }
 
     /// Lets `hypervisor` give the servers real disks, at the moment they are due and not at the next request.
@@ -209,6 +223,9 @@ impl SimulatedCloud {
     /// The work is a task of its own: a client that gives up doesn't stop what the cloud began.
     async fn exchange(&self, request: http::Request<Bytes>) -> std::io::Result<http::Response<Bytes>> {
         let trouble = self.note(&request);
+        if let Some(wait) = self.inner.turnstile.as_ref().and_then(Turnstile::refuse) {
+            return Ok(self.trouble_answer(429, Some(wait)));
+        }
         match &trouble {
             Some(Trouble::ResetBefore) => return Err(reset()),
             Some(Trouble::Refused(code)) => return Ok(self.trouble_answer(*code, None)),
@@ -239,7 +256,7 @@ impl SimulatedCloud {
             Limited::new(body, LARGEST_BODY).collect().await.map(|body| body.to_bytes()).unwrap_or_default();
         let wait = self.with_world(|world| {
             let span = world.settings.latency.get;
-            world.pick(span)
+            world.pick(span) + nova::waits(&head, world)
         });
         if !wait.is_zero() {
             crate::pace::sleep(wait).await;

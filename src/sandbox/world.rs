@@ -2,6 +2,7 @@
 
 mod attach;
 mod backup;
+mod compute;
 mod extend;
 mod group;
 mod group_snapshot;
@@ -38,10 +39,11 @@ pub(super) use server::{Action, Order, Row, Server};
 pub(super) use snapshot::{NewSnapshot, Snapshot};
 pub(super) use volume::{NewVolume, Volume, VolumeAttachment};
 
+pub use compute::Deed;
 pub use held::Held;
 pub use quota::Quota;
 pub(super) use quota::Usage;
-pub use settings::{Microversion, Settings};
+pub use settings::{ApiLimit, Microversion, Settings};
 
 /// The half of a compute host that handles disks. Called while the world is locked: it must not call the cloud.
 /// Dropped, it takes all disks out.
@@ -131,6 +133,7 @@ pub(super) struct World {
     scheduled: u64,
     /// When the event was due that is being done: what follows from it follows from then, however late we look.
     moment: Option<Instant>,
+    pub(super) deeds: Vec<Deed>,
     random: fastrand::Rng,
 }
 
@@ -191,6 +194,7 @@ impl World {
             events: BTreeMap::new(),
             scheduled: 0,
             moment: None,
+            deeds: Vec::new(),
         };
         for (name, zone) in world.settings.servers.clone() {
             world.boot(name, zone);

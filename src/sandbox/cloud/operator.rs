@@ -45,6 +45,11 @@ impl SimulatedCloud {
         })
     }
 
+    /// Attaches a volume as its owner does with another client. Answers whether Nova took it.
+    pub fn attach_volume(&self, server: &str, volume: &str) -> bool {
+        self.as_owner(|world, project| world.attach(project, server, volume, true, "").map(drop))
+    }
+
     /// Deletes a volume as its owner does with another client. Answers whether Cinder took it.
     pub fn delete_volume(&self, id: &str) -> bool {
         self.as_owner(|world, project| world.delete_volume(project, id))

@@ -3,6 +3,8 @@
 //! An attach goes `reserved` > `attaching` > `in-use`, and back to `available` where it fails. Nova has its row from
 //! the first moment; Cinder shows an entry only at the end.
 
+use std::time::Duration;
+
 use super::super::faults::{Fate, Operation};
 use super::server::locked;
 use super::{Event, Refusal, Row, Server, Volume, VolumeAttachment, World};
@@ -224,10 +226,11 @@ impl World {
 
     fn schedule_attach(&mut self, volume: &str, attachment: String) {
         let (fate, time) = self.fate(Operation::Attach, self.settings.latency.attach);
+        let wait = self.wait_for_turn(Operation::Attach, volume, &attachment, &fate, time);
         let volume = volume.to_owned();
         let attaching = Event::Attaching { volume: volume.clone(), attachment: attachment.clone() };
-        self.schedule(time / 4, attaching);
-        self.schedule(time, Event::Attached { volume, attachment, fate });
+        self.schedule(wait + time / 4, attaching);
+        self.schedule(wait + time, Event::Attached { volume, attachment, fate });
     }
 
     fn schedule_detach(&mut self, volume: &str, attachment: String) {
@@ -238,13 +241,32 @@ impl World {
             self.volumes.get_mut(volume).into_iter().for_each(|volume| volume.rest(now));
             return;
         };
+        let wait = self.wait_for_turn(Operation::Detach, volume, &attachment, &fate, time);
         let volume = volume.to_owned();
         if fate == Fate::Well {
             let unlinked = Event::Unlinked { volume: volume.clone(), attachment: attachment.clone() };
-            self.schedule(time * 9 / 10, unlinked);
+            self.schedule(wait + time * 9 / 10, unlinked);
         }
-        self.schedule(time, Event::Detached { volume: volume.clone(), attachment: attachment.clone(), fate });
-        self.schedule(time + time / 20, Event::RowGone { server, volume });
+        let detached = Event::Detached { volume: volume.clone(), attachment: attachment.clone(), fate };
+        self.schedule(wait + time, detached);
+        self.schedule(wait + time + time / 20, Event::RowGone { server, volume });
+    }
+
+    /// What never ends keeps no other from its turn: its host has forgotten it.
+    fn wait_for_turn(
+        &mut self,
+        operation: Operation,
+        volume: &str,
+        attachment: &str,
+        fate: &Fate,
+        time: Duration,
+    ) -> Duration {
+        let Some(server) = self.holder(volume, attachment).filter(|_| *fate != Fate::Stuck) else {
+            return Duration::ZERO;
+        };
+        let wait = self.take_turn(&server, time);
+        self.note_deed(operation, volume, &server, wait, time);
+        wait
     }
 
     fn fail_detach(&mut self, volume: &str, server: &str, reason: String) {

@@ -2,6 +2,8 @@
 
 use std::time::SystemTime;
 
+use tokio::time::Instant;
+
 use super::super::faults::Mishap;
 use super::{Event, Refusal, VolumeAttachment, World};
 
@@ -21,6 +23,8 @@ pub(in crate::sandbox) struct Server {
     pub created: SystemTime,
     pub rows: Vec<Row>,
     pub actions: Vec<Action>,
+    /// When nova-compute will have done what it has been given for this server.
+    pub free_at: Instant,
 }
 
 /// Nova's record of a volume that a server has, there from the first moment of an attach.
@@ -115,6 +119,7 @@ impl World {
             created: self.now(),
             rows: Vec::new(),
             actions: Vec::new(),
+            free_at: Instant::now(),
         };
         self.servers.insert(server.id.clone(), server);
     }

@@ -42,6 +42,16 @@ pub struct Settings {
     /// it shows none.
     pub consistent_group_types: Option<Vec<String>>,
     pub quota: Quota,
+    /// What a proxy before the services lets through; `None`: everything.
+    pub api_limit: Option<ApiLimit>,
+}
+
+/// How often a cloud may be asked before it answers 429.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ApiLimit {
+    pub per_second: u32,
+    /// How many more may come at once after a quiet time.
+    pub burst: u32,
 }
 
 impl Default for Settings {
@@ -66,6 +76,7 @@ impl Default for Settings {
             group_types: vec!["lab-consistent".to_owned()],
             consistent_group_types: Some(vec!["lab-consistent".to_owned()]),
             quota: Quota::default(),
+            api_limit: None,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Volumes: create, delete, metadata, and the messages about what failed.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use serde_json::{Map, Value};
 use tokio::time::Instant;
@@ -156,6 +156,7 @@ impl World {
             placed: false,
             unlisted_until: self.take_unlisted(Operation::Create),
         };
+        self.note_deed(Operation::Create, &volume.id, "", Duration::ZERO, time);
         self.schedule(time, Event::Created { volume: volume.id.clone(), fate });
         self.volumes.insert(volume.id.clone(), volume.clone());
         Ok(volume)
@@ -174,6 +175,7 @@ impl World {
         }
         volume.become_("deleting", now);
         let (fate, time) = self.fate(Operation::Delete, self.settings.latency.delete);
+        self.note_deed(Operation::Delete, id, "", Duration::ZERO, time);
         self.schedule(time, Event::Deleted { volume: id.to_owned(), fate });
         Ok(())
     }

@@ -1,0 +1,55 @@
+//! nova-compute works on one disk of a server at a time.
+//!
+//! `attach_volume`, `detach_volume` and `reserve_block_device_name` hold one lock of the server
+//! (`@utils.synchronized(instance.uuid)` in <https://opendev.org/openstack/nova/src/branch/master/nova/compute/manager.py>).
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::World;
+use crate::sandbox::faults::Operation;
+
+/// Something that the cloud did, or is about to do, with a volume.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deed {
+    pub operation: Operation,
+    pub volume: String,
+    /// Empty where it is about none.
+    pub server: String,
+    pub asked: Instant,
+    /// Later than it was asked for where something else came first.
+    pub begins: Instant,
+    pub ends: Instant,
+}
+
+impl World {
+    /// The server's next free time of this length is taken: how long it is until then.
+    pub(super) fn take_turn(&mut self, server: &str, time: Duration) -> Duration {
+        let asked = self.moment.unwrap_or_else(Instant::now);
+        let Some(server) = self.servers.get_mut(server) else { return Duration::ZERO };
+        let begins = server.free_at.max(asked);
+        server.free_at = begins + time;
+        begins - asked
+    }
+
+    /// How long a new attach waits before Nova answers it at all: it asks nova-compute for the device's name first.
+    pub fn reservation_waits(&self, server: &str) -> Duration {
+        let free_at = self.servers.get(server).map(|server| server.free_at);
+        free_at.map_or(Duration::ZERO, |at| at.saturating_duration_since(Instant::now()))
+    }
+
+    pub(super) fn note_deed(
+        &mut self,
+        operation: Operation,
+        volume: &str,
+        server: &str,
+        waits: Duration,
+        takes: Duration,
+    ) {
+        let asked = self.moment.unwrap_or_else(Instant::now);
+        let begins = asked + waits;
+        let (volume, server) = (volume.to_owned(), server.to_owned());
+        self.deeds.push(Deed { operation, volume, server, asked, begins, ends: begins + takes });
+    }
+}
