@@ -20,6 +20,7 @@ mod login;
 mod metadata;
 mod modify;
 mod namesakes;
+mod queue;
 mod remedy;
 mod removal;
 #[cfg(test)]
@@ -54,6 +55,7 @@ use std::fmt::Display;
 
 use crate::openstack::{self, Cinder, Cloud, Kind, Nova};
 use namesakes::Doubts;
+use queue::Queue;
 use snapshot::KnownZones;
 use watch::Watch;
 
@@ -68,6 +70,7 @@ pub struct Volumes {
     watch: Watch,
     doubts: Doubts,
     known_zones: KnownZones,
+    queue: Queue,
 }
 
 impl Volumes {
@@ -79,6 +82,7 @@ impl Volumes {
             nova,
             doubts: Doubts::default(),
             known_zones: KnownZones::default(),
+            queue: Queue::default(),
         }
     }
 

@@ -256,7 +256,7 @@ async fn a_request_without_a_limit_gets_a_thousand_and_a_token_for_the_rest() {
 
 /// So many volumes, all within one second.
 async fn crowd(bed: &Bed, count: usize) {
-    let limits = Limits { per_second: 1_000_000, burst: 1_000_000, concurrent: 64 };
+    let limits = Limits { per_second: 1_000_000, burst: 1_000_000, concurrent: 64, ..Limits::default() };
     let cinder = Cloud::limited(bed.cloud.http(), options("csi", "k8s"), limits).cinder;
     for n in 0..count {
         let name = format!("crowd-{n}");

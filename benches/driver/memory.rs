@@ -83,7 +83,7 @@ pub async fn volumes(cloud: &Cloud, count: usize) -> Outcome<Vec<String>> {
 
 /// None to speak of.
 pub fn limits() -> Limits {
-    Limits { per_second: 1_000_000, burst: 1_000_000, concurrent: 64 }
+    Limits { per_second: 1_000_000, burst: 1_000_000, concurrent: 64, ..Limits::default() }
 }
 
 fn row(what: &str, memory: Memory, aim: &str) {

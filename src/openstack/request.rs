@@ -54,6 +54,8 @@ pub(super) struct Request {
     pub microversion: Option<Microversion>,
     /// Whether the call may be sent again while nobody knows what became of it.
     pub repeatable: bool,
+    /// Everybody who waits gets this one's answer.
+    pub serves_many: bool,
     doubt: Arc<AtomicBool>,
 }
 
@@ -71,6 +73,7 @@ impl Request {
             version: Version::Any,
             microversion: None,
             doubt: Arc::default(),
+            serves_many: false,
         }
     }
 
@@ -108,6 +111,11 @@ impl Request {
 
     pub fn version(mut self, version: Version) -> Self {
         self.version = version;
+        self
+    }
+
+    pub fn for_many(mut self) -> Self {
+        self.serves_many = true;
         self
     }
 

@@ -37,7 +37,7 @@ pub(super) fn stacks(http: Http, options: Options, limit: Limit) -> Stacks {
         // Outside of the limit: an attempt counts as a call, and a pause holds no slot.
         .layer(layer_fn(|inner| retry(cloud.clone(), inner)))
         // Outside of the token: one that waited for its turn is not about to expire.
-        .layer(layer_fn(|inner| limit.clone().layer(inner)))
+        .layer(layer_fn(|inner| limit.clone().layer(cloud.clone(), inner)))
         // Outside of the token: the version document is asked for like any other call, with a token, as Cinder
         // demands below its root.
         .layer(layer_fn(|inner| microversion(ignored, inner)))

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::watch::Interest;
+use super::watch::{Interest, Looks};
 use super::{Condition, Error, Result, ServerId, Volume, VolumeId, Volumes, not_found, remedy};
 use crate::openstack::{self, Effect, Kind, Status};
 
@@ -77,6 +77,7 @@ impl Volumes {
     }
 
     async fn attach(&self, id: VolumeId, server: ServerId, sharing: Sharing) -> Result<Published> {
+        let mut turn = Some(self.queue.turn(server).await?);
         let mut seen = self.observe_known(id).await?;
         let mut sent = Sent::Nothing;
         let mut refusals = 0;
@@ -84,7 +85,10 @@ impl Volumes {
         let mut full = None;
         loop {
             match plan(&seen, server, sharing, &sent) {
-                Step::Done => return Ok(published(seen, server)),
+                Step::Done => {
+                    looks.iter().for_each(Looks::ended);
+                    return Ok(published(seen, server));
+                }
                 Step::Attach if let Some(error) = &full => {
                     return Err(self.over_limit(id, server, error).await);
                 }
@@ -103,7 +107,9 @@ impl Volumes {
                 }
                 Step::Refuse(condition, why) => return Err(Error::new(condition, why)),
             }
-            let looks = looks.get_or_insert_with(|| self.watch.follow(Interest::Change(id)));
+            turn.take();
+            let looks =
+                looks.get_or_insert_with(|| self.watch.follow(("attach", "volume"), Interest::Change(id)));
             seen =
                 looks.next().await.map_err(|error| sent.told(error))?.ok_or_else(|| not_found(id, None))?;
         }

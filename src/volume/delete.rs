@@ -2,7 +2,7 @@
 
 use super::backup::{is_intermediate, unremoved};
 use super::namesakes::{Candidate, Stage};
-use super::watch::Interest;
+use super::watch::{Interest, Looks};
 use super::{Condition, Error, Result, ServerId, Volume, VolumeId, Volumes, remedy};
 use crate::openstack::{Effect, Kind, Status};
 
@@ -25,13 +25,20 @@ impl Volumes {
     }
 
     pub(super) async fn delete(&self, id: VolumeId) -> Result<()> {
-        let mut seen = self.observe(id).await?;
-        let mut sent = false;
+        let mut sent = self.order_deletion(id).await?;
+        let follow = || self.watch.follow(("delete", "volume"), Interest::Deletion(id));
+        let mut looks = sent.then(follow);
+        let mut seen = match &mut looks {
+            Some(looks) => looks.next().await?,
+            None => self.observe(id).await?,
+        };
         let mut refusals = 0;
-        let mut looks = None;
         loop {
             match plan(seen.as_ref(), sent) {
-                Step::Done => return Ok(()),
+                Step::Done => {
+                    looks.iter().for_each(Looks::ended);
+                    return Ok(());
+                }
                 Step::Delete => match self.cinder.delete_volume(id).await {
                     Ok(()) => sent = true,
                     // A proxy without a way to Cinder answers 404, too: the next look tells whether it is gone.
@@ -49,8 +56,18 @@ impl Volumes {
                 Step::Failed => return Err(self.deletion_failed(id).await),
                 Step::Refuse(condition, why) => return Err(Error::new(condition, why)),
             }
-            let looks = looks.get_or_insert_with(|| self.watch.follow(Interest::Deletion(id)));
-            seen = looks.next().await?;
+            seen = looks.get_or_insert_with(follow).next().await?;
+        }
+    }
+
+    /// Cinder itself refuses what mustn't be deleted, so that most volumes need no look before. Answers whether it took it; a
+    /// look tells why not.
+    async fn order_deletion(&self, id: VolumeId) -> Result<bool> {
+        match self.cinder.delete_volume(id).await {
+            Ok(()) => Ok(true),
+            Err(error) if matches!(error.kind, Kind::NotFound | Kind::Refused) => Ok(false),
+            Err(error) if error.effect == Effect::Unknown => Ok(false),
+            Err(error) => Err(Error::reading(&error)),
         }
     }
 

@@ -53,12 +53,13 @@ impl Volumes {
     async fn detach(&self, id: VolumeId, server: ServerId, orphan: Orphan) -> Result<()> {
         let mut refusals = Vec::new();
         let mut nova = self.ask_to_detach(id, server, &mut refusals).await?;
-        let mut looks = self.watch.follow(Interest::Change(id));
+        let mut looks = self.watch.follow(("detach", "volume"), Interest::Change(id));
         loop {
             let seen = looks.next().await?;
             match plan(seen.as_ref(), server, &nova) {
                 Step::AskNova => {
                     if nova == Nova::NamesNone || !self.still_named(server, id).await? {
+                        looks.ended();
                         return Ok(());
                     }
                     if nova == Nova::Refused {

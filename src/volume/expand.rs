@@ -1,7 +1,7 @@
 //! A volume grows.
 
 use super::removal::COME_BACK;
-use super::watch::Interest;
+use super::watch::{Interest, Looks};
 use super::{Condition, Error, Result, Volume, VolumeId, Volumes, not_found, remedy};
 use crate::openstack::{Effect, Kind, Status};
 
@@ -32,7 +32,10 @@ impl Volumes {
         let mut looks = None;
         loop {
             match plan(&seen, size, accepted.as_ref()) {
-                Step::Done => return Ok(seen),
+                Step::Done => {
+                    looks.iter().for_each(Looks::ended);
+                    return Ok(seen);
+                }
                 Step::Extend { attached } if !unclear => {
                     match self.cinder.extend_volume(id, size, attached).await {
                         Ok(()) => accepted = Some(seen.status.clone()),
@@ -54,7 +57,8 @@ impl Volumes {
                 }
                 Step::Refuse(why) => return Err(Error::new(Condition::Precondition, why)),
             }
-            let looks = looks.get_or_insert_with(|| self.watch.follow(Interest::Change(id)));
+            let looks =
+                looks.get_or_insert_with(|| self.watch.follow(("extend", "volume"), Interest::Change(id)));
             seen = looks.next().await?.ok_or_else(|| not_found(id, None))?;
         }
     }

@@ -98,7 +98,7 @@ impl Volumes {
         let mut refusals = 0;
         let mut course = Course::default();
         let mut seen = self.sight(&wanted.name).await.map_err(Error::unsettled)?;
-        let mut looks = self.watch.follow(Interest::Group(wanted.name.clone()));
+        let mut looks = self.watch.follow(("create", "group"), Interest::Group(wanted.name.clone()));
         loop {
             match plan(&wanted.volumes, &sent, &seen, self.cinder.clock()) {
                 Step::MakeGroup => {

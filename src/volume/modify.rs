@@ -93,7 +93,8 @@ impl Volumes {
                 Step::Failed => return Err(given_up(&seen, change)),
                 Step::Refuse(condition, why) => return Err(Error::new(condition, why)),
             }
-            let looks = looks.get_or_insert_with(|| self.watch.follow(Interest::Change(id)));
+            let looks =
+                looks.get_or_insert_with(|| self.watch.follow(("modify", "volume"), Interest::Change(id)));
             let looked = looks.next().await.map_err(|error| held_up(error, held.as_deref()));
             seen = looked?.ok_or_else(|| not_found(id, None))?;
             if let Sent::Accepted { at_rest } = &mut sent {

@@ -15,6 +15,7 @@ use std::fmt;
 use std::future::Future;
 
 use jiff::Timestamp;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::remedy::ASK;
@@ -136,8 +137,11 @@ impl Volumes {
 
     async fn converge<O: Order>(&self, order: &O) -> Result<O::Made> {
         // An earlier call of this name may have left one: until that is known, nothing is final.
+        let asked = Instant::now();
         let mut seen = self.named(order).await?;
+        let clock = self.cinder.clock() - asked.elapsed();
         let posted = self.earlier(order, &seen).await?;
+        let was_free = seen.is_empty() && posted == Posted::No;
         let mut attempt = Attempt { id: Uuid::new_v4().to_string(), posted };
         let mut looks = None;
         loop {
@@ -146,7 +150,10 @@ impl Volumes {
                 Step::Create => attempt.posted = order.post(self, &attempt.id).await?,
                 Step::Wait => {}
                 Step::Answer(made) => return Ok(made),
-                Step::Settle(made) => return self.settle_one(order, &attempt, made).await,
+                Step::Settle(made) => {
+                    looks.iter().for_each(Looks::ended);
+                    return self.settle_one(order, &attempt, made).await;
+                }
                 Step::Discard(id) => {
                     discard::<O>(self, id).await?;
                     attempt.lose(id);
@@ -160,7 +167,10 @@ impl Volumes {
                 Step::Refuse(error) => return Err(self.while_in_doubt(order, error)),
             }
             let interest = order.interest(attempt.followed(&seen));
-            let looks = looks.get_or_insert_with(|| self.watch.follow(interest.clone()));
+            let interest = if was_free { interest.in_a_free_name() } else { interest };
+            let looks =
+                looks.get_or_insert_with(|| self.watch.follow(("create", O::Made::WHAT), interest.clone()));
+            looks.reach_back(clock);
             looks.turn_to(interest);
             seen = self.look(looks, order).await?;
         }

@@ -66,7 +66,7 @@ impl Volumes {
                 (Step::GivenUp, Some(one)) => return Err(C::given_up(&one.reason(self).await)),
                 (Step::Refuse(error), _) => return Err(error),
             }
-            let looks = looks.get_or_insert_with(|| self.watch.follow(C::interest(id)));
+            let looks = looks.get_or_insert_with(|| self.watch.follow(("delete", C::WHAT), C::interest(id)));
             seen = C::seen(looks.next_seen().await?);
             unchanged += u32::from(sent && seen.as_ref().is_some_and(Candidate::is_free));
         }

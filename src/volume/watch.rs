@@ -1,11 +1,13 @@
 //! One poller for each cloud wakes every waiter.
 //!
-//! A waiter asks for a look made from now on. One or two waiters are served by a GET each, soon at first and then
-//! gently; more are served together by one list of what changed, at most every [`LIST_EVERY`].
+//! A waiter asks for a look made from now on: when most are done, by what is known of this cloud. One or two waiters are
+//! served by a GET each; more are served together by one list of what changed, at most every [`LIST_EVERY`].
 
+mod experience;
 #[cfg(test)]
 mod interleaved;
 mod lists;
+mod news;
 mod poller;
 
 use std::fmt;
@@ -18,14 +20,17 @@ use tokio::time::Instant;
 use super::group::Sight;
 use super::{BackupId, Condition, Error, Result, SnapshotId, Volume, VolumeId};
 use crate::openstack::{self, Backup, Cinder, Snapshot};
-use crate::pace::{self, Backoff};
+use crate::pace;
+use experience::{Experience, Schedule, Work};
 use lists::List;
 use poller::Poller;
 
-const FIRST_LOOK: Duration = Duration::from_millis(100);
-const GROWTH: f64 = 1.4;
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
-const LIST_EVERY: Duration = Duration::from_millis(200);
+/// A look that takes longer is told of.
+const SILENCE: Duration = Duration::from_secs(2);
+/// Between lists, and at least twice as long as the last one took: they keep a cloud busy for a third of the time.
+const LIST_EVERY: Duration = Duration::from_millis(100);
+/// `updated_at` may miss a change, and hosts of the API have clocks of their own.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What a waiter is after.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,6 +40,8 @@ pub enum Interest {
     Deletion(VolumeId),
     /// Every volume of a name, and of them this one where it is known.
     Named(String, Option<VolumeId>),
+    /// The same, where none had the name when the wait began.
+    New(String, Option<VolumeId>),
     Snapshot(About<SnapshotId>),
     Backup(About<BackupId>),
     /// The groups and the group snapshots of a name.
@@ -50,11 +57,19 @@ pub enum About<I> {
 }
 
 impl Interest {
+    /// None had the name when the wait began.
+    pub fn in_a_free_name(self) -> Self {
+        match self {
+            Interest::Named(name, id) => Interest::New(name, id),
+            other => other,
+        }
+    }
+
     /// The volume.
     fn id(&self) -> Option<VolumeId> {
         match self {
             Interest::Change(id) | Interest::Deletion(id) => Some(*id),
-            Interest::Named(_, id) => *id,
+            Interest::Named(_, id) | Interest::New(_, id) => *id,
             Interest::Snapshot(_) | Interest::Backup(_) | Interest::Group(_) => None,
         }
     }
@@ -64,8 +79,10 @@ impl fmt::Display for Interest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Interest::Change(id) | Interest::Deletion(id) => write!(f, "volume {id}"),
-            Interest::Named(name, None) => write!(f, "volume {name}"),
-            Interest::Named(name, Some(id)) => write!(f, "volume {name} ({id})"),
+            Interest::Named(name, None) | Interest::New(name, None) => write!(f, "volume {name}"),
+            Interest::Named(name, Some(id)) | Interest::New(name, Some(id)) => {
+                write!(f, "volume {name} ({id})")
+            }
             Interest::Snapshot(about) => write!(f, "snapshot {about}"),
             Interest::Backup(about) => write!(f, "backup {about}"),
             Interest::Group(name) => write!(f, "group {name}"),
@@ -89,6 +106,8 @@ pub enum Seen {
     Volume(Box<Volume>),
     Gone,
     Named(Vec<Volume>),
+    /// Those of a name that were created since the wait began.
+    Created(Vec<Volume>),
     Snapshot(Box<Snapshot>),
     Snapshots(Vec<Snapshot>),
     Backup(Box<Backup>),
@@ -107,7 +126,7 @@ impl Seen {
             Seen::Backups(backups) => backups.first().map(|backup| backup.status.to_string()),
             Seen::Group(sight) => sight.groups.first().map(|group| group.status.to_string()),
             // Others may have the name, too.
-            Seen::Named(volumes) => {
+            Seen::Named(volumes) | Seen::Created(volumes) => {
                 let is_it = |volume: &&Volume| interest.id().is_none_or(|id| volume.id == id);
                 volumes.iter().find(is_it).map(|volume| volume.status.to_string())
             }
@@ -122,12 +141,18 @@ pub struct Watch {
     shared: Arc<Shared>,
 }
 
-/// One waiter's looks at one volume.
+/// One waiter's looks.
 #[derive(Debug)]
 pub struct Looks {
     shared: Arc<Shared>,
+    work: Work,
     interest: Interest,
-    backoff: Backoff,
+    begun: Instant,
+    /// When the last look began.
+    looked: Instant,
+    schedule: Schedule,
+    /// A list that doesn't mention what is waited for is believed for so long.
+    patience: Duration,
     /// The cloud's clock at the last look: what changes from then on is news.
     since: SystemTime,
     last: String,
@@ -143,13 +168,14 @@ struct Shared {
 #[derive(Debug, Default)]
 struct State {
     asks: Vec<Ask>,
+    experience: Experience,
     polling: bool,
     /// The last look that failed since the last that didn't.
     failure: Option<String>,
     /// When the look began that is under way.
     looking: Option<Instant>,
-    /// When the latest list was answered: it may have waited for its turn before it was sent.
-    listed: Option<Instant>,
+    /// No list is asked for before.
+    listing_from: Option<Instant>,
     /// The cloud couldn't be asked for what changed (it is older than microversion 3.60): it isn't until then.
     too_old_until: Option<Instant>,
     /// Which of the lists had the last turn; `Some(None)`: those had it that are on no list.
@@ -165,7 +191,9 @@ struct Ask {
     since: SystemTime,
     asked: Instant,
     due: Instant,
-    backoff: Backoff,
+    /// No list has mentioned it until then: it gets a look of its own.
+    forgotten: Instant,
+    schedule: Schedule,
     reply: oneshot::Sender<Answer>,
 }
 
@@ -173,13 +201,14 @@ struct Ask {
 struct Answer {
     seen: openstack::Result<Seen>,
     clock: SystemTime,
-    backoff: Backoff,
+    looked: Instant,
+    schedule: Schedule,
 }
 
 impl State {
     /// Why nobody has seen anything.
     fn trouble(&self) -> String {
-        let silence = self.looking.map(|began| began.elapsed()).filter(|silence| *silence > LONGEST_PAUSE);
+        let silence = self.looking.map(|began| began.elapsed()).filter(|silence| *silence > SILENCE);
         match (&self.failure, silence) {
             (_, Some(silence)) => {
                 format!("; Cinder has given no answer that is of use for {} s", silence.as_secs())
@@ -195,11 +224,16 @@ impl Watch {
         Self { shared: Arc::new(Shared { cinder, state: Mutex::default(), asked: Notify::new() }) }
     }
 
-    /// Looks at a volume from now on: follow it right after the call whose effect is awaited.
-    pub fn follow(&self, interest: Interest) -> Looks {
+    /// Looks from now on: follow it right after the call whose effect is awaited.
+    pub fn follow(&self, work: Work, interest: Interest) -> Looks {
+        let begun = Instant::now();
         Looks {
+            work,
             interest,
-            backoff: Backoff::growing(FIRST_LOOK, GROWTH, LONGEST_PAUSE),
+            begun,
+            looked: begun,
+            schedule: self.shared.lock().experience.schedule(work),
+            patience: PATIENCE,
             since: self.shared.cinder.clock(),
             last: "not seen yet".to_owned(),
             shared: Arc::clone(&self.shared),
@@ -213,7 +247,7 @@ impl Looks {
         match self.next_seen().await? {
             Seen::Volume(volume) => Ok(Some(*volume)),
             Seen::Gone => Ok(None),
-            Seen::Named(volumes) => {
+            Seen::Named(volumes) | Seen::Created(volumes) => {
                 let id = self.interest.id();
                 Ok(volumes.into_iter().find(|volume| Some(volume.id) == id))
             }
@@ -223,18 +257,35 @@ impl Looks {
         }
     }
 
-    /// What the next waits are for; the pauses go on growing.
+    /// What was created from then on by the cloud's clock is news, too.
+    pub fn reach_back(&mut self, clock: SystemTime) {
+        self.since = self.since.min(clock);
+    }
+
+    /// It is as was waited for: what comes later is looked at when this one was done.
+    pub fn ended(&self) {
+        self.shared.lock().experience.learn(self.work, self.looked.saturating_duration_since(self.begun));
+    }
+
+    /// What the next waits are for; the pauses go on.
     pub fn turn_to(&mut self, interest: Interest) {
         self.interest = interest;
     }
 
     /// As [`Self::next`], with what else was seen.
     pub async fn next_seen(&mut self) -> Result<Seen> {
+        let asked = Instant::now();
         let answer = self.shared.ask(self);
         match tokio::time::timeout(pace::deadline().remaining(), answer).await {
             Ok(Ok(answer)) => {
-                self.since = answer.clock;
-                self.backoff = answer.backoff;
+                if self.interest.list() != Some(List::Creations) {
+                    self.since = answer.clock;
+                }
+                self.looked = answer.looked;
+                self.schedule = answer.schedule;
+                if asked.elapsed() >= self.patience {
+                    self.patience *= 2;
+                }
                 let seen = answer.seen.map_err(Error::unsettled)?;
                 if let Some(status) = seen.status(&self.interest) {
                     self.last = format!("status {status}");
@@ -269,10 +320,17 @@ impl Shared {
     /// Hands an ask to the poller, and starts one where none runs.
     fn ask(self: &Arc<Self>, looks: &Looks) -> oneshot::Receiver<Answer> {
         let (reply, answer) = oneshot::channel();
-        let mut backoff = looks.backoff.clone();
+        let mut schedule = looks.schedule.clone();
         let asked = Instant::now();
-        let due = asked + backoff.step();
-        let ask = Ask { interest: looks.interest.clone(), since: looks.since, asked, due, backoff, reply };
+        let ask = Ask {
+            interest: looks.interest.clone(),
+            since: looks.since,
+            asked,
+            due: asked + schedule.step(),
+            forgotten: asked + looks.patience,
+            schedule,
+            reply,
+        };
         let mut state = self.lock();
         state.asks.push(ask);
         if !state.polling {

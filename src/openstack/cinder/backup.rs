@@ -104,7 +104,7 @@ impl Cinder {
 
     /// GET /backups?status=STATUS, all pages: ids only.
     pub async fn list_backups_that_are(&self, status: BackupStatus) -> Result<Vec<BackupId>> {
-        let request = get("list the backups of a status", &["backups"]).query("status", status);
+        let request = get("list the backups of a status", &["backups"]).query("status", status).for_many();
         let backups: Vec<Id<BackupId>> = self.all(request).await?;
         Ok(backups.into_iter().map(|backup| backup.id).collect())
     }

@@ -115,7 +115,8 @@ impl Cinder {
 
     /// GET /snapshots?status=STATUS, all pages: ids only.
     pub async fn list_snapshots_that_are(&self, status: SnapshotStatus) -> Result<Vec<SnapshotId>> {
-        let request = get("list the snapshots of a status", &["snapshots"]).query("status", status);
+        let request =
+            get("list the snapshots of a status", &["snapshots"]).query("status", status).for_many();
         let snapshots: Vec<Id<SnapshotId>> = self.all(request).await?;
         Ok(snapshots.into_iter().map(|snapshot| snapshot.id).collect())
     }

@@ -1,74 +1,94 @@
 //! How much one process asks of one cloud: requests a second, and requests at a time.
 
+mod budget;
+mod kind;
+mod turns;
+
 use std::sync::Arc;
 
-use http::Method;
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 use tower::{ServiceExt, service_fn};
 
-use super::super::Service;
+use super::super::answer::Answer;
 use super::super::request::Request;
+use super::super::{Error, Kind as ErrorKind, Result};
 use super::Calls;
-use crate::pace::{self, Bucket};
+use crate::pace;
+use budget::Budget;
+use kind::{KINDS, Kind};
+use turns::Turns;
 
-/// What a cloud is asked at most. Clouds answer 429 or ban an address above their own limits, which differ; these
-/// leave room for a hundred nodes being drained at once.
+/// What a cloud is asked at most. What it has room for, its answers tell: who waits for an answer asks nothing else, and a
+/// 429 slows all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     pub per_second: u32,
     /// How many may come at once after a quiet time.
     pub burst: u32,
-    /// Reads, attaches, and other mutations, under way at a time.
+    /// Requests of one kind under way at a time.
     pub concurrent: usize,
+    /// Attaches under way at a time: most of them wait for their compute hosts.
+    pub attaches: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { per_second: 100, burst: 200, concurrent: 32 }
+        Self { per_second: 500, burst: 500, concurrent: 64, attaches: 128 }
     }
 }
 
 /// Cheap to clone: the clones share the limits.
 #[derive(Clone)]
 pub(in crate::openstack) struct Limit {
-    bucket: Arc<Bucket>,
-    reads: Arc<Semaphore>,
-    /// Apart from all others: Nova asks the compute host for a device's name before it answers, so that an attach to a
-    /// dead one blocks for a minute (`reserve_block_device_name` in nova/compute/rpcapi.py). No other call does.
-    attaches: Arc<Semaphore>,
-    mutations: Arc<Semaphore>,
+    turns: Turns,
+    slots: Arc<[Semaphore; KINDS]>,
 }
 
 impl Limit {
     pub fn new(limits: Limits) -> Self {
-        Self {
-            bucket: Arc::new(Bucket::new(limits.per_second.into(), limits.burst)),
-            reads: Arc::new(Semaphore::new(limits.concurrent)),
-            attaches: Arc::new(Semaphore::new(limits.concurrent)),
-            mutations: Arc::new(Semaphore::new(limits.concurrent)),
-        }
+        let slots = std::array::from_fn(|kind| match kind {
+            kind if kind == Kind::Attach as usize => Semaphore::new(limits.attaches),
+            _ => Semaphore::new(limits.concurrent),
+        });
+        Self { turns: Turns::new(Budget::new(limits.per_second, limits.burst)), slots: Arc::new(slots) }
     }
 
-    pub fn layer<S: Calls>(self, inner: S) -> impl Calls {
+    pub fn layer<S: Calls>(self, cloud: Arc<str>, inner: S) -> impl Calls {
         service_fn(move |request: Request| {
-            let (inner, limit) = (inner.clone(), self.clone());
+            let (inner, limit, cloud) = (inner.clone(), self.clone(), cloud.clone());
             async move {
+                let kind = Kind::of(&request);
                 // The semaphore is never closed.
-                let _slot = limit.slots(&request).acquire().await;
-                let wait = limit.bucket.take();
-                if !wait.is_zero() {
-                    pace::sleep(wait).await;
-                }
-                inner.oneshot(request).await
+                let _slot = limit.slots[kind as usize].acquire().await;
+                limit.admit(&request)?;
+                limit.turns.take(kind).await;
+                let sent = Instant::now();
+                let result = inner.oneshot(request).await;
+                limit.learn(&cloud, sent, &result);
+                result
             }
         })
     }
 
-    fn slots(&self, request: &Request) -> &Semaphore {
-        match request.method {
-            ref method if method.is_safe() => &self.reads,
-            Method::POST if request.service == Service::Nova => &self.attaches,
-            _ => &self.mutations,
+    /// The cloud's own words are a better reason than a deadline that passes while nothing is asked.
+    fn admit(&self, request: &Request) -> Result<()> {
+        let closed = self.turns.closed_for();
+        if closed.is_zero() || closed < pace::deadline().remaining() {
+            return Ok(());
+        }
+        let seconds = closed.as_secs();
+        let why = format!("the cloud answered 429 and asked not to be called again for {seconds} s");
+        Err(Error { retry_after: Some(closed), ..request.error(ErrorKind::Throttled, why) })
+    }
+
+    fn learn(&self, cloud: &Arc<str>, sent: Instant, result: &Result<Answer>) {
+        match result {
+            Err(error) if error.kind == ErrorKind::Throttled => {
+                let rate = self.turns.refused(sent, error.retry_after);
+                metrics::gauge!("openstack_api_budget_per_second", "cloud" => cloud.clone()).set(rate);
+            }
+            _ => self.turns.taken(),
         }
     }
 }
@@ -95,7 +115,7 @@ mod tests {
     async fn a_burst_passes_and_the_rest_comes_at_the_rate() {
         let recorded = Recorded::default();
         recorded.on(VOLUME, [volume("available")]);
-        let limits = Limits { per_second: 10, burst: 5, concurrent: 100 };
+        let limits = Limits { per_second: 10, burst: 5, ..Limits::default() };
         let cloud = Cloud::limited(recorded.http(), options(), limits);
         let start = Instant::now();
         join_all((0..5).map(|_| show(&cloud))).await;
@@ -116,7 +136,11 @@ mod tests {
         recorded
             .on(&format!("DELETE {}/{VOLUME_ID}", ATTACH.trim_start_matches("POST ")), [Reply::new(202, "")]);
         recorded.on(ATTACH, [Reply::new(500, "").after(Duration::from_secs(60))]);
-        let cloud = Cloud::limited(recorded.http(), options(), Limits { concurrent: 2, ..Limits::default() });
+        let cloud = Cloud::limited(
+            recorded.http(),
+            options(),
+            Limits { concurrent: 2, attaches: 2, ..Limits::default() },
+        );
         let (server, id) = (SERVER_ID.parse().unwrap(), VOLUME_ID.parse().unwrap());
         let attaches = join_all((0..4).map(|_| cloud.nova.attach_volume(server, id)));
         let look = async {
@@ -136,7 +160,7 @@ mod tests {
     async fn a_replaced_credential_does_not_refill_the_bucket() {
         let recorded = Recorded::default();
         recorded.on(VOLUME, [volume("available")]);
-        let limits = Limits { per_second: 1, burst: 1, concurrent: 1 };
+        let limits = Limits { per_second: 1, burst: 1, ..Limits::default() };
         let cloud = Cloud::limited(recorded.http(), options(), limits);
         show(&cloud).await;
         cloud.replace(recorded.http(), options());

@@ -17,13 +17,21 @@ pub(in crate::openstack) fn retry<S: Calls>(cloud: Arc<str>, inner: S) -> impl C
         let (inner, cloud) = (inner.clone(), cloud.clone());
         async move {
             let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
-            for _ in 1..ATTEMPTS {
+            let mut attempts = 1;
+            while attempts < ATTEMPTS {
                 let error = match inner.clone().oneshot(request.clone()).await {
                     Ok(answer) => return Ok(answer),
                     Err(error) if may_be_tried_again(&request, &error) => error,
                     Err(error) => return Err(error),
                 };
-                let pause = backoff.step().max(error.retry_after.unwrap_or_default());
+                let pause = match error.retry_after {
+                    // There will be room for it then, and none of the attempts has failed.
+                    Some(time) if error.kind == Kind::Throttled => time,
+                    time => {
+                        attempts += 1;
+                        backoff.step().max(time.unwrap_or_default())
+                    }
+                };
                 // Waiting for the deadline would only replace the cloud's reason by a worse one.
                 if pause >= pace::deadline().remaining() {
                     return Err(error);

@@ -46,7 +46,7 @@ impl Volumes {
     async fn delete_cut(&self, id: GroupSnapshotId, promised: bool) -> Result<()> {
         let Some(name) = self.name_of(id).await? else { return Ok(()) };
         let mut seen = self.sight(&name).await.map_err(Error::unsettled)?;
-        let mut looks = self.watch.follow(Interest::Group(name));
+        let mut looks = self.watch.follow(("delete", "group"), Interest::Group(name));
         let mut course = Course::default();
         loop {
             match plan(&seen, id, promised) {
@@ -106,7 +106,7 @@ impl Volumes {
     async fn end_group(&self, id: GroupId) -> Result<()> {
         let groups = self.cinder.list_groups().await.map_err(Error::unsettled)?;
         let Some(group) = groups.into_iter().find(|group| group.id == id) else { return Ok(()) };
-        let mut looks = self.watch.follow(Interest::Group(group.name.clone()));
+        let mut looks = self.watch.follow(("delete", "group"), Interest::Group(group.name.clone()));
         let mut seen = Sight { groups: vec![group], cuts: Vec::new() };
         let mut course = Course::default();
         loop {

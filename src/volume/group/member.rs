@@ -89,7 +89,7 @@ impl Volumes {
     }
 
     async fn wait_until_out(&self, group: &Group, id: VolumeId) -> Result<()> {
-        let mut looks = self.watch.follow(Interest::Group(group.name.clone()));
+        let mut looks = self.watch.follow(("update", "group"), Interest::Group(group.name.clone()));
         loop {
             let Seen::Group(seen) = looks.next_seen().await? else { continue };
             match leaving(&seen, group.id, id) {

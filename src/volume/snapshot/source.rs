@@ -25,7 +25,8 @@ impl Volumes {
                 Step::Wait => {}
                 Step::Refuse(error) => return Err(error),
             }
-            let looks = looks.get_or_insert_with(|| self.watch.follow(Interest::Change(id)));
+            let looks =
+                looks.get_or_insert_with(|| self.watch.follow(("settle", "volume"), Interest::Change(id)));
             seen = looks.next().await?;
         }
     }

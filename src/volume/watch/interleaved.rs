@@ -67,7 +67,8 @@ async fn play(schedule: &mut Schedule, waiters: &[&'static str], drops: usize, t
         let (watch, requests) = (watch.clone(), Arc::clone(&cloud.requests));
         scheduler.add(name, async move {
             let asked = requests.load(Ordering::Relaxed) as u64;
-            let seen = watch.follow(Interest::Change(id(n))).next().await.unwrap().unwrap();
+            let seen =
+                watch.follow(("attach", "volume"), Interest::Change(id(n))).next().await.unwrap().unwrap();
             assert!(seen.size > asked, "{name} asked after request {asked} and is answered by {}", seen.size);
         });
     }

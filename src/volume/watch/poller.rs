@@ -8,8 +8,9 @@ use futures_util::future::join_all;
 use tokio::time::Instant;
 
 use super::lists::List;
+use super::news::News;
 use super::{About, Answer, Ask, Interest, LIST_EVERY, Seen, Shared, State};
-use crate::openstack::{self, Kind, Volume, VolumeId};
+use crate::openstack::{self, Kind};
 use crate::pace::{self, Deadline};
 use crate::volume::group::Sight;
 
@@ -19,8 +20,6 @@ const FEW: usize = 2;
 const GETS_AT_ONCE: usize = 4;
 /// `updated_at` has a resolution of one second and the API's hosts have clocks of their own.
 const OVERLAP: Duration = Duration::from_secs(3);
-/// A waiter that no list has mentioned for so long gets a look of its own.
-const FULL_LOOK_AFTER: Duration = Duration::from_secs(10);
 /// A cloud is upgraded under us, and a version document may be out of reach for a while.
 const TOO_OLD_FOR: Duration = Duration::from_secs(300);
 const ONE_LOOK: Duration = Duration::from_secs(30);
@@ -32,7 +31,8 @@ enum Plan {
     Sleep(Instant),
     /// A look for each of these.
     Each(Vec<Interest>),
-    Changes(SystemTime),
+    /// What changed or was created since then.
+    News(List, SystemTime),
     /// A list of what is on its way, for those that wait for its end.
     Passing(List, Vec<Interest>),
 }
@@ -47,7 +47,7 @@ impl Poller {
                 Plan::End => return,
                 Plan::Sleep(until) => self.sleep(until).await,
                 Plan::Each(asks) => self.look_at_each(asks).await,
-                Plan::Changes(since) => self.list_changes(since).await,
+                Plan::News(list, since) => self.list_news(list, since).await,
                 Plan::Passing(list, asks) => self.list_passing(list, asks).await,
             }
             self.0.lock().looking = None;
@@ -66,7 +66,7 @@ impl Poller {
 
     async fn look_at_each(&self, interests: Vec<Interest>) {
         let began = self.begin();
-        self.0.lock().listed = Some(began.at);
+        self.0.lock().listing_from = Some(began.at + LIST_EVERY);
         let looks = join_all(interests.iter().map(|interest| self.look(interest))).await;
         for (interest, seen) in interests.iter().zip(looks) {
             self.deliver(&began, |ask| ask.interest == *interest, |_| Some(seen.clone()));
@@ -77,7 +77,9 @@ impl Poller {
         let cinder = &self.0.cinder;
         limited(async {
             match interest {
-                Interest::Named(name, _) => cinder.list_volumes_named(name).await.map(Seen::Named),
+                Interest::Named(name, _) | Interest::New(name, _) => {
+                    cinder.list_volumes_named(name).await.map(Seen::Named)
+                }
                 Interest::Change(id) | Interest::Deletion(id) => {
                     let found = cinder.find_volume(*id).await?;
                     Ok(found.map_or(Seen::Gone, |volume| Seen::Volume(Box::new(volume))))
@@ -102,21 +104,28 @@ impl Poller {
         .await
     }
 
-    async fn list_changes(&self, since: SystemTime) {
+    async fn list_news(&self, list: List, since: SystemTime) {
         let mut began = self.begin();
-        let listed = limited(self.0.cinder.list_volumes_changed_since(since)).await;
-        self.listed();
+        let cinder = &self.0.cinder;
+        let listed = limited(async {
+            match list {
+                List::Creations => cinder.list_volumes_created_since(since).await,
+                _ => cinder.list_volumes_changed_since(since).await,
+            }
+        });
+        let listed = listed.await;
+        self.listed(&began);
         match listed {
             Ok(changes) => {
                 began.clock = changes.date.unwrap_or(began.clock);
-                let volumes: BTreeMap<VolumeId, Volume> =
-                    changes.volumes.into_iter().map(|volume| (volume.id, volume)).collect();
-                let listed = |ask: &Ask| ask.interest.id().and_then(|id| volumes.get(&id));
-                self.deliver(
-                    &began,
-                    |ask| ask.list() == Some(List::Changes) || listed(ask).is_some(),
-                    |ask| listed(ask).map(|volume| Ok(Seen::Volume(Box::new(volume.clone())))),
-                );
+                let news = News::new(changes.volumes);
+                let told = |ask: &Ask| match (list, &ask.interest) {
+                    (List::Creations, Interest::New(name, followed)) => news.of_name(name, *followed),
+                    (List::Creations, _) => None,
+                    _ => ask.interest.id().and_then(|id| news.of(id)),
+                };
+                let concerned = |ask: &Ask| ask.list() == Some(list);
+                self.deliver(&began, |ask| concerned(ask) || told(ask).is_some(), |ask| told(ask).map(Ok));
             }
             Err(error) if error.kind == Kind::Unsupported => {
                 self.0.lock().too_old_until = Some(Instant::now() + TOO_OLD_FOR);
@@ -129,7 +138,7 @@ impl Poller {
     async fn list_passing(&self, list: List, asks: Vec<Interest>) {
         let began = self.begin();
         let listed = limited(list.passing(&self.0.cinder)).await;
-        self.listed();
+        self.listed(&began);
         match listed {
             Ok(passing) => {
                 let is_over = |ask: &Interest| ask.listed().is_none_or(|listed| !passing.contains(&listed));
@@ -147,8 +156,9 @@ impl Poller {
         Began { at: Instant::now(), clock: self.0.cinder.clock() }
     }
 
-    fn listed(&self) {
-        self.0.lock().listed = Some(Instant::now());
+    fn listed(&self, began: &Began) {
+        let took = began.at.elapsed();
+        self.0.lock().listing_from = Some(Instant::now() + LIST_EVERY.max(2 * took));
     }
 
     /// Answers every ask of those `concerned` that was there when the look began and that `seen` knows something for;
@@ -173,12 +183,14 @@ impl Poller {
                 }
                 Some(seen) => {
                     state.failure = None;
-                    let Ask { reply, backoff, .. } = ask;
+                    let Ask { reply, schedule, .. } = ask;
                     // A caller that has gone away needs no answer.
-                    let _ = reply.send(Answer { seen, clock: began.clock, backoff });
+                    let _ = reply.send(Answer { seen, clock: began.clock, looked: began.at, schedule });
                 }
                 None => {
-                    ask.since = ask.since.max(began.clock);
+                    if ask.list() == Some(List::Changes) {
+                        ask.since = ask.since.max(began.clock);
+                    }
                     ask.put_off(began.at);
                     state.asks.push(ask);
                 }
@@ -199,7 +211,7 @@ impl Ask {
     }
 
     fn put_off(&mut self, looked: Instant) {
-        self.due = looked + self.backoff.step();
+        self.due = looked + self.schedule.step();
     }
 }
 
@@ -217,14 +229,13 @@ fn plan(state: &mut State) -> Plan {
     if state.asks.len() <= FEW {
         return Plan::Each(due(&state.asks, now, FEW));
     }
-    let listing_from = state.listed.map_or(now, |listed| listed + LIST_EVERY);
-    if listing_from > now {
+    if let Some(listing_from) = state.listing_from.filter(|from| *from > now) {
         return Plan::Sleep(listing_from);
     }
     if state.too_old_until.is_some_and(|until| now < until) {
         return Plan::Each(due(&state.asks, now, GETS_AT_ONCE));
     }
-    let forgotten = |ask: &&Ask| ask.asked + FULL_LOOK_AFTER <= now && ask.due <= now;
+    let forgotten = |ask: &&Ask| ask.forgotten <= now && ask.due <= now;
     if !state.full_look_had_turn
         && let Some(ask) = state.asks.iter().find(forgotten)
     {
@@ -260,9 +271,9 @@ fn crowd(state: &mut State, now: Instant) -> Plan {
     let asks = state.asks.iter().filter(|ask| ask.list() == turn);
     match turn {
         None => Plan::Each(due(asks, now, FEW)),
-        Some(List::Changes) => {
+        Some(list @ (List::Changes | List::Creations)) => {
             let since = asks.map(|ask| ask.since).min().unwrap_or(SystemTime::UNIX_EPOCH);
-            Plan::Changes(since - OVERLAP)
+            Plan::News(list, since - OVERLAP)
         }
         Some(list) => Plan::Passing(list, asks.map(|ask| ask.interest.clone()).collect()),
     }

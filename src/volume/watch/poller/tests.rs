@@ -2,8 +2,8 @@ use tokio::sync::oneshot;
 
 use super::*;
 use crate::openstack::{SnapshotId, Status};
-use crate::pace::Backoff;
 use crate::volume::sample::{id, volume};
+use crate::volume::watch::{PATIENCE, Schedule};
 
 /// A list with the receivers of its asks, which must live for the asks to count.
 struct Waiting {
@@ -13,8 +13,8 @@ struct Waiting {
 
 fn ask(interest: Interest, asked: Instant, due: Instant) -> (Ask, oneshot::Receiver<Answer>) {
     let (reply, answer) = oneshot::channel();
-    let backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(1));
-    (Ask { interest, since: clock(100), asked, due, backoff, reply }, answer)
+    let (schedule, forgotten) = (Schedule::default(), asked + PATIENCE);
+    (Ask { interest, since: clock(100), asked, due, forgotten, schedule, reply }, answer)
 }
 
 fn clock(seconds: u64) -> SystemTime {
@@ -139,7 +139,7 @@ async fn a_cloud_too_old_for_lists_is_asked_a_few_at_a_time() {
 #[tokio::test(start_paused = true)]
 async fn a_waiter_that_no_list_mentions_gets_a_look_of_its_own() {
     let mut crowd = waiting(changes(5));
-    pace::sleep(FULL_LOOK_AFTER).await;
+    pace::sleep(PATIENCE).await;
     let now = Instant::now();
     crowd.state.asks.iter_mut().skip(1).for_each(|ask| ask.asked = now);
     assert_eq!(plan(&mut crowd.state), Plan::Each(changes(1)));

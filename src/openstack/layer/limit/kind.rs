@@ -1,0 +1,34 @@
+//! Kinds of requests that have turns after each other, and room at the cloud apart from each other.
+
+use http::Method;
+
+use super::super::super::Service;
+use super::super::super::request::Request;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// One list for all who wait.
+    Look,
+    Read,
+    Create,
+    Delete,
+    /// Nova asks the compute host for a device's name before it answers, so that an attach waits while the host works on
+    /// another disk of the server, and a minute where it is dead (`reserve_block_device_name` in nova/compute/rpcapi.py).
+    Attach,
+    Detach,
+}
+
+pub const KINDS: usize = 6;
+
+impl Kind {
+    pub fn of(request: &Request) -> Self {
+        match (&request.method, request.service) {
+            (method, _) if method.is_safe() && request.serves_many => Kind::Look,
+            (method, _) if method.is_safe() => Kind::Read,
+            (&Method::POST, Service::Nova) => Kind::Attach,
+            (&Method::DELETE, Service::Nova) => Kind::Detach,
+            (&Method::DELETE, _) => Kind::Delete,
+            _ => Kind::Create,
+        }
+    }
+}
