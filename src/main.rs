@@ -1,9 +1,10 @@
 //! Parse the command line, start telemetry, run, and say why where it ends.
 
+use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use cinder_csi::cli::{self, Command, Log, Serve};
+use cinder_csi::cli::{self, Check, Command, Log, Serve};
 use cinder_csi::config::{self, Source, System};
 use cinder_csi::{app, telemetry};
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
         Command::Serve(options) => {
             runtime.block_on(serve(*options, &invocation.log, filter.as_deref(), &invocation.warnings))
         }
+        Command::Check(options) => runtime.block_on(check(&options)),
         Command::PreStop(options) => {
             let say = |words: &str| println!("cinder-csi pre-stop: {words}");
             match runtime.block_on(app::pre_stop(options, say)) {
@@ -41,6 +43,19 @@ fn main() -> ExitCode {
                 Err(failure) => failed(&failure, failure.exit_code()),
             }
         }
+    }
+}
+
+/// What was found goes to standard output, whatever the verdict.
+async fn check(options: &Check) -> ExitCode {
+    let report = match app::check(options, &System).await {
+        Ok(report) => report,
+        Err(failure) => return failed(&failure, failure.exit_code()),
+    };
+    let text = if options.json { format!("{:#}\n", report.json()) } else { report.to_string() };
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Ok(()) => ExitCode::from(report.exit_code()),
+        Err(error) => failed(&error, 1),
     }
 }
 

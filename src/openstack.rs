@@ -22,20 +22,21 @@ mod request;
 mod stack;
 
 pub use cinder::{
-    Attachment, Backup, BackupService, BackupStatus, Changes, Cinder, Group, GroupSnapshot, GroupState, GroupType, Hints,
-    MEMBERS_AT_ONCE, Migration, NewBackup, NewGroup, NewSnapshot, NewVolume, Origin, Page, Part, Placed,
-    Portion, Quota, Quotas, Row, Search, Snapshot, SnapshotStatus, Status, Supply, Volume, VolumeType, Zones,
+    Attachment, Backup, BackupService, BackupStatus, Changes, Cinder, Group, GroupSnapshot, GroupState,
+    GroupType, Hints, MEMBERS_AT_ONCE, Migration, NewBackup, NewGroup, NewSnapshot, NewVolume, Origin, Page,
+    Part, Placed, Portion, Quota, Quotas, Row, Search, Snapshot, SnapshotStatus, Status, Supply, Volume,
+    VolumeType, Zones,
 };
 pub use error::{Effect, Error, Kind, Result, Service};
 pub use id::{BackupId, GroupId, GroupSnapshotId, NotAnId, ServerId, SnapshotId, VolumeId};
 pub use keystone::Admission;
 pub use layer::Limits;
 pub use nova::{FailedAction, Nova, Server};
+pub use offer::Offer;
 pub use options::{
     ApplicationCredential, Client as OidcClient, Credential, Federated, Grant, Interface, Options, Places,
     Proof, Proxy, Scope, Tls, TokenEndpoint, TokenType, User, UserDomain,
 };
-pub use offer::Offer;
 pub use request::{Microversion, Operation};
 
 use bytes::Bytes;

@@ -65,8 +65,7 @@ impl Client {
             Err(error) if error.service == Service::Keystone => return Err(error),
             Err(_) | Ok(()) => {}
         }
-        let keystone =
-            self.current.read().unwrap_or_else(PoisonError::into_inner).stacks.keystone.clone();
+        let keystone = self.current.read().unwrap_or_else(PoisonError::into_inner).stacks.keystone.clone();
         Ok(keystone.session().await?.admission())
     }
 

@@ -26,8 +26,8 @@ use super::layer::Exchanges;
 use super::request::{Path, Request};
 use super::{Credential, Effect, Error, Kind, Options, Result, Service};
 use crate::pace;
-pub use admission::Admission;
 use admission::About;
+pub use admission::Admission;
 use catalog::{Catalog, Endpoint};
 
 /// How long a catalog is kept that lacks a service: an operator may be about to add it.
@@ -202,13 +202,7 @@ fn subject(answer: &Answer) -> Result<SecretString> {
 }
 
 impl Session {
-    fn new(
-        token: SecretString,
-        asked: Instant,
-        document: Token,
-        about: About,
-        options: &Options,
-    ) -> Self {
+    fn new(token: SecretString, asked: Instant, document: Token, about: About, options: &Options) -> Self {
         let mut life = about.life;
         let project = document.project.as_ref().map(|project| project.id.as_str());
         let find = |service| document.catalog.find(service, project, options);
@@ -246,7 +240,8 @@ impl Session {
     }
 
     pub fn admission(&self) -> Admission {
-        let url = |endpoint: &Result<Endpoint>| endpoint.as_ref().map(Endpoint::version_root).map_err(Clone::clone);
+        let url =
+            |endpoint: &Result<Endpoint>| endpoint.as_ref().map(Endpoint::version_root).map_err(Clone::clone);
         self.about.clone().with_endpoints(url(&self.cinder), url(&self.nova))
     }
 

@@ -71,7 +71,8 @@ mod tests {
                 "updated_at": "2026-01-01T00:00:00.000000", "disabled_reason": null})
         };
         let all = json!({"services": [service("up"), service("down")]});
-        cloud.on(SERVICES, [Reply::json(200, all), Reply::json(403, json!({"forbidden": {"message": "no"}}))]);
+        cloud
+            .on(SERVICES, [Reply::json(200, all), Reply::json(403, json!({"forbidden": {"message": "no"}}))]);
         cloud.on(BACKUPS, [Reply::json(200, json!({"backups": [{"id": "b", "name": null}]}))]);
         let cinder = cloud.cloud().cinder;
         let told = cinder.find_backup_services().await.unwrap().unwrap();
