@@ -17,6 +17,8 @@ mod zones;
 
 use std::fmt;
 
+use crate::config::Warning;
+
 pub use cloud::{Terms, cloud};
 pub use node::{Machine, node};
 
@@ -51,6 +53,7 @@ pub enum About {
         auth_url: String,
     },
     Node,
+    Settings,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,6 +65,18 @@ pub struct Section {
 /// All that was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report(pub Vec<Section>);
+
+/// A row for each warning, or one that there is none.
+pub fn settings(warnings: &[Warning]) -> Section {
+    const CHECK: &str = "settings";
+    let next = "correct the key, or remove it: what isn't understood isn't used";
+    let mut rows: Vec<_> =
+        warnings.iter().map(|warning| Row::warning(CHECK, warning.to_string(), next)).collect();
+    if rows.is_empty() {
+        rows.push(Row::ok(CHECK, "read without a warning"));
+    }
+    Section { about: About::Settings, rows }
+}
 
 impl Row {
     fn ok(check: &'static str, found: impl Into<String>) -> Self {
@@ -78,16 +93,6 @@ impl Row {
 
     fn failed(check: &'static str, found: impl Into<String>, next: impl Into<String>) -> Self {
         Self { verdict: Verdict::Failed, next: Some(next.into()), ..Self::ok(check, found) }
-    }
-
-    /// One for each warning of the settings, or one that there is none.
-    fn of_settings<'a>(warnings: impl IntoIterator<Item = &'a crate::config::Warning>) -> Vec<Self> {
-        let next = "correct the key: what isn't understood isn't used";
-        let rows: Vec<_> = warnings
-            .into_iter()
-            .map(|warning| Self::warning("settings", warning.to_string(), next))
-            .collect();
-        if rows.is_empty() { vec![Self::ok("settings", "read without a warning")] } else { rows }
     }
 }
 

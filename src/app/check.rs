@@ -34,11 +34,11 @@ async fn clouds(request: &Request, topology: bool, source: &dyn Source) -> Resul
     let config = Config::load(source, request)?;
     let clients = clients(&Seams::new(source), &config, request)?;
     let sections = config.clouds.iter().zip(clients.values()).map(|((_, options), client)| {
-        let terms =
-            Terms { options, block_storage: &config.block_storage, warnings: &config.warnings, topology };
+        let terms = Terms { options, block_storage: &config.block_storage, topology };
         check::cloud(client, terms)
     });
-    Ok(Report(join_all(sections).await))
+    let told = [check::settings(&config.warnings)].into_iter();
+    Ok(Report(told.chain(join_all(sections).await).collect()))
 }
 
 async fn this_node(
@@ -55,5 +55,5 @@ async fn this_node(
     };
     let node = Node::new(host.clone(), disks);
     let machine = Machine { host: &*host, node: &node, whoami, device_dir, settings, topology };
-    Report(vec![check::node(machine).await])
+    Report(vec![check::settings(&settings.warnings), check::node(machine).await])
 }

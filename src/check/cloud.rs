@@ -6,7 +6,7 @@ use futures_util::future::{join, join4};
 use url::Url;
 
 use super::{About, Row, Section, access, backups, microversions, quotas, trouble, types, zones};
-use crate::config::{BlockStorage, Warning};
+use crate::config::BlockStorage;
 use crate::openstack::{Admission, Cloud, Options, Result, Service};
 use crate::pace::{self, Deadline};
 
@@ -18,7 +18,6 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct Terms<'a> {
     pub options: &'a Options,
     pub block_storage: &'a BlockStorage,
-    pub warnings: &'a [Warning],
     /// `--with-topology`
     pub topology: bool,
 }
@@ -26,9 +25,8 @@ pub struct Terms<'a> {
 /// The controller's checks: who may come in, then who answers, then all else at once.
 pub async fn cloud(cloud: &Cloud, terms: Terms<'_>) -> Section {
     let Options { name, auth_url, .. } = terms.options;
-    let mut rows = Row::of_settings(terms.warnings);
-    rows.extend(asked(cloud, terms).await);
-    Section { about: About::Cloud { name: name.clone(), auth_url: auth_url.to_string() }, rows }
+    let about = About::Cloud { name: name.clone(), auth_url: auth_url.to_string() };
+    Section { about, rows: asked(cloud, terms).await }
 }
 
 async fn asked(cloud: &Cloud, terms: Terms<'_>) -> Vec<Row> {

@@ -22,6 +22,7 @@ impl Section {
         let (about, cloud) = match &self.about {
             About::Cloud { name, .. } => ("cloud", Some(name.as_str())),
             About::Node => ("node", None),
+            About::Settings => ("settings", None),
         };
         self.rows.iter().map(move |row| row.json(about, cloud))
     }

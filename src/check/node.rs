@@ -30,10 +30,11 @@ pub async fn node(machine: Machine<'_>) -> Section {
     let Machine { host, node, whoami, device_dir, settings, topology } = machine;
     let (identity, room, tools, links) =
         join4(identified(node, whoami), node.room(), tools::rows(host), host.list(device_dir)).await;
-    let mut rows = Row::of_settings(&settings.warnings);
-    rows.push(who(&identity, whoami.server.is_some()));
-    rows.push(zone(&identity, topology, &settings.block_storage.zone_map));
-    rows.push(limit(settings.block_storage.node_volume_attach_limit, room));
+    let mut rows = vec![
+        who(&identity, whoami.server.is_some()),
+        zone(&identity, topology, &settings.block_storage.zone_map),
+        limit(settings.block_storage.node_volume_attach_limit, room),
+    ];
     rows.extend(tools);
     rows.push(devices(device_dir, links.map(|links| links.len())));
     Section { about: About::Node, rows }
@@ -67,16 +68,19 @@ fn who(told: &Told, given: bool) -> Row {
             Row::ok(CHECK, format!("server {}, by {by}", identity.server))
         }
         Err(error) => {
-            let text = error.to_string();
-            let (cause, next) = text.split_once("; ").unwrap_or((&text, IDENTITY_REMEDY));
-            Row::failed(CHECK, cause, next)
+            let (cause, next, details) = error.parts();
+            let details = details.map(|details| format!("; {details}")).unwrap_or_default();
+            Row::failed(CHECK, format!("{cause}{details}"), next.unwrap_or(IDENTITY_REMEDY))
         }
     }
 }
 
 fn zone(told: &Told, topology: bool, map: &[(String, String)]) -> Row {
     const CHECK: &str = "zone";
-    let zone = told.as_ref().ok().and_then(|(identity, by)| identity.zone.as_ref().zip(*by));
+    let Ok((identity, by)) = told else {
+        return Row::unknown(CHECK, "not asked", "find out the server first");
+    };
+    let zone = identity.zone.as_ref().zip(*by);
     match (zone, topology) {
         (Some((zone, by)), _) => {
             let volumes = map.iter().find(|(from, _)| from == zone);
@@ -159,7 +163,8 @@ mod tests {
             assert_eq!((row.verdict, row.found), (Verdict::Ok, format!("server {SERVER}, {expected}")));
         }
         let row = who(&nobody(), false);
-        assert_eq!((row.verdict, row.next.as_deref()), (Verdict::Failed, Some("look; asked")));
+        let expected = Row::failed("identity", "this node: can't tell; asked", "look");
+        assert_eq!(row, expected);
     }
 
     #[test]
@@ -170,8 +175,8 @@ mod tests {
             (told(Some("az1"), drive), true, Verdict::Ok, "az1, by config drive, volumes in c1 by az-map"),
             (told(Some("az2"), drive), false, Verdict::Ok, "az2, by config drive"),
             (told(None, None), true, Verdict::Failed, "won't register"),
-            (nobody(), true, Verdict::Failed, "won't register"),
-            (nobody(), false, Verdict::Ok, "not needed"),
+            (told(None, None), false, Verdict::Ok, "not needed"),
+            (nobody(), true, Verdict::Unknown, "not asked"),
         ] {
             let row = zone(&told, topology, &map);
             assert!(row.verdict == verdict && row.found.contains(words), "{row:?}");

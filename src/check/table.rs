@@ -34,6 +34,7 @@ impl fmt::Display for Section {
             About::Cloud { name, auth_url } if name.is_empty() => writeln!(f, "cloud at {auth_url}")?,
             About::Cloud { name, auth_url } => writeln!(f, "cloud {name:?} at {auth_url}")?,
             About::Node => writeln!(f, "this node")?,
+            About::Settings => writeln!(f, "settings")?,
         }
         self.rows.iter().try_for_each(|row| row.fmt(f))
     }
