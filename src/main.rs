@@ -9,6 +9,9 @@ use cinder_csi::config::{self, Source, System};
 use cinder_csi::{app, telemetry};
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
+/// From here on the log has each call to the cloud.
+const CALLS: u8 = 4;
+
 fn main() -> ExitCode {
     let invocation = match cli::parse(std::env::args().skip(1), &System) {
         Ok(invocation) => invocation,
@@ -27,7 +30,7 @@ fn main() -> ExitCode {
         Command::Serve(options) => {
             runtime.block_on(serve(*options, &invocation.log, filter.as_deref(), &invocation.warnings))
         }
-        Command::Check(options) => runtime.block_on(check(&options)),
+        Command::Check(options) => runtime.block_on(check(&options, &invocation.log, filter.as_deref())),
         Command::PreStop(options) => {
             let say = |words: &str| println!("cinder-csi pre-stop: {words}");
             match runtime.block_on(app::pre_stop(options, say)) {
@@ -46,8 +49,14 @@ fn main() -> ExitCode {
     }
 }
 
-/// What was found goes to standard output, whatever the verdict.
-async fn check(options: &Check) -> ExitCode {
+/// What was found goes to standard output, whatever the verdict. Only who asks for them gets the calls beside it.
+async fn check(options: &Check, log: &Log, filter: Option<&str>) -> ExitCode {
+    if log.verbosity >= CALLS
+        && let Err(error) =
+            telemetry::start(log.verbosity, log.format, filter, BoxMakeWriter::new(std::io::stderr))
+    {
+        return failed(&error, config::Error::EXIT);
+    }
     let report = match app::check(options, &System).await {
         Ok(report) => report,
         Err(failure) => return failed(&failure, failure.exit_code()),

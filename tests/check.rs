@@ -8,6 +8,8 @@
 mod checked;
 #[path = "check/node.rs"]
 mod node;
+#[path = "bed/self_signed.rs"]
+mod self_signed;
 #[path = "bed/untrusted.rs"]
 mod untrusted;
 
@@ -78,7 +80,7 @@ async fn a_wrong_password_is_one_sentence_with_the_key_to_change() {
     bed.write(&conf(bed.address, "canary-wrong"));
     let report = bed.check(&[]);
     assert_eq!((report.code, report.with("failed")), (1, vec!["authentication"]));
-    assert_eq!(report.checks(), ["settings", "authentication", "tls", "not asked"]);
+    assert_eq!(report.checks(), ["settings", "authentication", "tls", "not-asked"]);
     let (found, next) = report.told("authentication");
     assert!(found.starts_with("Keystone could not give a token: HTTP 401: "), "{found}");
     assert!(
@@ -104,13 +106,40 @@ async fn a_certificate_that_nobody_vouches_for_names_the_file_of_authorities() {
     assert_eq!(next, format!("see \"ca-file\" in {}:7", bed.file()));
 }
 
+/// Its catalog still names the cloud behind, which speaks no TLS.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_of_its_own_is_trusted_by_the_file_and_a_bare_catalog_is_told() {
+    let bed = Bed::new(Settings::default()).await;
+    let own = self_signed::SelfSigned::of(Ipv4Addr::LOCALHOST);
+    let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let front = listener.local_addr().unwrap();
+    let behind = bed.address;
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let acceptor = own.acceptor.clone();
+            tokio::spawn(async move {
+                let mut tls = acceptor.accept(stream).await.unwrap();
+                let mut plain = tokio::net::TcpStream::connect(behind).await.unwrap();
+                drop(tokio::io::copy_bidirectional(&mut tls, &mut plain).await);
+            });
+        }
+    });
+    std::fs::write(bed.path("ca.pem"), own.authority).unwrap();
+    let text = conf(front, PASSWORD).replace("http://", "https://");
+    bed.write(&format!("{text}ca-file = {}\n", bed.path("ca.pem").display()));
+    let report = bed.check(&[]);
+    assert_eq!(report.row("authentication")["verdict"], "ok", "{report:?}");
+    assert!(report.told("tls").0.starts_with("the catalog names http://"), "{report:?}");
+    assert!(report.told("tls").1.contains("os-endpoint-type"), "{report:?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_region_that_is_not_there_is_told_with_those_that_are() {
     let bed = Bed::new(Settings::default()).await;
     bed.write(&format!("{}region = Nowhere\n", conf(bed.address, PASSWORD)));
     let report = bed.check(&[]);
     assert_eq!((report.code, report.with("failed")), (1, vec!["catalog"]));
-    assert_eq!(report.row("not asked")["found"], "cinder, nova, zones, volume-types, quotas, backups");
+    assert_eq!(report.row("not-asked")["found"], "cinder, nova, zones, volume-types, quotas, backups");
     let (found, next) = report.told("catalog");
     assert!(found.contains("in region Nowhere"), "{found}");
     assert!(

@@ -154,5 +154,5 @@ async fn within<T>(question: impl Future<Output = Result<T>>) -> Result<T> {
 
 /// What would only fail again.
 fn not_asked(checks: &str) -> Row {
-    Row::unknown("not asked", checks, "mend what failed above, and check again")
+    Row::unknown("not-asked", checks, "mend what failed above, and check again")
 }

@@ -9,7 +9,6 @@ use crate::config::{Request, Source};
 
 /// Look whether a cloud, or this node, is as the driver needs it, and say what to do where it isn't; changes nothing
 #[derive(Debug, Args)]
-#[command(args_override_self = true)]
 pub struct CheckFlags {
     /// cloud.conf, as for the driver
     #[arg(long, value_name = "FILE", value_parser = flags::list, action = ArgAction::Append)]

@@ -111,7 +111,7 @@ impl Report {
 
     /// What that row tells, which is the only one that failed, and the last that was asked.
     pub fn failed_alone(&self, check: &str) -> (String, String) {
-        assert_eq!((self.code, self.checks()), (1, vec!["settings", check, "not asked"]), "{self:?}");
+        assert_eq!((self.code, self.checks()), (1, vec!["settings", check, "not-asked"]), "{self:?}");
         assert_eq!(self.with("failed"), [check]);
         self.told(check)
     }
