@@ -8,8 +8,6 @@
 mod checked;
 #[path = "check/node.rs"]
 mod node;
-#[path = "bed/self_signed.rs"]
-mod self_signed;
 #[path = "bed/untrusted.rs"]
 mod untrusted;
 
@@ -20,6 +18,7 @@ use checked::{Bed, PASSWORD, conf};
 use cinder_csi::sandbox::{Fault, Quota, Settings, SimulatedCloud, Trouble};
 use http::Method;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use untrusted::self_signed::SelfSigned;
 
 const ALL: [&str; 11] = [
     "settings",
@@ -110,7 +109,7 @@ async fn a_certificate_that_nobody_vouches_for_names_the_file_of_authorities() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_certificate_of_its_own_is_trusted_by_the_file_and_a_bare_catalog_is_told() {
     let bed = Bed::new(Settings::default()).await;
-    let own = self_signed::SelfSigned::of(Ipv4Addr::LOCALHOST);
+    let own = SelfSigned::of(Ipv4Addr::LOCALHOST);
     let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let front = listener.local_addr().unwrap();
     let behind = bed.address;
