@@ -27,7 +27,10 @@ fn told(error: &Error, places: &Places) -> (String, String) {
 fn silent(service: Service, places: &Places) -> String {
     match service {
         Service::Keystone => {
-            format!("is {} right, and is it reached from here (firewall, proxy)?", places.auth_url)
+            format!(
+                "is {} right, and is it reached from here (http or https, firewall, proxy)?",
+                places.auth_url
+            )
         }
         Service::Cinder | Service::Nova => unreached(service, places),
     }
@@ -96,7 +99,7 @@ mod tests {
                 "http://k/v3: no answer before the deadline of the request",
                 Verdict::Failed,
                 "Keystone could not list the zones: http://k/v3: no answer in time",
-                "is auth-url right, and is it reached from here (firewall, proxy)?",
+                "is auth-url right, and is it reached from here (http or https, firewall, proxy)?",
             ),
             (
                 Kind::Forbidden,
