@@ -1,5 +1,6 @@
 //! The only wiring: settings become clients, clients become services, services are served.
 
+mod check;
 mod clouds;
 mod controller;
 mod kubernetes;
@@ -28,6 +29,7 @@ use crate::k8s::startup::Startup;
 use crate::node::{self, Node, Whoami, ZoneMemory};
 use crate::pace::Deadline;
 use crate::telemetry;
+pub use check::check;
 pub use pre_stop::pre_stop;
 use seams::Seams;
 

@@ -2,12 +2,14 @@
 //!
 //! <https://github.com/kubernetes/cloud-provider-openstack/blob/master/cmd/cinder-csi-plugin/main.go>
 
+mod check;
 mod flags;
 mod kubernetes;
 mod pre_stop;
 #[cfg(feature = "sandbox")]
 mod sandbox;
 
+pub use check::{Check, Subject};
 pub use kubernetes::StartupTaint;
 pub use pre_stop::PreStop;
 #[cfg(feature = "sandbox")]
@@ -50,6 +52,7 @@ struct CommandLine {
 
 #[derive(Debug, Subcommand)]
 enum Other {
+    Check(Box<check::CheckFlags>),
     PreStop(pre_stop::PreStopFlags),
     #[cfg(feature = "sandbox")]
     Sandbox(Sandbox),
@@ -189,6 +192,7 @@ struct ServeFlags {
 #[derive(Debug)]
 pub enum Command {
     Serve(Box<Serve>),
+    Check(Check),
     PreStop(PreStop),
     #[cfg(feature = "sandbox")]
     Sandbox(Sandbox),
@@ -275,6 +279,7 @@ pub fn parse(arguments: impl IntoIterator<Item = String>, source: &dyn Source) -
     let command = match line.command {
         #[cfg(feature = "sandbox")]
         Some(Other::Sandbox(sandbox)) => Command::Sandbox(sandbox),
+        Some(Other::Check(flags)) => Command::Check(flags.finish(source)?),
         Some(Other::PreStop(flags)) => Command::PreStop(flags.finish(source)?),
         None => {
             warnings.extend(line.serve.deprecations());

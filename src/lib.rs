@@ -28,6 +28,7 @@
 //! | room | does | may use |
 //! |---|---|---|
 //! | [`cli`], [`app`] | the command line; the only wiring | everything |
+//! | [`check`] | `cinder-csi check`: looks whether a cloud and a node are as they are needed, and says what to do | [`openstack`], [`node`], [`config`], [`pace`], [`text`] |
 //! | [`csi`] | speaks gRPC: parses requests, replies, turns errors into codes | [`volume`], [`node`], [`k8s`], [`pace`], [`text`] |
 //! | [`volume`] | converges volumes | [`openstack`], [`pace`] |
 //! | [`openstack`] | one call to Keystone, Cinder or Nova, and what can go wrong in it | [`pace`], [`json`] |
@@ -49,6 +50,7 @@
 //! calls; [`config::Source`], files and environment; and time, which is tokio's clock throughout, so that a test pauses it.
 
 pub mod app;
+pub mod check;
 pub mod cli;
 pub mod config;
 #[cfg(feature = "crash")]

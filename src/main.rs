@@ -1,12 +1,16 @@
 //! Parse the command line, start telemetry, run, and say why where it ends.
 
+use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use cinder_csi::cli::{self, Command, Log, Serve};
+use cinder_csi::cli::{self, Check, Command, Log, Serve};
 use cinder_csi::config::{self, Source, System};
 use cinder_csi::{app, telemetry};
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
+
+/// From here on the log has each call to the cloud.
+const CALLS: u8 = 4;
 
 fn main() -> ExitCode {
     let invocation = match cli::parse(std::env::args().skip(1), &System) {
@@ -26,6 +30,7 @@ fn main() -> ExitCode {
         Command::Serve(options) => {
             runtime.block_on(serve(*options, &invocation.log, filter.as_deref(), &invocation.warnings))
         }
+        Command::Check(options) => runtime.block_on(check(&options, &invocation.log, filter.as_deref())),
         Command::PreStop(options) => {
             let say = |words: &str| println!("cinder-csi pre-stop: {words}");
             match runtime.block_on(app::pre_stop(options, say)) {
@@ -41,6 +46,25 @@ fn main() -> ExitCode {
                 Err(failure) => failed(&failure, failure.exit_code()),
             }
         }
+    }
+}
+
+/// What was found goes to standard output, whatever the verdict. Only who asks for them gets the calls beside it.
+async fn check(options: &Check, log: &Log, filter: Option<&str>) -> ExitCode {
+    if log.verbosity >= CALLS
+        && let Err(error) =
+            telemetry::start(log.verbosity, log.format, filter, BoxMakeWriter::new(std::io::stderr))
+    {
+        return failed(&error, config::Error::EXIT);
+    }
+    let report = match app::check(options, &System).await {
+        Ok(report) => report,
+        Err(failure) => return failed(&failure, failure.exit_code()),
+    };
+    let text = if options.json { format!("{:#}\n", report.json()) } else { report.to_string() };
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Ok(()) => ExitCode::from(report.exit_code()),
+        Err(error) => failed(&error, 1),
     }
 }
 

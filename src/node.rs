@@ -38,6 +38,7 @@ pub use instance::{Identity, Origin, REMEDY as IDENTITY_REMEDY, Whoami};
 pub use linux::Linux;
 pub use options::forbidden as forbidden_mount_flag;
 pub use publish::Publish;
+pub use room::attach_limit;
 pub use stage::{FormatPolicy, Stage};
 pub use stats::{Stats, Usage};
 pub use zone::ZoneMemory;
@@ -185,10 +186,15 @@ impl Node {
 
     /// Which Nova server this machine is. A call that is dropped leaves no config drive mounted.
     pub async fn identify(&self, whoami: &Whoami) -> Result<Identity> {
+        Ok(self.identify_by(whoami).await?.0)
+    }
+
+    /// As [`Self::identify`], and who of [`Whoami::order`] told it. `None`: nobody of them.
+    pub async fn identify_by(&self, whoami: &Whoami) -> Result<(Identity, Option<Origin>)> {
         let (host, whoami) = (self.host.clone(), whoami.clone());
         let identified = tokio::spawn(async move {
-            let found = instance::identify(&*host, &whoami).await?;
-            Ok(whoami.zone.settle(&*host, found).await)
+            let (found, by) = instance::identify(&*host, &whoami).await?;
+            Ok((whoami.zone.settle(&*host, found).await, by))
         });
         identified.await.unwrap_or_else(|error| Err(Error::internal("this node", error)))
     }

@@ -13,6 +13,7 @@ mod keystone;
 mod layer;
 pub mod ledger;
 mod nova;
+mod offer;
 mod options;
 mod page;
 #[cfg(test)]
@@ -21,19 +22,22 @@ mod request;
 mod stack;
 
 pub use cinder::{
-    Attachment, Backup, BackupStatus, Changes, Cinder, Group, GroupSnapshot, GroupState, GroupType, Hints,
-    MEMBERS_AT_ONCE, Migration, NewBackup, NewGroup, NewSnapshot, NewVolume, Origin, Page, Part, Placed,
-    Portion, Quota, Quotas, Row, Search, Snapshot, SnapshotStatus, Status, Supply, Volume, VolumeType, Zones,
+    Attachment, Backup, BackupService, BackupStatus, Changes, Cinder, Group, GroupSnapshot, GroupState,
+    GroupType, Hints, MEMBERS_AT_ONCE, Migration, NewBackup, NewGroup, NewSnapshot, NewVolume, Origin, Page,
+    Part, Placed, Portion, Quota, Quotas, Row, Search, Snapshot, SnapshotStatus, Status, Supply, Volume,
+    VolumeType, Zones,
 };
 pub use error::{Effect, Error, Kind, Result, Service};
 pub use id::{BackupId, GroupId, GroupSnapshotId, NotAnId, ServerId, SnapshotId, VolumeId};
+pub use keystone::Admission;
 pub use layer::Limits;
 pub use nova::{FailedAction, Nova, Server};
+pub use offer::Offer;
 pub use options::{
     ApplicationCredential, Client as OidcClient, Credential, Federated, Grant, Interface, Options, Places,
     Proof, Proxy, Scope, Tls, TokenEndpoint, TokenType, User, UserDomain,
 };
-pub use request::Operation;
+pub use request::{Microversion, Operation};
 
 use bytes::Bytes;
 use client::Client;
@@ -62,6 +66,16 @@ impl Cloud {
     pub fn limited(http: Http, options: Options, limits: Limits) -> Self {
         let client = Client::new(http, options, limits);
         Self { cinder: Cinder::new(client.clone()), nova: Nova::new(client) }
+    }
+
+    /// What Keystone gives for the credentials, asked for unless it's held.
+    pub async fn admission(&self) -> Result<Admission> {
+        self.cinder.client().admission().await
+    }
+
+    /// The microversions that Cinder or Nova offers. `None`: none.
+    pub async fn offer(&self, service: Service) -> Result<Option<Offer>> {
+        self.cinder.client().offer(service).await
     }
 
     /// Goes on with other credentials or another connection: the token, the catalog and what is known of

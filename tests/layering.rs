@@ -7,7 +7,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Who may use whom. `main`, `cli` and `app` are wiring and may use everything.
-const ARROWS: [(&str, &[&str]); 13] = [
+const ARROWS: [(&str, &[&str]); 14] = [
+    // It asks the clients of both what no RPC asks, and turns answers into sentences.
+    ("check", &["openstack", "node", "config", "pace", "text"]),
     ("csi", &["volume", "node", "k8s", "pace", "text"]),
     ("volume", &["openstack", "pace"]),
     ("openstack", &["pace", "json"]),

@@ -11,7 +11,7 @@ use super::Failure;
 use super::seams::Seams;
 use crate::config::{self, Config, Source};
 use crate::csi;
-use crate::openstack::{Cloud, Tls};
+use crate::openstack::{Cloud, Options, Tls};
 use crate::pace;
 use crate::volume::Volumes;
 
@@ -32,22 +32,11 @@ pub struct Clouds {
 impl Clouds {
     /// Reads the settings and calls nobody.
     pub fn connect(source: Arc<dyn Source>, seams: Seams, request: config::Request) -> Result<Self, Failure> {
-        // Certificates and proxies are known to be of use only once a client is made of them.
-        let place = request.files.last().cloned().map(config::Place::File);
-        let (watch, config) = config::Watch::start(source.as_ref(), request);
+        let (watch, config) = config::Watch::start(source.as_ref(), request.clone());
         let config = config?;
-        // A proxy's error is none of the file's: it is met here, where no certificate can be wrong.
-        let anyone = Tls { insecure: true, ..Tls::default() };
-        seams.http(&anyone, &config.proxy).map_err(|error| unusable("", None, &error))?;
+        let clouds = clients(&seams, &config, &request)?;
         warn_of(&config);
-        let mut clouds = BTreeMap::new();
-        for (name, options) in &config.clouds {
-            let http = seams
-                .http(&options.tls, &config.proxy)
-                .map_err(|error| unusable(name, place.clone(), &error))?;
-            clouds.insert(name.clone(), Cloud::new(http, options.clone()));
-        }
-        Ok(Self { source, seams, watch, clouds, place })
+        Ok(Self { source, seams, watch, clouds, place: place(&request) })
     }
 
     pub fn volumes(&self) -> csi::Clouds {
@@ -100,6 +89,27 @@ impl Clouds {
         }
         refused
     }
+}
+
+/// A client for each cloud, which calls nobody yet. Certificates and proxies are known to be of use only once that is made.
+pub fn clients(
+    seams: &Seams,
+    config: &Config,
+    request: &config::Request,
+) -> Result<BTreeMap<String, Cloud>, config::Error> {
+    // A proxy's error is none of the file's: it is met here, where no certificate can be wrong.
+    let anyone = Tls { insecure: true, ..Tls::default() };
+    seams.http(&anyone, &config.proxy).map_err(|error| unusable("", None, &error))?;
+    let client = |(name, options): (&String, &Options)| {
+        let http = seams.http(&options.tls, &config.proxy);
+        let http = http.map_err(|error| unusable(name, place(request), &error))?;
+        Ok((name.clone(), Cloud::new(http, options.clone())))
+    };
+    config.clouds.iter().map(client).collect()
+}
+
+fn place(request: &config::Request) -> Option<config::Place> {
+    request.files.last().cloned().map(config::Place::File)
 }
 
 fn unusable(cloud: &str, place: Option<config::Place>, error: &io::Error) -> config::Error {

@@ -330,3 +330,40 @@ fn every_flag_is_documented() {
         assert!(manual.contains(&format!("`--{flag}")), "--{flag}");
     }
 }
+
+fn checked(arguments: &[&str], source: &Fixed) -> Check {
+    let arguments = ["check"].iter().chain(arguments).map(|text| (*text).to_owned());
+    match parse(arguments, source).unwrap().command {
+        Command::Check(check) => check,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_check_is_of_the_clouds_that_are_named_and_else_of_the_node() {
+    let (nothing, set) = (Fixed::default(), Fixed::default().with_var("OS_CLOUD", "lab"));
+    let empty = Fixed::default().with_var("OS_AUTH_URL", "");
+    for (flags, source, is_cloud) in [
+        (&["--cloud-config=/a"][..], &nothing, true),
+        (&["--cloud=lab", "--json"], &nothing, true),
+        (&["--cloud_name=east"], &nothing, true),
+        (&[], &set, true),
+        (&["--node"], &set, false),
+        (&["--node", "--cloud-config=/a"], &nothing, false),
+        (&[], &nothing, false),
+        (&[], &empty, false),
+    ] {
+        let check = checked(flags, source);
+        assert_eq!(matches!(check.subject, Subject::Clouds(_)), is_cloud, "{flags:?}");
+        assert_eq!((check.json, check.with_topology), (flags.contains(&"--json"), true));
+    }
+    let check = checked(&["-cloud-config=/a,/b", "--cloud-name=,east", "--cloud-config=/c"], &nothing);
+    let Subject::Clouds(request) = check.subject else { panic!("{check:?}") };
+    assert_eq!(request.files, ["/a", "/b", "/c"].map(std::path::PathBuf::from));
+    assert_eq!(request.clouds, ["", "east"]);
+    assert!(!checked(&["--with-topology=true", "--with-topology=false"], &nothing).with_topology);
+    for flags in [&["--node", "--cloud=lab"][..], &["--node", "--node-id=x"], &["--cluster=x"]] {
+        let arguments = ["check"].iter().chain(flags).map(|text| (*text).to_owned());
+        assert_eq!(parse(arguments, &nothing).unwrap_err().code, 64, "{flags:?}");
+    }
+}

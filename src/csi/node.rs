@@ -135,7 +135,7 @@ impl node_server::Node for NodeService {
         _: Request<NodeGetInfoRequest>,
     ) -> Result<Response<NodeGetInfoResponse>, Status> {
         let identity = self.identity().await?;
-        let limit = attach_limit(self.settings.attach_limit, self.node.room().await);
+        let limit = node::attach_limit(self.settings.attach_limit, self.node.room().await);
         Ok(Response::new(NodeGetInfoResponse {
             node_id: identity.server,
             max_volumes_per_node: limit,
@@ -177,13 +177,6 @@ fn zoneless(server: &str) -> node::Error {
         node::IDENTITY_REMEDY
     );
     node::Error::new(node::Condition::Unavailable, format!("server {server}"), cause).next(next)
-}
-
-/// The administrator's limit counts volumes, as the existing driver has it, and stays as it is unless the bus has no room
-/// for so many. Never 0, which would mean no limit.
-fn attach_limit(configured: u16, room: Option<usize>) -> i64 {
-    let room = room.and_then(|room| i64::try_from(room).ok()).unwrap_or(i64::MAX);
-    i64::from(configured).min(room).max(1)
 }
 
 fn health_entry(found: Finding) -> volume_health::VolumeHealthEntry {
@@ -271,20 +264,6 @@ mod tests {
             std::fs::write(&memory, format!(r#"{{"server": "server", "zone": "{zone}"}}"#)).unwrap();
             let told = info(&service).await.unwrap().accessible_topology.unwrap();
             assert_eq!(told.segments[ZONE], zone);
-        }
-    }
-
-    #[test]
-    fn the_administrators_limit_stands_unless_the_bus_has_less_room() {
-        for (configured, room, want) in [
-            (256, None, 256),
-            (256, Some(26), 26),
-            (25, Some(26), 25),
-            (25, Some(25), 25),
-            (25, Some(24), 24),
-            (256, Some(0), 1),
-        ] {
-            assert_eq!(attach_limit(configured, room), want, "{configured} {room:?}");
         }
     }
 }

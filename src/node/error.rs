@@ -62,6 +62,11 @@ impl Error {
         self.condition
     }
 
+    /// Object and cause, next step, details: what it's written from.
+    pub fn parts(&self) -> (String, Option<&str>, Option<&str>) {
+        (format!("{}: {}", self.object, self.cause), self.next.as_deref(), self.details.as_deref())
+    }
+
     pub fn internal(object: impl Display, cause: impl Display) -> Self {
         Self::new(Condition::Internal, object, cause)
     }

@@ -100,20 +100,20 @@ impl fmt::Display for Origin {
     }
 }
 
-/// Asks each origin in turn; the error names what each said.
-pub(super) async fn identify(host: &dyn Host, whoami: &Whoami) -> Result<Identity> {
+/// Asks each origin in turn; the error names what each said. With the origin that told the zone.
+pub(super) async fn identify(host: &dyn Host, whoami: &Whoami) -> Result<(Identity, Option<Origin>)> {
     let mut failed = Vec::new();
     for origin in &whoami.order {
         match ask(host, whoami, *origin).await {
-            Ok(found) => return Ok(overridden(found, whoami)),
+            Ok(found) => return Ok((overridden(found, whoami), Some(*origin))),
             Err(reason) => failed.push(format!("{origin}: {reason}")),
         }
     }
     if let Some(server) = &whoami.server {
-        return Ok(Identity::new(server, None));
+        return Ok((Identity::new(server, None), None));
     }
     match dmi(host).await {
-        Ok(server) => Ok(Identity::new(server, None)),
+        Ok(server) => Ok((Identity::new(server, None), None)),
         Err(reason) => {
             failed.push(format!("DMI: {reason}"));
             // The metadata service may be down for a moment.

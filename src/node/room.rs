@@ -17,6 +17,13 @@ const SLOTS: usize = 32;
 /// What one virtio-scsi adapter takes, as Nova and libvirt number its units.
 const UNITS: usize = 256;
 
+/// The administrator's limit counts volumes, as the existing driver has it, and stays as it is unless the bus has no room
+/// for so many. Never 0, which would mean no limit.
+pub fn attach_limit(configured: u16, room: Option<usize>) -> i64 {
+    let room = room.and_then(|room| i64::try_from(room).ok()).unwrap_or(i64::MAX);
+    i64::from(configured).min(room).max(1)
+}
+
 pub(super) fn room(machine: &Machine) -> Option<usize> {
     let ours = |bus: &Bus| machine.disks.iter().any(|disk| disk.ours && disk.bus == *bus);
     let is_blk = |bus: &Bus| matches!(bus, Bus::VirtioBlk(_));
@@ -158,5 +165,19 @@ mod tests {
         assert_eq!(room(&Machine { bridge: Some((0x15ad, 1)), ..pc(1) }), None);
         let nvme = Disk { name: "nvme0n1".into(), bus: Bus::Other, ours: true };
         assert_eq!(room(&Machine { disks: vec![nvme], ..pc(0) }), None);
+    }
+
+    #[test]
+    fn the_administrators_limit_stands_unless_the_bus_has_less_room() {
+        for (configured, room, want) in [
+            (256, None, 256),
+            (256, Some(26), 26),
+            (25, Some(26), 25),
+            (25, Some(25), 25),
+            (25, Some(24), 24),
+            (256, Some(0), 1),
+        ] {
+            assert_eq!(attach_limit(configured, room), want, "{configured} {room:?}");
+        }
     }
 }

@@ -9,7 +9,9 @@ use url::Url;
 
 use super::Service;
 use super::answer::Answer;
+use super::keystone::Admission;
 use super::layer::{Limit, Limits};
+use super::offer::{self, Offer};
 use super::request::Request;
 use super::stack::{Stacks, stacks};
 use super::{Error, Http, Kind, Options, Result};
@@ -55,6 +57,20 @@ impl Client {
             Kind::Deadline => Error { message: format!("{auth_url}: {}", error.message), ..error },
             _ => error,
         })
+    }
+
+    /// A catalog that lacks a service is no error here.
+    pub async fn admission(&self) -> Result<Admission> {
+        match self.log_in().await {
+            Err(error) if error.service == Service::Keystone => return Err(error),
+            Err(_) | Ok(()) => {}
+        }
+        let keystone = self.current.read().unwrap_or_else(PoisonError::into_inner).stacks.keystone.clone();
+        Ok(keystone.session().await?.admission())
+    }
+
+    pub async fn offer(&self, service: Service) -> Result<Option<Offer>> {
+        offer::read(self.call(Request::version_document(service)).await, service)
     }
 }
 

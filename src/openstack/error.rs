@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use http::StatusCode;
 
+use super::http::NoTls;
+
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// A call that did not answer what it should have.
@@ -79,6 +81,11 @@ impl Error {
     /// <https://opendev.org/openstack/cinder/src/branch/master/cinder/exception.py>, the only 413 with these words.
     pub fn is_of_one_size(&self) -> bool {
         self.kind == Kind::OverLimit && self.message.contains("maximum allowed limit")
+    }
+
+    /// Whether no TLS came about: the certificate isn't trusted, or the server doesn't speak TLS.
+    pub fn is_of_tls(&self) -> bool {
+        NoTls::in_words(&self.message).is_some()
     }
 
     /// The same for the same trouble: all but the id of the request.

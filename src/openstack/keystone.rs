@@ -1,5 +1,6 @@
 //! Tokens: <https://docs.openstack.org/api-ref/identity/v3/#authentication-and-token-management>.
 
+mod admission;
 mod catalog;
 mod federation;
 mod identity;
@@ -25,6 +26,8 @@ use super::layer::Exchanges;
 use super::request::{Path, Request};
 use super::{Credential, Effect, Error, Kind, Options, Result, Service};
 use crate::pace;
+use admission::About;
+pub use admission::Admission;
 use catalog::{Catalog, Endpoint};
 
 /// How long a catalog is kept that lacks a service: an operator may be about to add it.
@@ -55,6 +58,7 @@ pub(super) struct Session {
     cinder: Result<Endpoint>,
     nova: Result<Endpoint>,
     project: Option<String>,
+    about: About,
 }
 
 #[derive(Deserialize)]
@@ -67,6 +71,8 @@ struct Token {
     expires_at: Timestamp,
     issued_at: Option<Timestamp>,
     project: Option<Project>,
+    user: Option<Named>,
+    roles: Option<Vec<Named>>,
     #[serde(default)]
     catalog: Catalog,
 }
@@ -74,6 +80,12 @@ struct Token {
 #[derive(Deserialize)]
 struct Project {
     id: String,
+    name: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Named {
+    name: Option<String>,
 }
 
 impl Keystone {
@@ -108,11 +120,12 @@ impl Keystone {
     }
 
     async fn authenticate(self) -> Result<Arc<Session>> {
-        let asked = Instant::now();
+        let (asked, before) = (Instant::now(), pace::now());
         let answer = self.prove().await.map_err(|e| self.explained(e))?;
         let token = subject(&answer)?;
         let document: Document = answer.json()?;
-        let session = Session::new(token, asked, document.token, answer.date(), &self.options);
+        let about = About::new(&document.token, answer.date(), before);
+        let session = Session::new(token, asked, document.token, about, &self.options);
         let cloud = Some(self.options.name.as_str()).filter(|name| !name.is_empty());
         tracing::info!(cloud, life_s = session.life.as_secs(), "authenticated");
         Ok(Arc::new(session))
@@ -189,14 +202,8 @@ fn subject(answer: &Answer) -> Result<SecretString> {
 }
 
 impl Session {
-    fn new(
-        token: SecretString,
-        asked: Instant,
-        document: Token,
-        date: Option<SystemTime>,
-        options: &Options,
-    ) -> Self {
-        let mut life = life(&document, date);
+    fn new(token: SecretString, asked: Instant, document: Token, about: About, options: &Options) -> Self {
+        let mut life = about.life;
         let project = document.project.as_ref().map(|project| project.id.as_str());
         let find = |service| document.catalog.find(service, project, options);
         let (cinder, nova) = (find(Service::Cinder), find(Service::Nova));
@@ -204,7 +211,7 @@ impl Session {
             life = life.min(INCOMPLETE);
         }
         let project = document.project.map(|project| project.id);
-        Self { token, asked, life, is_suspect: AtomicBool::new(false), cinder, nova, project }
+        Self { token, asked, life, is_suspect: AtomicBool::new(false), cinder, nova, project, about }
     }
 
     /// A token is replaced when a tenth of its life, but at least a minute, is left: longer than any call takes, so
@@ -230,6 +237,12 @@ impl Session {
     pub fn is_complete(&self) -> Result<()> {
         let missing = [&self.cinder, &self.nova].into_iter().find_map(|found| found.as_ref().err());
         missing.map_or(Ok(()), |error| Err(error.clone()))
+    }
+
+    pub fn admission(&self) -> Admission {
+        let url =
+            |endpoint: &Result<Endpoint>| endpoint.as_ref().map(Endpoint::version_root).map_err(Clone::clone);
+        self.about.clone().with_endpoints(url(&self.cinder), url(&self.nova))
     }
 
     /// The address of a call.

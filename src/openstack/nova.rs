@@ -70,6 +70,18 @@ struct Event {
     details: Option<String>,
 }
 
+#[derive(Deserialize)]
+struct Zones {
+    #[serde(rename = "availabilityZoneInfo")]
+    zones: Vec<Zone>,
+}
+
+#[derive(Deserialize)]
+struct Zone {
+    #[serde(rename = "zoneName")]
+    name: String,
+}
+
 impl Nova {
     pub(super) fn new(client: Client) -> Self {
         Self { client }
@@ -94,6 +106,12 @@ impl Nova {
     pub async fn list_server_ids(&self) -> Result<Vec<ServerId>> {
         let servers: Vec<Id> = page::all(&self.client, get("list the servers", &["servers"])).await?.items;
         Ok(servers.into_iter().map(|server| server.id).collect())
+    }
+
+    /// GET /os-availability-zone: the names of the zones that have a compute host.
+    pub async fn list_zones(&self) -> Result<Vec<String>> {
+        let answer = self.client.call(get("list the zones", &["os-availability-zone"])).await?;
+        Ok(answer.json::<Zones>()?.zones.into_iter().map(|zone| zone.name).collect())
     }
 
     /// POST /servers/ID/os-volume_attachments at 2.60, or the newest that an older cloud has. Returns the request id.

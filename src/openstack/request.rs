@@ -11,7 +11,7 @@ use super::{Effect, Error, Kind, Service};
 
 /// A microversion: `3.60`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Microversion(pub u16, pub u16);
+pub struct Microversion(pub u16, pub u16);
 
 /// What a call needs of the service's microversions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -21,6 +21,8 @@ pub(super) struct Stacks {
     pub calls: Stack,
     /// For a request that goes no further than to Keystone, and there only where no token is held.
     pub login: Stack,
+    /// Whom both ask for a token.
+    pub keystone: Keystone,
 }
 
 pub(super) fn stacks(http: Http, options: Options, limit: Limit) -> Stacks {
@@ -49,8 +51,8 @@ pub(super) fn stacks(http: Http, options: Options, limit: Limit) -> Stacks {
         .layer(layer_fn(|inner| metrics(cloud.clone(), inner)))
         .layer(layer_fn(deadline))
         .layer(layer_fn(|inner| retry(cloud.clone(), inner)))
-        .service(login(keystone));
-    Stacks { calls: Stack::new(calls), login: Stack::new(login) }
+        .service(login(keystone.clone()));
+    Stacks { calls: Stack::new(calls), login: Stack::new(login), keystone }
 }
 
 fn agent(words: &[String]) -> HeaderValue {

@@ -1,7 +1,7 @@
 //! A server with a certificate that nobody vouches for.
 
 #[path = "self_signed.rs"]
-mod self_signed;
+pub mod self_signed;
 
 use std::net::{IpAddr, SocketAddr};
 

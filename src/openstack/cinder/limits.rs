@@ -172,7 +172,7 @@ impl Cinder {
     }
 
     /// The quota set, or the limits where only an administrator may read that.
-    async fn get_quotas(&self) -> Result<Quotas> {
+    pub async fn get_quotas(&self) -> Result<Quotas> {
         match self.get_quota_set().await {
             Err(error) if matches!(error.kind, Kind::Forbidden | Kind::NotFound) => self.get_limits().await,
             quotas => quotas,

@@ -60,14 +60,18 @@ impl Catalog {
         let Options { interface, places, .. } = options;
         let types = types(service);
         let endpoints = self.0.iter().filter(|entry| types.contains(&entry.kind.as_str()));
-        let mut offered: Vec<String> = endpoints
-            .flat_map(|entry| entry.endpoints.iter().map(move |listed| (entry, listed)))
-            .map(|(entry, listed)| {
-                format!("{} {} in {}", listed.interface, entry.kind, listed.region().unwrap_or("no region"))
-            })
-            .collect();
-        offered.dedup();
-        let offered = if offered.is_empty() { "none at all".to_owned() } else { offered.join(", ") };
+        // A service of several types is listed several times.
+        let mut offered: Vec<String> = Vec::new();
+        for listed in endpoints.flat_map(|entry| &entry.endpoints) {
+            let place = format!("{} in {}", listed.interface, listed.region().unwrap_or("no region"));
+            if !offered.contains(&place) {
+                offered.push(place);
+            }
+        }
+        let offered = match offered.is_empty() {
+            true => "none at all".to_owned(),
+            false => format!("endpoints {}", offered.join(", ")),
+        };
         format!(
             "Keystone's catalog ({}) has no {} endpoint ({}) in region {}; it has {offered}: check {} and {}, and that the \
              project has a role",
@@ -264,7 +268,7 @@ mod tests {
         let catalog = [entry("volumev3", &[("internal", "RegionTwo", "http://b/v3")])];
         let error = find(&catalog, Service::Cinder, Some("RegionOne"), Interface::Public).unwrap_err();
         assert_eq!((error.kind, error.effect), (Kind::Unsupported, Effect::None));
-        for part in ["public", "RegionOne", "it has internal volumev3 in RegionTwo", "os-endpoint-type"] {
+        for part in ["public", "RegionOne", "it has endpoints internal in RegionTwo", "os-endpoint-type"] {
             assert!(error.message.contains(part), "{error}");
         }
     }

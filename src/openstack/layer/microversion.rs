@@ -4,12 +4,11 @@
 
 use std::time::Duration;
 
-use http::StatusCode;
-use serde::Deserialize;
 use tokio::time::Instant;
 use tower::{ServiceExt, service_fn};
 
 use super::super::flight::{Age, Flight};
+use super::super::offer::{self, Offer};
 use super::super::request::{Microversion, Request, Version};
 use super::super::{Error, Kind, Result, Service};
 use super::Calls;
@@ -17,37 +16,10 @@ use super::Calls;
 /// How long an offer is believed: a cloud is upgraded under us, and a proxy may hide the document for a while.
 const KEPT: Duration = Duration::from_secs(300);
 
-/// What a service offers. `None`: no microversions at all.
-type Offer = Option<Range>;
-
 #[derive(Clone, Copy, Debug)]
 struct Told {
-    offer: Offer,
+    offer: Option<Offer>,
     when: Instant,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Range {
-    oldest: Microversion,
-    newest: Microversion,
-}
-
-/// Cinder answers `versions` and Nova `version` at the root of one version.
-#[derive(Deserialize)]
-struct Document {
-    #[serde(default)]
-    versions: Vec<Entry>,
-    version: Option<Entry>,
-}
-
-#[derive(Deserialize)]
-struct Entry {
-    #[serde(default)]
-    id: String,
-    #[serde(default)]
-    version: String,
-    #[serde(default)]
-    min_version: String,
 }
 
 #[derive(Clone, Default)]
@@ -83,16 +55,8 @@ pub(in crate::openstack) fn microversion<S: Calls>(ignored_by_cinder: bool, inne
 }
 
 async fn ask<S: Calls>(inner: S, service: Service) -> Result<Told> {
-    let offer = match inner.oneshot(Request::version_document(service)).await {
-        Ok(answer) => answer.json::<Document>()?.offer(service),
-        // A proxy that doesn't let the document through, or a service from before microversions.
-        Err(error) if matches!(error.status, Some(StatusCode::NOT_FOUND | StatusCode::FORBIDDEN)) => {
-            tracing::warn!(%error, "going on without microversions");
-            None
-        }
-        Err(error) => return Err(error),
-    };
-    Ok(Told { offer, when: Instant::now() })
+    let answer = inner.oneshot(Request::version_document(service)).await;
+    Ok(Told { offer: offer::read(answer, service)?, when: Instant::now() })
 }
 
 impl Told {
@@ -101,27 +65,17 @@ impl Told {
     }
 }
 
-impl Document {
-    fn offer(self, service: Service) -> Offer {
-        let version = if service == Service::Nova { "v2.1" } else { "v3" };
-        let mut entries = self.versions.into_iter().chain(self.version);
-        let entry = entries.find(|entry| entry.id.starts_with(version))?;
-        let (oldest, newest) = (entry.min_version.parse().ok()?, entry.version.parse().ok()?);
-        Some(Range { oldest, newest })
-    }
-}
-
-fn choose(request: &Request, version: Version, offer: Offer) -> Result<Option<Microversion>> {
+fn choose(request: &Request, version: Version, offer: Option<Offer>) -> Result<Option<Microversion>> {
     let (wanted, exactly) = match version {
         Version::Any => return Ok(None),
         Version::Wanted(wanted) => (wanted, false),
         Version::Needed(wanted) => (wanted, true),
     };
     match offer {
-        Some(range) if wanted < range.oldest => Err(lacking(request, wanted, offer)),
-        Some(range) if wanted <= range.newest => Ok(Some(wanted)),
+        Some(offered) if wanted < offered.oldest => Err(lacking(request, wanted, offer)),
+        Some(offered) if wanted <= offered.newest => Ok(Some(wanted)),
         _ if exactly => Err(lacking(request, wanted, offer)),
-        Some(range) => Ok(Some(range.newest)),
+        Some(offered) => Ok(Some(offered.newest)),
         None => Ok(None),
     }
 }
@@ -138,10 +92,10 @@ fn choose_blindly(request: &Request, version: Version) -> Result<Option<Microver
     }
 }
 
-fn lacking(request: &Request, needed: Microversion, offer: Offer) -> Error {
+fn lacking(request: &Request, needed: Microversion, offer: Option<Offer>) -> Error {
     let service = request.service.name();
     let offered = match offer {
-        Some(Range { oldest, newest }) => format!("offers {oldest} to {newest}"),
+        Some(Offer { oldest, newest }) => format!("offers {oldest} to {newest}"),
         None => "offers none".to_owned(),
     };
     request.error(Kind::Unsupported, format!("needs microversion {needed}, this cloud's {service} {offered}"))

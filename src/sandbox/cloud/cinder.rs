@@ -61,6 +61,10 @@ fn route(request: &Request<'_>, world: &mut World, caller: &Caller) -> Result<An
         ("GET", ["limits"]) => Ok(limits::answer(world, caller)),
         ("GET", ["os-quota-sets", project]) => limits::quota_set(request, world, caller, project),
         ("GET", ["os-availability-zone"]) => Ok(zones(world)),
+        ("GET", ["os-services"]) => {
+            let message = "Policy doesn't allow volume_extension:services:index to be performed.";
+            Err(Answer::fault(403, message))
+        }
         _ => Err(unknown_path()),
     }
 }

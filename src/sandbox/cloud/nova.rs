@@ -256,7 +256,8 @@ fn action(server: &Server, action: &Action, caller: &Caller, events: bool) -> Va
 
 fn zones(world: &World) -> Answer {
     let zone = |name: &String| json!({ "zoneName": name, "zoneState": { "available": true }, "hosts": null });
-    let zones: Vec<_> = world.settings.zones.iter().map(zone).collect();
+    let names = world.settings.compute_zones.as_ref().unwrap_or(&world.settings.zones);
+    let zones: Vec<_> = names.iter().map(zone).collect();
     Answer::new(200, json!({ "availabilityZoneInfo": zones }))
 }
 

@@ -15,6 +15,8 @@ pub struct Settings {
     pub seed: u64,
     pub latency: Latency,
     pub zones: Vec<String>,
+    /// Nova's zones, where their names aren't those of Cinder's.
+    pub compute_zones: Option<Vec<String>>,
     /// Cinder's `allow_availability_zone_fallback`: the first zone takes the place of one that isn't there.
     pub zone_fallback: bool,
     /// Name and zone of each server.
@@ -61,6 +63,7 @@ impl Default for Settings {
             seed: 0,
             latency: Latency::zero(),
             zones: vec!["az1".to_owned(), "az2".to_owned()],
+            compute_zones: None,
             zone_fallback: false,
             servers: vec![server("node-1", "az1"), server("node-2", "az1"), server("node-3", "az2")],
             region: "RegionOne".to_owned(),
