@@ -9,7 +9,7 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
-pub use endpoint::{Answer, Answers, Grpc, bind, serve};
+pub use endpoint::{Answer, Answers, Grpc, Measure, bind, serve};
 
 /// The form of a line of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]

@@ -29,11 +29,17 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// A peer that is gone is noticed after so long; HTTP/1.1 has a new connection for each scrape or probe.
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
 
+/// Prometheus gives a scrape 10 s unless it's told otherwise:
+/// <https://prometheus.io/docs/prometheus/latest/configuration/configuration/#configuration-file>.
+const MEASURE_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// Lines for the body. `Err`: something is wrong.
 pub type Answer = Result<String, String>;
 
 /// What is asked over gRPC.
 pub type Grpc = BoxCloneSyncService<Request<Incoming>, Response<Body>, Infallible>;
+
+pub type Measure = Arc<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>;
 
 /// Who answers. Cheap to clone.
 #[derive(Clone)]
@@ -42,7 +48,7 @@ pub struct Answers {
     pub ready: Arc<dyn Fn() -> Answer + Send + Sync>,
     pub grpc: Grpc,
     /// Takes the measures that nobody takes until they are asked for.
-    pub measure: fn(),
+    pub measure: Measure,
 }
 
 /// Listens on `:8080`, `HOST:8080` or `IP:8080`.
@@ -117,7 +123,8 @@ async fn respond(request: Request<Incoming>, metrics: &Metrics, answers: &Answer
     }
     match request.uri().path() {
         "/metrics" => {
-            (answers.measure)();
+            // What isn't measured by then is told as it was.
+            let _ = tokio::time::timeout(MEASURE_TIMEOUT, (answers.measure)()).await;
             metrics.0.run_upkeep();
             text(StatusCode::OK, metrics.0.render())
         }
