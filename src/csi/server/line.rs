@@ -28,10 +28,8 @@ pub fn code(response: &http::Response<Body>) -> Code {
 }
 
 pub fn finish(method: &str, response: &http::Response<Body>, cost: &Cost) {
-    let code = code(response);
-    let labels = [("method", method.to_owned()), ("code", format!("{code:?}"))];
-    let seconds = cost.took.as_secs_f64();
-    metrics::histogram!("cinder_csi_rpc_duration_seconds", &labels).record(seconds);
+    let (code, seconds) = (code(response), cost.took.as_secs_f64());
+    measure(method, code, seconds);
     let (calls, requests, spent) = (cost.cloud.calls, cost.requests(), cost.spent(method));
     let status = Status::from_header_map(response.headers());
     let message = status.as_ref().map_or("", Status::message);
@@ -43,6 +41,21 @@ pub fn finish(method: &str, response: &http::Response<Body>, cost: &Cost) {
         }
         _ => warn!(?code, seconds, calls, requests, spent, "{message}"),
     }
+}
+
+/// The caller is gone: nobody hears the answer.
+pub fn forsaken(method: &str, took: Duration) {
+    let (code, seconds) = (Code::Cancelled, took.as_secs_f64());
+    measure(method, code, seconds);
+    match is_frequent(method) {
+        true => debug!(?code, seconds, "the caller has left"),
+        false => warn!(?code, seconds, "the caller has left"),
+    }
+}
+
+fn measure(method: &str, code: Code, seconds: f64) {
+    let labels = [("method", method.to_owned()), ("code", format!("{code:?}"))];
+    metrics::histogram!("cinder_csi_rpc_duration_seconds", &labels).record(seconds);
 }
 
 /// Asked every few seconds, or for each volume every minute: at `-v=2` they would hide the others.
@@ -72,3 +85,6 @@ impl Cost {
         Some(words.join(", "))
     }
 }
+
+#[cfg(test)]
+mod tests;

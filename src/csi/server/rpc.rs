@@ -13,7 +13,7 @@ use tonic::body::Body;
 use tower::{Layer, Service};
 use tracing::{Instrument, Span, error, field, info_span};
 
-use super::line::{Cost, finish};
+use super::line::{Cost, finish, forsaken};
 use crate::csi::status;
 use crate::node::phased;
 use crate::pace::{self, Deadline};
@@ -71,14 +71,31 @@ where
         let mut inner = std::mem::replace(&mut self.inner, ready);
         let served = async move {
             let started = Instant::now();
+            let mut caller = Caller { method: &method, started, is_served: false };
             let call = AssertUnwindSafe(async move { inner.call(request).await }).catch_unwind();
             let (called, phases) = phased(recorded(pace::within(deadline, call))).await;
             let (outcome, cloud) = called;
             let response = outcome.unwrap_or_else(|panic| Ok(panicked(&method, panic.as_ref())))?;
+            caller.is_served = true;
             finish(&method, &response, &Cost { took: started.elapsed(), cloud, phases });
             Ok(response)
         };
         served.instrument(span).boxed()
+    }
+}
+
+/// Who waits for the answer. A connection that is closed drops the call: that's its end, too.
+struct Caller<'a> {
+    method: &'a str,
+    started: Instant,
+    is_served: bool,
+}
+
+impl Drop for Caller<'_> {
+    fn drop(&mut self) {
+        if !self.is_served {
+            forsaken(self.method, self.started.elapsed());
+        }
     }
 }
 

@@ -37,8 +37,6 @@ pub(super) fn known(operation: &str) -> &'static str {
 mod tests {
     use std::path::Path;
 
-    use super::*;
-
     fn sources(directory: &Path, all: &mut String) {
         for entry in std::fs::read_dir(directory).unwrap() {
             let path = entry.unwrap().path();
@@ -50,24 +48,28 @@ mod tests {
         }
     }
 
+    /// The texts of the table, its operations and the existing driver's names.
+    fn names() -> impl Iterator<Item = &'static str> {
+        let table = include_str!("known.rs").split("fn known").nth(1).unwrap();
+        table.split("_ => OTHER").next().unwrap().split('"').skip(1).step_by(2)
+    }
+
     /// An operation that gets another name must be renamed here, too.
     #[test]
     fn every_name_is_of_an_operation_that_there_is() {
         let mut all = String::new();
         sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/openstack"), &mut all);
-        let table = include_str!("known.rs").split("fn known").nth(1).unwrap();
-        let arms = table.split("_ => OTHER").next().unwrap();
-        let operations = arms.split('"').skip(1).step_by(2).filter(|text| text.contains(' '));
+        let operations = names().filter(|text| text.contains(' '));
         let mut count = 0;
         for operation in operations {
             assert!(all.contains(&format!("\"{operation}\"")), "no call is there to {operation}");
             count += 1;
         }
-        assert_eq!(count, 22);
+        assert!(count > 0, "the table isn't read");
     }
 
     #[test]
-    fn the_existing_drivers_names_are_all_there() {
+    fn the_existing_drivers_names_are_all_documented() {
         let manual = include_str!("../../../docs/metrics.md");
         let row = |name: &str| manual.contains(&format!("| `{name}` |"));
         for name in
