@@ -38,7 +38,7 @@ pub fn start(verbosity: u8, format: Format, filter: Option<&str>, log: BoxMakeWr
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(log);
     match format {
         Format::Text => log.with_ansi(false).try_init(),
-        Format::Json => log.json().flatten_event(true).try_init(),
+        Format::Json => log.json().flatten_event(true).with_span_list(false).try_init(),
     }
     .map_err(|error| io::Error::other(format!("the log can't be started: {error}")))?;
     let recorder = builder().and_then(|builder| builder.install_recorder().map_err(io::Error::other))?;
