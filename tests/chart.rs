@@ -277,7 +277,8 @@ fn the_dashboard_shows_every_metric() {
 
 #[test]
 fn every_alert_has_its_runbook() {
-    let rules: Value = serde_saphyr::from_str(&documents::read("charts/cinder-csi/files/alerts.yaml")).unwrap();
+    let rules: Value =
+        serde_saphyr::from_str(&documents::read("charts/cinder-csi/files/alerts.yaml")).unwrap();
     let (runbooks, manual) = (documents::read("docs/runbooks.md"), documents::read("docs/metrics.md"));
     let rules = rules["groups"][0]["rules"].as_array().unwrap();
     assert!(!rules.is_empty());

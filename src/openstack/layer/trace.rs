@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 use tower::{ServiceExt, service_fn};
+use tracing::{Instrument, Span, debug_span, field};
 
 use super::super::answer::Answer;
 use super::super::exchange::Addressed;
@@ -21,8 +22,10 @@ pub(in crate::openstack) fn trace<S: Exchanges>(cloud: Arc<str>, inner: S) -> im
         let (inner, cloud) = (inner.clone(), cloud.clone());
         async move {
             let mut exchange = Exchange::begin(cloud, &call);
-            let result = inner.oneshot(call).await;
+            let span = exchange.span();
+            let result = inner.oneshot(call).instrument(span.clone()).await;
             exchange.ended(&result);
+            span.record("status", exchange.status).record("request_id", exchange.request_id.as_deref());
             result
         }
     })
@@ -52,6 +55,12 @@ impl Exchange {
             error: Some("nobody waited for the answer any longer".to_owned()),
             _on: ledger::on(Stretch::Exchange),
         }
+    }
+
+    /// For traces: it lasts as long as the exchange.
+    fn span(&self) -> Span {
+        let (service, operation) = (self.request.service.name(), self.request.operation);
+        debug_span!("call", service, operation, status = field::Empty, request_id = field::Empty)
     }
 
     fn ended(&mut self, result: &Result<Answer>) {
