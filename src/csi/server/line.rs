@@ -32,7 +32,7 @@ pub fn finish(method: &str, response: &http::Response<Body>, cost: &Cost) {
     measure(method, code, seconds);
     let (calls, requests, spent) = (cost.cloud.calls, cost.requests(), cost.spent(method));
     let status = Status::from_header_map(response.headers());
-    let message = status.as_ref().map_or("", Status::message);
+    let message = status.as_ref().map_or("", |status| status.message());
     match code {
         Code::Ok if is_frequent(method) => debug!(?code, seconds, calls, requests, spent, "OK"),
         Code::Ok => info!(?code, seconds, calls, requests, spent, "OK"),
