@@ -81,6 +81,8 @@ impl Record {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::recorded::{Recorded, Reply, TOKENS, VOLUME, VOLUME_ID, options, token, volume};
+    use super::super::super::{Cloud, Limits};
     use super::super::{on, recorded};
     use super::*;
     use crate::pace::sleep;
@@ -110,6 +112,25 @@ mod tests {
         .await;
         let parts = [("answers", 4), ("token", 2), ("turn", 1), ("pauses", 16), ("states", 8)];
         assert_eq!(record.spent(seconds(31)), parts.map(|(part, time)| (part, seconds(time))));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_layer_that_waits_is_a_part() {
+        let played = Recorded::default();
+        played.on(TOKENS, [token("t", "2026-01-01T01:00:00Z").after(seconds(2))]);
+        let throttled = Reply::new(429, "").header("retry-after", "7");
+        played.on(VOLUME, [throttled, volume("in-use").after(seconds(3)), volume("in-use")]);
+        let limits = Limits { per_second: 1, burst: 1, concurrent: 1 };
+        let cloud = Cloud::limited(played.http(), options(), limits);
+        let (_, record) = recorded(async {
+            for _ in 0..3 {
+                cloud.cinder.get_volume(VOLUME_ID.parse().unwrap()).await.unwrap();
+            }
+        })
+        .await;
+        let parts = [("answers", 3), ("token", 2), ("turn", 1), ("pauses", 7), ("states", 0)];
+        let told = record.spent(seconds(13)).into_iter().map(|(part, time)| (part, time.as_secs()));
+        assert_eq!(told.collect::<Vec<_>>(), parts);
     }
 
     #[tokio::test(start_paused = true)]
