@@ -28,7 +28,7 @@ use crate::csi::{
 use crate::k8s::startup::Startup;
 use crate::node::{self, Node, Whoami, ZoneMemory};
 use crate::pace::Deadline;
-use crate::telemetry;
+use crate::telemetry::{self, Measure};
 pub use check::check;
 pub use pre_stop::pre_stop;
 use seams::Seams;
@@ -120,10 +120,7 @@ impl Driver {
             }),
             ready: Arc::new(move || readiness.summary()),
             grpc: telemetry::Grpc::new(HealthServer::new(health)),
-            measure: || {
-                let tasks = Handle::current().metrics().num_alive_tasks();
-                metrics::gauge!("cinder_csi_tasks").set(tasks as f64);
-            },
+            measure: measure(self.services.node.clone()),
         }
     }
 
@@ -183,6 +180,21 @@ pub fn told_to_end() -> io::Result<impl Future<Output = ()>> {
             _ = term.recv() => {}
             _ = int.recv() => {}
         }
+    })
+}
+
+/// What is counted only when the metrics are asked for.
+fn measure(node: Option<NodeService>) -> Measure {
+    Arc::new(move || {
+        let node = node.clone();
+        async move {
+            let tasks = Handle::current().metrics().num_alive_tasks();
+            metrics::gauge!("cinder_csi_tasks").set(tasks as f64);
+            if let Some(node) = node {
+                node.measure().await;
+            }
+        }
+        .boxed()
     })
 }
 

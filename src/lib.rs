@@ -8,7 +8,7 @@
 //!
 //! | file | does |
 //! |---|---|
-//! | `csi/server.rs`, `csi/server/rpc.rs` | the socket; the RPC's deadline, its guard against panics, its line of log and its metric |
+//! | `csi/server.rs`, `csi/server/{rpc,line}.rs` | the socket; the RPC's deadline, its guard against panics; its line of log and its metric |
 //! | `csi/controller/attachment.rs` | parse, claim, ensure, reply |
 //! | `csi/request.rs` and below | the message becomes a type, or INVALID_ARGUMENT |
 //! | `csi/locks.rs` | one operation at a time for one object, or ABORTED |
@@ -38,7 +38,7 @@
 //! | [`pace`] | deadlines, backoff, the wall clock, the only sleep | |
 //! | [`text`] | pairs and misspelt names, as people write them | |
 //! | [`json`] | documents of a cloud, and which field of one can't be read | |
-//! | [`telemetry`] | the log, the metrics, and the HTTP endpoint for metrics and health | |
+//! | [`telemetry`] | the log, the metrics, traces (feature `otel`), and the HTTP endpoint for metrics and health | [`pace`] |
 //! | `crash` | ends the process where a test says (feature `crash`) | the seams of [`openstack`] and [`node`] |
 //! | `sandbox` | the whole driver on a simulated cloud (feature `sandbox`) | the seams, and [`app`] |
 //!

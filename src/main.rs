@@ -12,6 +12,9 @@ use tracing_subscriber::fmt::writer::BoxMakeWriter;
 /// From here on the log has each call to the cloud.
 const CALLS: u8 = 4;
 
+/// Where OTLP goes: <https://opentelemetry.io/docs/specs/otel/protocol/exporter/>.
+const TRACES: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
+
 fn main() -> ExitCode {
     let invocation = match cli::parse(std::env::args().skip(1), &System) {
         Ok(invocation) => invocation,
@@ -69,9 +72,11 @@ async fn check(options: &Check, log: &Log, filter: Option<&str>) -> ExitCode {
 }
 
 async fn serve(options: Serve, log: &Log, filter: Option<&str>, warnings: &[String]) -> ExitCode {
-    let log = telemetry::start(log.verbosity, log.format, filter, BoxMakeWriter::new(std::io::stderr));
-    let metrics = match log {
-        Ok(metrics) => metrics,
+    let endpoint = System.var(TRACES).filter(|endpoint| !endpoint.is_empty());
+    let writer = BoxMakeWriter::new(std::io::stderr);
+    let log = telemetry::start_traced(log.verbosity, log.format, filter, writer, endpoint.as_deref());
+    let (metrics, _traces) = match log {
+        Ok(started) => started,
         Err(error) => return failed(&error, config::Error::EXIT),
     };
     for warning in warnings {

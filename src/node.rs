@@ -18,6 +18,7 @@ mod machine;
 mod mounts;
 mod options;
 mod own_uuid;
+mod phase;
 mod place;
 mod publish;
 mod room;
@@ -37,6 +38,7 @@ pub use host::{
 pub use instance::{Identity, Origin, REMEDY as IDENTITY_REMEDY, Whoami};
 pub use linux::Linux;
 pub use options::forbidden as forbidden_mount_flag;
+pub use phase::{Phase, Phases, phased};
 pub use publish::Publish;
 pub use room::attach_limit;
 pub use stage::{FormatPolicy, Stage};
@@ -163,6 +165,14 @@ impl Node {
     /// How many volumes this machine's bus has room for, ours that are there included. `None`: it can't be known.
     pub async fn room(&self) -> Option<usize> {
         machine::observe(&*self.host, &self.claims).await.ok().and_then(|machine| room::room(&machine))
+    }
+
+    /// How many of this machine's disks are volumes of ours. `None`: it isn't known, or another look hasn't ended: a disk that
+    /// doesn't answer holds one thread and not one for each call.
+    pub async fn attached(&self) -> Option<usize> {
+        let (host, claims) = (self.host.clone(), self.claims.clone());
+        let look = async move { machine::volumes(&*host, &claims).await };
+        self.looks.run("the disks of this node", look).await.ok().map(|disks| disks.len())
     }
 
     /// Waits until the disk has `required` bytes, grows what is on it, and answers the disk's size.

@@ -1,15 +1,25 @@
-//! The log, the metrics, and the HTTP endpoint for metrics and health.
+//! The log, the metrics, traces, and the HTTP endpoint for metrics and health.
 
 mod endpoint;
 mod exported;
+#[cfg(feature = "otel")]
+mod traces;
+#[cfg(not(feature = "otel"))]
+#[path = "telemetry/untraced.rs"]
+mod traces;
 
 use std::io;
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use tracing_subscriber::EnvFilter;
+use tracing::Subscriber;
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, fmt};
 
-pub use endpoint::{Answer, Answers, Grpc, bind, serve};
+pub use endpoint::{Answer, Answers, Grpc, Measure, bind, serve};
+pub use traces::Traces;
 
 /// The form of a line of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -29,21 +39,43 @@ const SECONDS: [f64; 14] =
 /// Starts the log, written to `log`, and the metrics, once for a process. `filter` is in the syntax of `RUST_LOG`
 /// (<https://docs.rs/tracing-subscriber/latest/tracing_subscriber/filter/struct.EnvFilter.html>) and goes before `verbosity`.
 pub fn start(verbosity: u8, format: Format, filter: Option<&str>, log: BoxMakeWriter) -> io::Result<Metrics> {
+    start_traced(verbosity, format, filter, log, None).map(|(metrics, _)| metrics)
+}
+
+/// Likewise, and sends traces to `endpoint` until they're dropped.
+pub fn start_traced(
+    verbosity: u8,
+    format: Format,
+    filter: Option<&str>,
+    log: BoxMakeWriter,
+    endpoint: Option<&str>,
+) -> io::Result<(Metrics, Traces)> {
     let filter = match filter {
         Some(text) => EnvFilter::try_new(text).map_err(|error| {
             io::Error::new(io::ErrorKind::InvalidInput, format!("RUST_LOG is not a filter: {error}"))
         })?,
         None => EnvFilter::new(directives(verbosity)),
     };
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(log);
-    match format {
-        Format::Text => log.with_ansi(false).try_init(),
-        Format::Json => log.json().flatten_event(true).try_init(),
-    }
-    .map_err(|error| io::Error::other(format!("the log can't be started: {error}")))?;
+    let (traced, traces) = traces::layer(endpoint);
+    // Each has a filter of its own: what is logged says nothing of what is traced.
+    let logged = lines(format, log).with_filter(filter);
+    let subscriber = tracing_subscriber::registry().with(logged).with(traced);
+    subscriber.try_init().map_err(|error| io::Error::other(format!("the log can't be started: {error}")))?;
+    traces.tell();
     let recorder = builder().and_then(|builder| builder.install_recorder().map_err(io::Error::other))?;
     exported::describe();
-    Ok(Metrics(recorder))
+    Ok((Metrics(recorder), traces))
+}
+
+fn lines<S>(format: Format, log: BoxMakeWriter) -> Box<dyn Layer<S> + Send + Sync>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    let lines = fmt::layer().with_writer(log);
+    match format {
+        Format::Text => lines.with_ansi(false).boxed(),
+        Format::Json => lines.json().flatten_event(true).with_span_list(false).boxed(),
+    }
 }
 
 /// Other crates stay at warnings: at trace hyper and h2 print headers, and a token is one.

@@ -266,6 +266,32 @@ fn alerts_and_dashboard_name_only_metrics_that_there_are() {
 }
 
 #[test]
+fn the_dashboard_shows_every_metric() {
+    let dashboard = documents::read("charts/cinder-csi/files/dashboard.json");
+    let manual = documents::read("docs/metrics.md");
+    let rows = manual.split("\n## ").next().unwrap().lines().filter_map(|line| line.strip_prefix("| `"));
+    for metric in rows.filter_map(|row| row.split('`').next()) {
+        assert!(dashboard.contains(metric), "no panel shows {metric}");
+    }
+}
+
+#[test]
+fn every_alert_has_its_runbook() {
+    let rules: Value =
+        serde_saphyr::from_str(&documents::read("charts/cinder-csi/files/alerts.yaml")).unwrap();
+    let (runbooks, manual) = (documents::read("docs/runbooks.md"), documents::read("docs/metrics.md"));
+    let rules = rules["groups"][0]["rules"].as_array().unwrap();
+    assert!(!rules.is_empty());
+    for rule in rules {
+        let name = text(&rule["alert"]);
+        let runbook = format!("docs/runbooks.md#{}", name.to_lowercase());
+        assert_eq!(text(&rule["annotations"]["runbook_url"]), runbook);
+        assert!(runbooks.contains(&format!("\n## {name}\n")), "{name} has no runbook");
+        assert!(manual.contains(&format!("| [{name}](")), "docs/metrics.md doesn't list {name}");
+    }
+}
+
+#[test]
 fn the_chart_is_of_the_drivers_version() {
     let chart: Value = serde_saphyr::from_str(&documents::read("charts/cinder-csi/Chart.yaml")).unwrap();
     assert_eq!(text(&chart["appVersion"]), env!("CARGO_PKG_VERSION"));

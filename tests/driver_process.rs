@@ -17,6 +17,8 @@ mod health;
 mod http;
 #[path = "driver_process/node_settings.rs"]
 mod node_settings;
+#[path = "driver_process/observed.rs"]
+mod observed;
 #[path = "docs_manifests/pages.rs"]
 mod pages;
 #[path = "bed/process.rs"]

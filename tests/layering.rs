@@ -57,7 +57,7 @@ const ONLY_THERE: [(&str, &[&str], &str); 10] = [
     ("process::Command", &["node/linux.rs", "node/linux/", "sandbox/host.rs"], "commands"),
     ("process::{", &["node/linux.rs", "node/linux/", "sandbox/host.rs"], "commands"),
     ("unsafe", &["node/linux.rs", "node/linux/"], "unsafe code"),
-    ("Code::Internal", &["csi/status.rs", "csi/server/rpc.rs"], "INTERNAL"),
+    ("Code::Internal", &["csi/status.rs", "csi/server/line.rs"], "INTERNAL"),
     ("time::sleep", &["pace.rs"], "sleeps"),
     ("thread::sleep", &["pace.rs"], "sleeps"),
     ("sleep_until", &["pace.rs"], "sleeps"),

@@ -15,6 +15,8 @@ mod growth;
 mod health;
 #[path = "loop/identity.rs"]
 mod identity;
+#[path = "loop/phases.rs"]
+mod phases;
 #[path = "loop/publishing.rs"]
 mod publishing;
 #[path = "loop/reading.rs"]

@@ -34,6 +34,13 @@ impl NodeService {
         Self { node, settings, identity: Arc::default() }
     }
 
+    /// Counts the disks, for the metrics.
+    pub async fn measure(&self) {
+        if let Some(disks) = self.node.attached().await {
+            metrics::gauge!("cinder_csi_node_attached_volumes").set(disks as f64);
+        }
+    }
+
     async fn identity(&self) -> Result<Identity, node::Error> {
         if let Some(known) = self.identity.get() {
             return Ok(known.clone());
@@ -136,6 +143,7 @@ impl node_server::Node for NodeService {
     ) -> Result<Response<NodeGetInfoResponse>, Status> {
         let identity = self.identity().await?;
         let limit = node::attach_limit(self.settings.attach_limit, self.node.room().await);
+        metrics::gauge!("cinder_csi_node_attach_limit").set(limit as f64);
         Ok(Response::new(NodeGetInfoResponse {
             node_id: identity.server,
             max_volumes_per_node: limit,

@@ -1,5 +1,6 @@
 //! The gRPC server: a socket, and the layers that every RPC passes.
 
+mod line;
 mod rpc;
 mod socket;
 

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::error::{Condition, Error, Result};
+use super::phase::Phases;
 use crate::pace::{self, Deadline};
 
 /// What is being worked on, by the names that errors have for it: `volume 0f9c…`, `disk /dev/vdb`.
@@ -32,10 +33,10 @@ impl Claims {
         F: Future<Output = Result<T>> + Send + 'static,
     {
         let claim = self.claim(object)?;
-        let deadline = pace::deadline();
+        let (deadline, phases) = (pace::deadline(), Phases::current());
         let task = tokio::spawn(async move {
             let _claim = claim;
-            pace::within(deadline, work).await
+            phases.of(pace::within(deadline, work)).await
         });
         tokio::select! {
             biased;

@@ -18,6 +18,7 @@ use super::filesystem::{self, FsType, Probe};
 use super::host::{FileKind, Flags, Host, MountCall, MountKind};
 use super::mounts::Mount;
 use super::own_uuid::OwnUuid;
+use super::phase::{Phase, phase};
 use super::place::{self, Place};
 use super::{Access, Expected, options};
 
@@ -66,7 +67,7 @@ struct Staging<'a> {
 }
 
 pub(super) async fn stage(search: Search, request: Stage) -> Result<()> {
-    let disk = search.wait().await?;
+    let disk = phase(Phase::Find, search.wait()).await?;
     let host = &*search.host;
     match &request.access {
         // A raw disk has nothing to prepare: it's bound when it's published.
@@ -135,10 +136,11 @@ impl Staging<'_> {
         let in_use = place::uses(host, &place.mounts, disk.number).await;
         refuse_in_use_without_serial(disk, &in_use)?;
         protect(host, disk, request, &in_use).await?;
-        let found = filesystem::probe(host, disk, &request.volume).await?;
+        let found = phase(Phase::Probe, filesystem::probe(host, disk, &request.volume)).await?;
         if let Plan::Format { again } = self.plan(&found)? {
             refuse_in_use(disk, &in_use)?;
-            return filesystem::make(host, disk, &request.volume, fs, &request.mkfs_options, again).await;
+            let make = filesystem::make(host, disk, &request.volume, fs, &request.mkfs_options, again);
+            return phase(Phase::Mkfs, make).await;
         }
         if request.untouched && filesystem::uuid::is_unreplayed(host, &disk.path, fs).await? == Some(true) {
             let path = disk.path.display();
@@ -154,7 +156,7 @@ impl Staging<'_> {
         if is_fresh {
             filesystem::end_mkfs(host, disk, &request.volume).await?;
         }
-        filesystem::check(host, disk, fs).await?;
+        phase(Phase::Check, filesystem::check(host, disk, fs)).await?;
         if self.wants_own_uuid() {
             self.own_uuid(&place.path).ensure(host).await?;
         }
@@ -164,12 +166,13 @@ impl Staging<'_> {
     async fn mount(&self, target: &Path) -> Result<()> {
         let kind = MountKind::New { fs: self.fs.name(), data: self.data.clone() };
         let (source, target) = (self.disk.path.clone(), target.to_owned());
-        place::mount(self.host, self.disk, MountCall { source, target, kind, flags: self.flags }).await
+        let call = MountCall { source, target, kind, flags: self.flags };
+        phase(Phase::Mount, place::mount(self.host, self.disk, call)).await
     }
 
     async fn grow(&self, mounted: Option<&Path>) -> Result<()> {
         let volume = &self.request.volume;
-        match filesystem::grow(self.host, self.disk, self.fs, mounted).await {
+        match phase(Phase::Grow, filesystem::grow(self.host, self.disk, self.fs, mounted)).await {
             Ok(grew) => {
                 if grew {
                     tracing::info!(volume, bytes = self.disk.size, "the file system has grown");

@@ -15,6 +15,7 @@ use crate::{json, pace};
 /// A 2xx answer.
 #[derive(Clone)]
 pub(super) struct Answer {
+    pub status: StatusCode,
     pub headers: HeaderMap,
     pub body: Bytes,
     service: Service,
@@ -30,7 +31,7 @@ impl Answer {
             return Err(classify(request, parts.status, &parts.headers, &body));
         }
         let (service, operation, effect) = (request.service, request.operation, request.effect());
-        Ok(Self { headers: parts.headers, body, service, operation, effect })
+        Ok(Self { status: parts.status, headers: parts.headers, body, service, operation, effect })
     }
 
     pub fn request_id(&self) -> Option<String> {

@@ -128,6 +128,7 @@ impl Keystone {
         let session = Session::new(token, asked, document.token, about, &self.options);
         let cloud = Some(self.options.name.as_str()).filter(|name| !name.is_empty());
         tracing::info!(cloud, life_s = session.life.as_secs(), "authenticated");
+        session.tell_expiry(&self.options.name);
         Ok(Arc::new(session))
     }
 
@@ -224,6 +225,14 @@ impl Session {
             left if left <= margin || self.is_suspect.load(Ordering::Relaxed) => Age::Aging,
             _ => Age::Fresh,
         }
+    }
+
+    /// By this machine's clock, as who reads the metric has it.
+    fn tell_expiry(&self, cloud: &str) {
+        let left = self.life.saturating_sub(self.asked.elapsed());
+        let expiry = (pace::now() + left).duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        metrics::gauge!("openstack_token_expiry_timestamp_seconds", "cloud" => cloud.to_owned())
+            .set(expiry.as_secs_f64());
     }
 
     /// A service didn't answer where the catalog says: it may have moved, and a new catalog is asked for beside the calls.

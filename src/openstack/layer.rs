@@ -2,10 +2,12 @@
 
 mod auth;
 mod deadline;
+mod known;
 mod limit;
 mod metrics;
 mod microversion;
 mod retry;
+mod timed;
 mod trace;
 
 use tower::Service;
@@ -23,6 +25,7 @@ pub(super) use {
     metrics::metrics,
     microversion::microversion,
     retry::retry,
+    timed::timed,
     trace::trace,
 };
 

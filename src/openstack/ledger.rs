@@ -1,19 +1,25 @@
 //! What one RPC cost the cloud: counted while it runs, so that its log line can say so.
 
+mod spent;
+
 use std::cell::RefCell;
 use std::fmt;
 use std::future::Future;
+
+use spent::Clocks;
+pub(super) use spent::Stretch;
 
 /// The most request ids that a record keeps: one line of a log, not a list.
 const KEPT: usize = 8;
 
 /// The exchanges with the cloud during one piece of work. Tasks that it spawned, and work that it shares with others
 /// (a token, the poller), don't count.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Record {
     pub calls: u32,
     /// The cloud's ids of the latest requests, oldest first.
     pub requests: Vec<String>,
+    clocks: Clocks,
 }
 
 tokio::task_local! {
@@ -30,16 +36,33 @@ pub async fn recorded<F: Future>(work: F) -> (F::Output, Record) {
         .await
 }
 
-/// One exchange happened.
+/// One exchange happened, or was given up.
 pub(super) fn enter(request_id: Option<String>) {
-    let _ = RECORD.try_with(|record| {
-        let mut record = record.borrow_mut();
+    note(|record| {
         record.calls += 1;
         record.requests.extend(request_id);
         if record.requests.len() > KEPT {
             record.requests.remove(0);
         }
     });
+}
+
+/// A call is on a stretch of its way until this is dropped.
+pub(super) struct On(Stretch);
+
+pub(super) fn on(stretch: Stretch) -> On {
+    note(|record| record.clocks.start(stretch));
+    On(stretch)
+}
+
+impl Drop for On {
+    fn drop(&mut self) {
+        note(|record| record.clocks.stop(self.0));
+    }
+}
+
+fn note(what: impl FnOnce(&mut Record)) {
+    let _ = RECORD.try_with(|record| what(&mut record.borrow_mut()));
 }
 
 impl fmt::Display for Record {

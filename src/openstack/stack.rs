@@ -10,7 +10,8 @@ use tower::util::BoxCloneSyncService;
 use super::answer::Answer;
 use super::exchange::exchange;
 use super::keystone::Keystone;
-use super::layer::{Limit, auth, deadline, login, metrics, microversion, retry, trace};
+use super::layer::{Limit, auth, deadline, login, metrics, microversion, retry, timed, trace};
+use super::ledger::Stretch;
 use super::request::Request;
 use super::{Error, Http, Options};
 
@@ -27,19 +28,23 @@ pub(super) struct Stacks {
 
 pub(super) fn stacks(http: Http, options: Options, limit: Limit) -> Stacks {
     // Keystone's own calls, too, are seen in the log and in the ledger.
-    let exchange = trace(exchange(http, agent(&options.user_agent)));
-    let ignored = options.ignore_volume_microversion;
     let cloud: Arc<str> = options.name.as_str().into();
+    let exchange = trace(cloud.clone(), exchange(http, agent(&options.user_agent)));
+    let ignored = options.ignore_volume_microversion;
     let keystone = Keystone::new(options, &exchange);
     let calls = ServiceBuilder::new()
         // Outside of everything: a call takes as long as its caller waits for it.
         .layer(layer_fn(|inner| metrics(cloud.clone(), inner)))
         // Outside of what waits: a pause, a slot, a token, an answer.
         .layer(layer_fn(deadline))
+        // Around each layer that waits: what an RPC tells of its time is one less another of these.
+        .layer(layer_fn(|inner| timed(Stretch::Call, inner)))
         // Outside of the limit: an attempt counts as a call, and a pause holds no slot.
         .layer(layer_fn(|inner| retry(cloud.clone(), inner)))
+        .layer(layer_fn(|inner| timed(Stretch::Attempt, inner)))
         // Outside of the token: one that waited for its turn is not about to expire.
         .layer(layer_fn(|inner| limit.clone().layer(cloud.clone(), inner)))
+        .layer(layer_fn(|inner| timed(Stretch::Turn, inner)))
         // Outside of the token: the version document is asked for like any other call, with a token, as Cinder
         // demands below its root.
         .layer(layer_fn(|inner| microversion(ignored, inner)))

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use http::header::CONTENT_TYPE;
+use http::header::{ALLOW, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -26,14 +26,23 @@ use crate::pace;
 /// A client that asks nothing doesn't hold a connection for longer.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// A request's head, all of it: a probe's or a scraper's has some hundred bytes.
+const LONGEST_HEAD: usize = 16 * 1024;
+
 /// A peer that is gone is noticed after so long; HTTP/1.1 has a new connection for each scrape or probe.
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
+
+/// Prometheus gives a scrape 10 s unless it's told otherwise:
+/// <https://prometheus.io/docs/prometheus/latest/configuration/configuration/#configuration-file>.
+const MEASURE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Lines for the body. `Err`: something is wrong.
 pub type Answer = Result<String, String>;
 
 /// What is asked over gRPC.
 pub type Grpc = BoxCloneSyncService<Request<Incoming>, Response<Body>, Infallible>;
+
+pub type Measure = Arc<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>;
 
 /// Who answers. Cheap to clone.
 #[derive(Clone)]
@@ -42,7 +51,7 @@ pub struct Answers {
     pub ready: Arc<dyn Fn() -> Answer + Send + Sync>,
     pub grpc: Grpc,
     /// Takes the measures that nobody takes until they are asked for.
-    pub measure: fn(),
+    pub measure: Measure,
 }
 
 /// Listens on `:8080`, `HOST:8080` or `IP:8080`.
@@ -88,8 +97,11 @@ async fn converse(stream: TcpStream, metrics: Metrics, answers: Answers) {
         async move { Ok::<_, Infallible>(respond(request, &metrics, &answers).await) }
     });
     let mut server = auto::Builder::new(TokioExecutor::new());
-    server.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
-    server.http2().timer(TokioTimer::new()).keep_alive_interval(KEEP_ALIVE);
+    let http1 = &mut server.http1();
+    http1.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT).max_buf_size(LONGEST_HEAD);
+    let http2 = &mut server.http2();
+    http2.timer(TokioTimer::new()).keep_alive_interval(KEEP_ALIVE);
+    http2.max_header_list_size(LONGEST_HEAD as u32);
     let silence = async {
         pace::sleep(HEADER_TIMEOUT).await;
         if asked.load(Ordering::Relaxed) {
@@ -113,11 +125,14 @@ async fn respond(request: Request<Incoming>, metrics: &Metrics, answers: &Answer
         return response;
     }
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        return text(StatusCode::METHOD_NOT_ALLOWED, "only GET is answered\n".to_owned());
+        let mut refusal = text(StatusCode::METHOD_NOT_ALLOWED, "only GET is answered\n".to_owned());
+        refusal.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+        return refusal;
     }
     match request.uri().path() {
         "/metrics" => {
-            (answers.measure)();
+            // What isn't measured by then is told as it was.
+            let _ = tokio::time::timeout(MEASURE_TIMEOUT, (answers.measure)()).await;
             metrics.0.run_upkeep();
             text(StatusCode::OK, metrics.0.render())
         }

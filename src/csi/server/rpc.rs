@@ -1,4 +1,4 @@
-//! What every RPC passes: its deadline, a guard against panics, and one line of log and a metric at its end.
+//! What every RPC passes: its span, its deadline, a guard against panics, and the account of its cost.
 
 use std::any::Any;
 use std::convert::Infallible;
@@ -10,13 +10,14 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 use tonic::body::Body;
-use tonic::{Code, Status};
 use tower::{Layer, Service};
-use tracing::{Instrument, Span, error, field, info, info_span, warn};
+use tracing::{Instrument, Span, error, field, info_span};
 
+use super::line::{Cost, finish, forsaken};
 use crate::csi::status;
+use crate::node::phased;
 use crate::pace::{self, Deadline};
-use crate::volume::{Record, recorded};
+use crate::volume::recorded;
 
 /// For callers that set no deadline.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -70,13 +71,31 @@ where
         let mut inner = std::mem::replace(&mut self.inner, ready);
         let served = async move {
             let started = Instant::now();
+            let mut caller = Caller { method: &method, started, is_served: false };
             let call = AssertUnwindSafe(async move { inner.call(request).await }).catch_unwind();
-            let (outcome, record) = recorded(pace::within(deadline, call)).await;
+            let (called, phases) = phased(recorded(pace::within(deadline, call))).await;
+            let (outcome, cloud) = called;
             let response = outcome.unwrap_or_else(|panic| Ok(panicked(&method, panic.as_ref())))?;
-            finish(&method, &response, started.elapsed(), &record);
+            caller.is_served = true;
+            finish(&method, &response, &Cost { took: started.elapsed(), cloud, phases });
             Ok(response)
         };
         served.instrument(span).boxed()
+    }
+}
+
+/// Who waits for the answer. A connection that is closed drops the call: that's its end, too.
+struct Caller<'a> {
+    method: &'a str,
+    started: Instant,
+    is_served: bool,
+}
+
+impl Drop for Caller<'_> {
+    fn drop(&mut self) {
+        if !self.is_served {
+            forsaken(self.method, self.started.elapsed());
+        }
     }
 }
 
@@ -112,34 +131,6 @@ fn panicked(method: &str, panic: &(dyn Any + Send)) -> http::Response<Body> {
     status::panicked(method).into_http()
 }
 
-/// An error has its code in the headers, a success in trailers that come later.
-fn code(response: &http::Response<Body>) -> Code {
-    Status::from_header_map(response.headers()).map_or(Code::Ok, |status| status.code())
-}
-
-fn finish(method: &str, response: &http::Response<Body>, took: Duration, record: &Record) {
-    let code = code(response);
-    let labels = [("method", method.to_owned()), ("code", format!("{code:?}"))];
-    let seconds = took.as_secs_f64();
-    metrics::histogram!("cinder_csi_rpc_duration_seconds", &labels).record(seconds);
-    let Some(status) = Status::from_header_map(response.headers()).filter(|_| code != Code::Ok) else {
-        match method {
-            "Probe" | "Check" | "Watch" | "NodeGetVolumeStats" | "GetPluginInfo" => {
-                tracing::debug!(seconds, "OK")
-            }
-            _ => info!(seconds, cloud = %record, "OK"),
-        }
-        return;
-    };
-    let message = status.message();
-    match code {
-        Code::Internal | Code::Unknown | Code::DataLoss => {
-            error!(?code, seconds, cloud = %record, "{message}")
-        }
-        _ => warn!(?code, seconds, cloud = %record, "{message}"),
-    }
-}
-
 /// Notes on the RPC's span an object that it is about.
 pub fn about(what: &'static str, which: &str) {
     let span = Span::current();
@@ -151,6 +142,9 @@ pub fn about(what: &'static str, which: &str) {
 
 #[cfg(test)]
 mod tests {
+    use tonic::{Code, Status};
+
+    use super::super::line::code;
     use super::*;
 
     #[test]

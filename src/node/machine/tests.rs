@@ -50,6 +50,14 @@ fn blk(fake: &Fake, name: &str, minor: u64, slot: usize, serial: &[u8]) {
 }
 
 #[tokio::test]
+async fn the_volumes_of_a_node_are_counted_without_its_root() {
+    for volumes in [0, 5] {
+        let node = super::super::Node::new(std::sync::Arc::new(server(volumes, true)), Default::default());
+        assert_eq!(node.attached().await, Some(volumes));
+    }
+}
+
+#[tokio::test]
 async fn the_room_is_the_same_before_and_after_a_restart_with_five_volumes() {
     for root_is_seen in [true, false] {
         for volumes in [0, 1, 5] {

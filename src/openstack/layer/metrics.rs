@@ -9,6 +9,7 @@ use super::super::answer::Answer;
 use super::super::request::Request;
 use super::super::{Kind, Result};
 use super::Calls;
+use super::known::known;
 
 pub(in crate::openstack) fn metrics<S: Calls>(cloud: Arc<str>, inner: S) -> impl Calls {
     service_fn(move |request: Request| {
@@ -19,7 +20,8 @@ pub(in crate::openstack) fn metrics<S: Calls>(cloud: Arc<str>, inner: S) -> impl
             let result = inner.oneshot(request).await;
             metrics::histogram!(
                 "openstack_api_request_duration_seconds",
-                "cloud" => cloud, "service" => service, "operation" => operation, "outcome" => outcome(&result)
+                "cloud" => cloud, "service" => service, "operation" => operation,
+                "request" => known(operation), "outcome" => outcome(&result)
             )
             .record(start.elapsed());
             result

@@ -25,7 +25,7 @@ fn answers(answer: &Arc<Mutex<Answer>>) -> Answers {
     Answers {
         live: Arc::new(move || std::future::ready(live.lock().unwrap().clone()).boxed()),
         ready: Arc::new(move || ready.lock().unwrap().clone()),
-        measure: || {},
+        measure: Arc::new(|| std::future::ready(()).boxed()),
         grpc: Grpc::new(tower::service_fn(async |request: Request<Incoming>| {
             Ok(text(StatusCode::IM_A_TEAPOT, format!("{:?} {}", request.version(), request.uri().path())))
         })),
@@ -68,8 +68,54 @@ async fn metrics_and_health_are_served() {
         let told = ask(address, path).await;
         assert!(told.starts_with("HTTP/1.1 200") && told.ends_with("\r\n\r\nok\n"), "{told}");
     }
-    assert!(ask(address, "GET /other").await.starts_with("HTTP/1.1 404"));
-    assert!(ask(address, "POST /metrics").await.starts_with("HTTP/1.1 405"));
+}
+
+#[tokio::test]
+async fn what_is_unknown_is_refused_and_not_repeated() {
+    let listener = bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(serve(listener, recorded(), answers(&Arc::new(Mutex::new(Ok(String::new()))))));
+    let long = |length| format!("GET /metrics HTTP/1.1\r\nx-canary: {}", "a".repeat(length));
+    let many = format!("GET /metrics HTTP/1.1{}", "\r\nx-canary: 1".repeat(200));
+    let table = [
+        ("GET /canary".to_owned(), 404),
+        ("GET /metrics/".to_owned(), 404),
+        ("GET /metrics/../canary".to_owned(), 404),
+        ("GET //metrics".to_owned(), 404),
+        ("GET /Metrics".to_owned(), 404),
+        ("GET /metrics?name=canary".to_owned(), 200),
+        ("POST /metrics".to_owned(), 405),
+        ("DELETE /canary".to_owned(), 405),
+        ("OPTIONS *".to_owned(), 405),
+        ("CANARY /metrics".to_owned(), 405),
+        ("GET canary".to_owned(), 404),
+        ("canary".to_owned(), 400),
+        (long(8_000).replace(" HTTP/1.1\r\n", " HTTP/1.1\r\nb: c\r\n"), 200),
+        (long(LONGEST_HEAD), 431),
+        (format!("GET /{}", "canary".repeat(LONGEST_HEAD)), 431),
+        (many, 431),
+    ];
+    for (request, status) in table {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let end = if request.contains("HTTP/1.1") { "" } else { " HTTP/1.1" };
+        let request = format!("{request}{end}\r\nhost: x\r\nconnection: close\r\n\r\n");
+        // What is too long is refused before all of it is read.
+        let _ = stream.write_all(request.as_bytes()).await;
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer).await;
+        let (answer, asked) = (String::from_utf8(answer).unwrap(), &request[..request.len().min(60)]);
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{asked}: {answer:.200}");
+        assert!(!answer.contains("canary"), "{asked}: {answer}");
+        assert_eq!(answer.to_lowercase().contains("\r\nallow: get, head\r\n"), status == 405, "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn it_listens_where_it_is_told_and_nowhere_else() {
+    let listener = bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    assert!(TcpStream::connect(("127.0.0.1", port)).await.is_ok());
+    assert!(TcpStream::connect(("127.0.0.2", port)).await.is_err());
 }
 
 #[tokio::test]
