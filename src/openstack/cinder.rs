@@ -16,6 +16,7 @@ mod whereabouts;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use http::Method;
@@ -217,6 +218,11 @@ impl Cinder {
     /// The cloud's own clock: the `Date` of its last answer, aged; `pace::now()` before any.
     pub fn clock(&self) -> SystemTime {
         self.clock.now()
+    }
+
+    /// The cloud's name, as `--cloud-name` has it.
+    pub fn cloud_name(&self) -> Arc<str> {
+        Arc::clone(self.client.name())
     }
 
     async fn call(&self, request: Request) -> Result<Answer> {

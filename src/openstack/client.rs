@@ -21,6 +21,7 @@ use super::{Error, Http, Kind, Options, Result};
 pub(super) struct Client {
     current: Arc<RwLock<Current>>,
     limit: Limit,
+    name: Arc<str>,
 }
 
 struct Current {
@@ -30,9 +31,14 @@ struct Current {
 
 impl Client {
     pub fn new(http: Http, options: Options, limits: Limits) -> Self {
-        let limit = Limit::new(limits);
+        let (limit, name) = (Limit::new(limits), options.name.as_str().into());
         let current = Current::new(http, options, limit.clone());
-        Self { current: Arc::new(RwLock::new(current)), limit }
+        Self { current: Arc::new(RwLock::new(current)), limit, name }
+    }
+
+    /// The cloud's, as `--cloud-name` has it.
+    pub fn name(&self) -> &Arc<str> {
+        &self.name
     }
 
     pub fn replace(&self, http: Http, options: Options) {

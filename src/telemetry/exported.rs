@@ -9,7 +9,7 @@ enum Kind {
     Histogram,
 }
 
-const ALL: [(&str, Kind, &str); 15] = [
+const ALL: [(&str, Kind, &str); 19] = [
     ("cinder_csi_rpc_duration_seconds", Kind::Histogram, "How long RPCs took, by method and gRPC code."),
     (
         "openstack_api_request_duration_seconds",
@@ -60,6 +60,14 @@ const ALL: [(&str, Kind, &str); 15] = [
         "How many volumes this node takes, as the kubelet was told.",
     ),
     ("cinder_csi_node_attached_volumes", Kind::Gauge, "Disks of this node that are volumes."),
+    ("cinder_csi_waiting_operations", Kind::Gauge, "Operations that wait for the cloud to be done."),
+    ("cinder_csi_longest_wait_seconds", Kind::Gauge, "How long the oldest of them has waited."),
+    ("cinder_csi_looks_total", Kind::Counter, "Looks at the cloud for all who wait."),
+    (
+        "openstack_api_budget_per_second",
+        Kind::Gauge,
+        "How many requests a second the cloud takes, since it last answered 429.",
+    ),
     ("cinder_csi_tasks", Kind::Gauge, "Asynchronous tasks that are alive."),
 ];
 

@@ -9,6 +9,7 @@ mod interleaved;
 mod lists;
 mod news;
 mod poller;
+mod told;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -189,6 +190,8 @@ struct State {
 struct Ask {
     interest: Interest,
     since: SystemTime,
+    /// When the wait began, of which this is one look.
+    begun: Instant,
     asked: Instant,
     due: Instant,
     /// No list has mentioned it until then: it gets a look of its own.
@@ -325,6 +328,7 @@ impl Shared {
         let ask = Ask {
             interest: looks.interest.clone(),
             since: looks.since,
+            begun: looks.begun,
             asked,
             due: asked + schedule.step(),
             forgotten: asked + looks.patience,

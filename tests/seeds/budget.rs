@@ -10,11 +10,10 @@ use crate::scene::Scene;
 use crate::traffic::Sent;
 
 const SECOND: Duration = Duration::from_secs(1);
-/// Of lists that serve many, one every 200 ms.
-const LISTS_A_SECOND: usize = 6;
-/// At one thing. A wait has five in its first second, at pauses of 100 ms that grow by 1.4, each shortened by up to a quarter;
-/// in a second one RPC may end and the next one begin.
-const LOOKS_A_SECOND: usize = 12;
+/// Of lists that serve many, one every 100 ms.
+const LISTS_A_SECOND: usize = 11;
+/// At one thing: every 50 ms while it is about to be done.
+const LOOKS_A_SECOND: usize = 22;
 /// What an RPC sends itself, beside the poller's looks: with up to five attempts of each, at first and then in each second.
 /// Only where it waits for what another process makes does it look itself, after each look of the poller.
 const REQUESTS_OF_AN_RPC: usize = 24;

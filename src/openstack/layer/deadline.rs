@@ -59,7 +59,7 @@ mod tests {
     async fn an_attach_that_waited_for_its_turn_only_did_nothing() {
         let recorded = Recorded::default();
         recorded.on(ATTACH, [Reply::new(200, "").after(Duration::from_secs(60))]);
-        let limits = Limits { concurrent: 1, ..Limits::default() };
+        let limits = Limits { concurrent: 1, attaches: 1, ..Limits::default() };
         let cloud = Cloud::limited(recorded.http(), super::super::super::recorded::options(), limits);
         let (first, second) = tokio::join!(attach(&cloud, 90), attach(&cloud, 2));
         assert!(first.is_ok());

@@ -11,22 +11,26 @@ use super::Calls;
 use crate::pace::{self, Backoff};
 
 const ATTEMPTS: u32 = 5;
+/// Of those that the cloud had no room for, and said when it will have.
+const THROTTLED_ATTEMPTS: u32 = 20;
 
 pub(in crate::openstack) fn retry<S: Calls>(cloud: Arc<str>, inner: S) -> impl Calls {
     service_fn(move |request: Request| {
         let (inner, cloud) = (inner.clone(), cloud.clone());
         async move {
             let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
-            let mut attempts = 1;
-            while attempts < ATTEMPTS {
+            let (mut attempts, mut throttled) = (1, 1);
+            while attempts < ATTEMPTS && throttled < THROTTLED_ATTEMPTS {
                 let error = match inner.clone().oneshot(request.clone()).await {
                     Ok(answer) => return Ok(answer),
                     Err(error) if may_be_tried_again(&request, &error) => error,
                     Err(error) => return Err(error),
                 };
                 let pause = match error.retry_after {
-                    // There will be room for it then, and none of the attempts has failed.
-                    Some(time) if error.kind == Kind::Throttled => time,
+                    Some(time) if error.kind == Kind::Throttled => {
+                        throttled += 1;
+                        time
+                    }
                     time => {
                         attempts += 1;
                         backoff.step().max(time.unwrap_or_default())
@@ -124,7 +128,7 @@ mod tests {
             (VOLUME, status(404), again, none),
             (VOLUME, status(400), once, none),
             (CREATE, status(429), again, none),
-            (CREATE, status(413).header("retry-after", "1"), again, none),
+            (CREATE, status(413).header("retry-after", "1"), THROTTLED_ATTEMPTS as usize, none),
             (CREATE, status(413).header("retry-after", "0"), once, none),
             (CREATE, broken(ErrorKind::ConnectionRefused), again, none),
             (CREATE, broken(ErrorKind::NotConnected), again, none),

@@ -136,6 +136,8 @@ mod tests {
         let show = || cloud.cinder.get_volume(VOLUME_ID.parse().unwrap());
         show().await.unwrap();
         show().await.unwrap_err();
+        // After a 429 each waits for its turn.
+        pace::sleep(Duration::from_secs(1)).await;
         let (late, record) =
             ledger::recorded(pace::within(Deadline::after(Duration::from_secs(20)), show())).await;
         late.unwrap_err();

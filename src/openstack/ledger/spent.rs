@@ -120,7 +120,7 @@ mod tests {
         played.on(TOKENS, [token("t", "2026-01-01T01:00:00Z").after(seconds(2))]);
         let throttled = Reply::new(429, "").header("retry-after", "7");
         played.on(VOLUME, [throttled, volume("in-use").after(seconds(3)), volume("in-use")]);
-        let limits = Limits { per_second: 1, burst: 1, concurrent: 1 };
+        let limits = Limits { per_second: 1, burst: 1, ..Limits::default() };
         let cloud = Cloud::limited(played.http(), options(), limits);
         let (_, record) = recorded(async {
             for _ in 0..3 {

@@ -34,3 +34,34 @@ impl News {
         is_news.then_some(Seen::Created(volumes))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::volume::sample::{id, volume};
+
+    fn named(name: &str, number: u128, status: Status) -> Volume {
+        Volume { name: name.to_owned(), ..volume(status).with_id(number) }
+    }
+
+    #[test]
+    fn a_name_has_news_once_its_volume_is_made_or_another_one_has_it() {
+        let creating = || named("pvc-1", 1, Status::Creating);
+        let table = [
+            (vec![], None),
+            (vec![creating()], None),
+            (vec![creating(), named("pvc-2", 2, Status::Available)], None),
+            (vec![named("pvc-1", 1, Status::Available)], Some(vec![1])),
+            (vec![named("pvc-1", 1, Status::Error)], Some(vec![1])),
+            (vec![creating(), named("pvc-1", 2, Status::Creating)], Some(vec![1, 2])),
+            (vec![named("pvc-1", 2, Status::Creating)], Some(vec![2])),
+        ];
+        for (listed, want) in table {
+            let told = match News::new(listed.clone()).of_name("pvc-1", Some(id(1))) {
+                Some(Seen::Created(volumes)) => Some(volumes.iter().map(|one| one.id).collect::<Vec<_>>()),
+                _ => None,
+            };
+            assert_eq!(told, want.map(|ids| ids.into_iter().map(id).collect()), "{listed:?}");
+        }
+    }
+}

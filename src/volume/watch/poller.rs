@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::lists::List;
 use super::news::News;
+use super::told;
 use super::{About, Answer, Ask, Interest, LIST_EVERY, Seen, Shared, State};
 use crate::openstack::{self, Kind};
 use crate::pace::{self, Deadline};
@@ -26,7 +27,7 @@ const ONE_LOOK: Duration = Duration::from_secs(30);
 
 /// What the next look is.
 #[derive(Debug, PartialEq, Eq)]
-enum Plan {
+pub enum Plan {
     End,
     Sleep(Instant),
     /// A look for each of these.
@@ -41,8 +42,15 @@ pub struct Poller(pub Arc<Shared>);
 
 impl Poller {
     pub async fn run(self) {
+        let cloud = self.0.cinder.cloud_name();
         loop {
-            let plan = plan(&mut self.0.lock());
+            let plan = {
+                let mut state = self.0.lock();
+                let plan = plan(&mut state);
+                told::waiting(&cloud, &state.asks);
+                plan
+            };
+            told::looks(&cloud, &plan);
             match plan {
                 Plan::End => return,
                 Plan::Sleep(until) => self.sleep(until).await,
