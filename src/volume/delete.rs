@@ -25,7 +25,8 @@ impl Volumes {
     }
 
     pub(super) async fn delete(&self, id: VolumeId) -> Result<()> {
-        let mut sent = self.order_deletion(id).await?;
+        // Cinder itself refuses what mustn't be deleted, so that most volumes need no look before. Why not, a look tells.
+        let mut sent = self.cinder.delete_volume(id).await.is_ok();
         let follow = || self.watch.follow(("delete", "volume"), Interest::Deletion(id));
         let mut looks = sent.then(follow);
         let mut seen = match &mut looks {
@@ -57,17 +58,6 @@ impl Volumes {
                 Step::Refuse(condition, why) => return Err(Error::new(condition, why)),
             }
             seen = looks.get_or_insert_with(follow).next().await?;
-        }
-    }
-
-    /// Cinder itself refuses what mustn't be deleted, so that most volumes need no look before. Answers whether it took it; a
-    /// look tells why not.
-    async fn order_deletion(&self, id: VolumeId) -> Result<bool> {
-        match self.cinder.delete_volume(id).await {
-            Ok(()) => Ok(true),
-            Err(error) if matches!(error.kind, Kind::NotFound | Kind::Refused) => Ok(false),
-            Err(error) if error.effect == Effect::Unknown => Ok(false),
-            Err(error) => Err(Error::reading(&error)),
         }
     }
 

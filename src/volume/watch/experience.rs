@@ -12,8 +12,9 @@ pub type Work = (&'static str, &'static str);
 const FIRST_LOOK: Duration = Duration::from_millis(100);
 const GROWTH: f64 = 1.4;
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
-/// Between two looks around the time at which most are done: of the whole wait, and at least.
+/// Between two looks around the time at which most are done: of the whole wait, of its deviation, and at least.
 const SHARE: f64 = 1.0 / 16.0;
+const DEVIATION_SHARE: f64 = 1.0 / 4.0;
 const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
 /// The weights of one more time that was seen, as TCP weighs its round trips (RFC 6298).
 const MEAN_WEIGHT: f64 = 1.0 / 8.0;
@@ -76,7 +77,8 @@ impl Known {
         Expected {
             from: seconds(self.mean - width).max(FIRST_LOOK),
             until: seconds(self.mean + width),
-            pause: seconds(self.mean * SHARE).clamp(SHORTEST_PAUSE, LONGEST_PAUSE),
+            pause: seconds((self.mean * SHARE).max(self.deviation * DEVIATION_SHARE))
+                .clamp(SHORTEST_PAUSE, LONGEST_PAUSE),
         }
     }
 }
