@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
+use super::zeros::{self, Area};
+
 /// What a verb answers. It owns its arguments, so that work can outlive the call that asked for it.
 pub type Reply<T> = BoxFuture<'static, io::Result<T>>;
 
@@ -37,6 +39,19 @@ pub trait Host: Send + Sync + 'static {
     fn disk_size(&self, disk: &Path) -> Reply<u64>;
     /// Reads all of `length` bytes past the page cache: a short read is an error.
     fn read_disk(&self, disk: &Path, offset: u64, length: usize) -> Reply<Vec<u8>>;
+    /// Whether all `areas` are zero. Every one of them is read, past the page cache; an error names the part that can't be.
+    fn is_zero(&self, disk: &Path, areas: Vec<Area>) -> Reply<bool> {
+        let pieces = areas.into_iter().flat_map(zeros::pieces);
+        let reads: Vec<_> =
+            pieces.map(|(at, length)| (at, length, self.read_disk(disk, at, length))).collect();
+        Box::pin(async {
+            let mut zero = true;
+            for (at, length, read) in reads {
+                zero &= zeros::is_zero(&read.await.map_err(|error| zeros::unread((at, length), &error))?);
+            }
+            Ok(zero)
+        })
+    }
     /// Writes past the page cache, down to the medium.
     fn write_disk(&self, disk: &Path, offset: u64, bytes: Vec<u8>) -> Reply<()>;
     /// A small file, as sysfs has them.

@@ -5,6 +5,7 @@
 mod bind;
 #[cfg(feature = "crash")]
 mod end;
+mod sweep;
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
@@ -25,6 +26,7 @@ use tokio::io::unix::AsyncFd;
 use super::host::{
     Command, FileKind, Flags, Hold, Host, MountCall, MountKind, Number, Output, Reply, Stat, Statfs, Uevents,
 };
+use super::zeros::Area;
 
 /// This machine.
 #[derive(Clone, Debug)]
@@ -195,6 +197,11 @@ impl Host for Linux {
             file.read_exact_at(memory.bytes(), offset)?;
             Ok(memory.into_bytes())
         })
+    }
+
+    fn is_zero(&self, disk: &Path, areas: Vec<Area>) -> Reply<bool> {
+        let disk = disk.to_owned();
+        blocking(move || sweep::is_zero(&disk, areas))
     }
 
     fn write_disk(&self, disk: &Path, offset: u64, bytes: Vec<u8>) -> Reply<()> {
