@@ -39,6 +39,10 @@ pub trait Host: Send + Sync + 'static {
     fn disk_size(&self, disk: &Path) -> Reply<u64>;
     /// Reads all of `length` bytes past the page cache: a short read is an error.
     fn read_disk(&self, disk: &Path, offset: u64, length: usize) -> Reply<Vec<u8>>;
+    /// The same through the page cache, where the kernel has what it changes on a mounted disk.
+    fn read_cached(&self, disk: &Path, offset: u64, length: usize) -> Reply<Vec<u8>> {
+        self.read_disk(disk, offset, length)
+    }
     /// Whether all `areas` are zero. Every one of them is read, past the page cache; an error names the part that can't be.
     fn is_zero(&self, disk: &Path, areas: Vec<Area>) -> Reply<bool> {
         let pieces = areas.into_iter().flat_map(zeros::pieces);
@@ -56,6 +60,17 @@ pub trait Host: Send + Sync + 'static {
     fn write_disk(&self, disk: &Path, offset: u64, bytes: Vec<u8>) -> Reply<()>;
     /// A small file, as sysfs has them.
     fn read(&self, path: &Path) -> Reply<Vec<u8>>;
+    /// Several of them, in their order.
+    fn read_each(&self, paths: Vec<PathBuf>) -> Reply<Vec<io::Result<Vec<u8>>>> {
+        let reads: Vec<_> = paths.iter().map(|path| self.read(path)).collect();
+        Box::pin(async {
+            let mut answers = Vec::with_capacity(reads.len());
+            for read in reads {
+                answers.push(read.await);
+            }
+            Ok(answers)
+        })
+    }
     fn write(&self, path: &Path, bytes: &[u8]) -> Reply<()>;
     /// Puts a file in the place of the one at `path`: whatever happens, one of them is there, and whole.
     fn replace(&self, path: &Path, bytes: &[u8]) -> Reply<()>;

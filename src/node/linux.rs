@@ -5,6 +5,7 @@
 mod bind;
 #[cfg(feature = "crash")]
 mod end;
+mod spawn;
 mod sweep;
 
 use std::ffi::OsString;
@@ -92,14 +93,16 @@ impl Host for Linux {
 
     fn run(&self, command: Command) -> Reply<Output> {
         let mut child = tokio::process::Command::new(self.path_of(command.program));
-        child.args(&command.arguments).stdin(Stdio::null()).process_group(0);
+        child.args(&command.arguments).process_group(0);
+        child.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         // What the driver's own environment says (MKE2FS_CONFIG, a password) is none of theirs.
         child.env_clear().env("PATH", &self.search).env("LC_ALL", "C");
         Box::pin(async move {
-            let output = child.output().await.map_err(|error| match error.kind() {
+            let child = spawn::spawn(&mut child).map_err(|error| match error.kind() {
                 io::ErrorKind::NotFound => io::Error::new(error.kind(), "the command is not installed"),
                 _ => error,
             })?;
+            let output = child.wait_with_output().await?;
             let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
             Ok(Output {
                 code: output.status.code(),
@@ -178,7 +181,10 @@ impl Host for Linux {
     fn is_claimed(&self, disk: &Path) -> Reply<bool> {
         let disk = disk.to_owned();
         blocking(move || match OpenOptions::new().read(true).custom_flags(OFlag::O_EXCL.bits()).open(disk) {
-            Ok(_) => Ok(false),
+            Ok(file) => {
+                spawn::close(file);
+                Ok(false)
+            }
             Err(error) if error.kind() == io::ErrorKind::ResourceBusy => Ok(true),
             Err(error) => Err(error),
         })
@@ -199,6 +205,15 @@ impl Host for Linux {
         })
     }
 
+    fn read_cached(&self, disk: &Path, offset: u64, length: usize) -> Reply<Vec<u8>> {
+        let disk = disk.to_owned();
+        blocking(move || {
+            let mut bytes = vec![0; length];
+            File::open(disk)?.read_exact_at(&mut bytes, offset)?;
+            Ok(bytes)
+        })
+    }
+
     fn is_zero(&self, disk: &Path, areas: Vec<Area>) -> Reply<bool> {
         let disk = disk.to_owned();
         blocking(move || sweep::is_zero(&disk, areas))
@@ -212,13 +227,19 @@ impl Host for Linux {
             let file = OpenOptions::new().write(true).custom_flags(alone.bits()).open(disk)?;
             let mut memory = Aligned::new(bytes.len());
             memory.bytes().copy_from_slice(&bytes);
-            file.write_all_at(memory.bytes(), offset)
+            let written = file.write_all_at(memory.bytes(), offset);
+            spawn::close(file);
+            written
         })
     }
 
     fn read(&self, path: &Path) -> Reply<Vec<u8>> {
         let path = path.to_owned();
         blocking(move || std::fs::read(path))
+    }
+
+    fn read_each(&self, paths: Vec<PathBuf>) -> Reply<Vec<io::Result<Vec<u8>>>> {
+        blocking(move || Ok(paths.iter().map(std::fs::read).collect()))
     }
 
     fn write(&self, path: &Path, bytes: &[u8]) -> Reply<()> {

@@ -49,15 +49,15 @@ impl Plain {
         .await
     }
 
-    /// Until neither Cinder nor Nova names the attachment, as the driver waits, too. Nova is the later one.
+    /// Until neither names the attachment, as the driver waits, too. Nova is the later one.
     async fn detach(&self, id: VolumeId) -> Outcome<()> {
         self.cloud.nova.detach_volume(self.server, id).await?;
+        until(async || Ok(!self.cloud.nova.has_attachment(self.server, id).await?)).await?;
         until(async || {
             let volume = self.cloud.cinder.get_volume(id).await?;
             Ok(volume.status == Status::Available && volume.attachments.is_empty())
         })
-        .await?;
-        until(async || Ok(!self.cloud.nova.has_attachment(self.server, id).await?)).await
+        .await
     }
 
     async fn delete(&self, id: VolumeId) -> Outcome<()> {
