@@ -180,14 +180,7 @@ impl Host for Linux {
 
     fn is_claimed(&self, disk: &Path) -> Reply<bool> {
         let disk = disk.to_owned();
-        blocking(move || match OpenOptions::new().read(true).custom_flags(OFlag::O_EXCL.bits()).open(disk) {
-            Ok(file) => {
-                spawn::close(file);
-                Ok(false)
-            }
-            Err(error) if error.kind() == io::ErrorKind::ResourceBusy => Ok(true),
-            Err(error) => Err(error),
-        })
+        blocking(move || spawn::is_claimed(&disk))
     }
 
     fn disk_size(&self, disk: &Path) -> Reply<u64> {
@@ -224,11 +217,11 @@ impl Host for Linux {
         blocking(move || {
             // The kernel refuses it of a disk that is mounted, or that a mkfs is at work on: EBUSY.
             let alone = OFlag::O_DIRECT | OFlag::O_SYNC | OFlag::O_EXCL;
-            let file = OpenOptions::new().write(true).custom_flags(alone.bits()).open(disk)?;
+            let file = OpenOptions::new().write(true).custom_flags(alone.bits()).open(&disk)?;
             let mut memory = Aligned::new(bytes.len());
             memory.bytes().copy_from_slice(&bytes);
             let written = file.write_all_at(memory.bytes(), offset);
-            spawn::close(file);
+            spawn::close(&disk, file);
             written
         })
     }

@@ -1,24 +1,51 @@
-//! Children, and descriptors that no child may keep.
+//! Children, and claims that no child may keep.
 //!
-//! Between its fork and its exec a child has a copy of every descriptor, O_CLOEXEC or not (open(2)). A disk that was opened with
-//! O_EXCL stays claimed as long as one copy is open: the mkfs or the mount that comes next would find it busy.
+//! Between its fork and its first own instruction a child has a copy of every descriptor, O_CLOEXEC or not: execve(2) wakes the
+//! parent of a vfork before it closes them. A disk that was opened with O_EXCL stays claimed as long as one copy is open: the mkfs
+//! or the mount that comes next would find it busy.
 
+use std::fs::{File, OpenOptions};
 use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 use std::sync::{PoisonError, RwLock};
+use std::time::Duration;
 
+use nix::fcntl::OFlag;
 use tokio::process::{Child, Command};
 
-/// Held by whoever is between fork and exec.
+/// Held by whoever forks; and alone by whoever claims a disk and lets it go again.
 static FORKING: RwLock<()> = RwLock::new(());
 
-/// Returns once the child has begun with its own program.
+/// A child closes its copies within a millisecond, or when it gets its turn.
+const PAUSE: Duration = Duration::from_millis(1);
+const LOOKS: usize = 500;
+
+/// Returns when the child has begun with its own program, or is about to.
 pub fn spawn(command: &mut Command) -> io::Result<Child> {
     let _forking = FORKING.read().unwrap_or_else(PoisonError::into_inner);
     command.spawn()
 }
 
-/// Closes `file`, and every copy of it that a child has by accident.
-pub fn close<T>(file: T) {
+/// Claims a disk for a moment, in which there is no fork.
+pub fn is_claimed(disk: &Path) -> io::Result<bool> {
+    let _alone = FORKING.write().unwrap_or_else(PoisonError::into_inner);
+    let claimed = OpenOptions::new().read(true).custom_flags(OFlag::O_EXCL.bits()).open(disk);
+    match claimed.map(drop) {
+        Ok(()) => Ok(false),
+        Err(error) if error.kind() == io::ErrorKind::ResourceBusy => Ok(true),
+        Err(error) => Err(error),
+    }
+}
+
+/// Closes what has claimed a disk. Returns once no child has a copy of it; if someone else has claimed the disk since, whoever
+/// needs it next is told so.
+pub fn close(disk: &Path, file: File) {
     drop(file);
-    drop(FORKING.write().unwrap_or_else(PoisonError::into_inner));
+    for _ in 0..LOOKS {
+        if !matches!(is_claimed(disk), Ok(true)) {
+            return;
+        }
+        std::thread::sleep(PAUSE);
+    }
 }
