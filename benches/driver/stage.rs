@@ -1,6 +1,8 @@
 //! The time that the driver adds to the commands and system calls that a staged ext4 needs. Needs root.
 
+mod breakdown;
 mod disk;
+mod timed;
 
 use std::time::{Duration, Instant};
 
@@ -50,7 +52,7 @@ pub async fn measure() -> Outcome<()> {
     println!(
         "\nby hand nothing is looked at but what blkid looks at, and nothing marks a mkfs that was cut off"
     );
-    Ok(())
+    breakdown::measure(&driver).await
 }
 
 async fn one(driver: &Driver, rpc: &Rpc, empty: &mut Row, full: &mut Row) -> Outcome<()> {

@@ -82,7 +82,7 @@ pub async fn probe(host: &dyn Host, disk: &Disk, volume: &str) -> Result<Probe> 
 async fn look(host: &dyn Host, disk: &Disk) -> Result<(Recognised, Result<bool>)> {
     let start = PIECE.min(disk.size as usize);
     if host.is_zero(&disk.path, vec![(0, start)]).await.unwrap_or(false) {
-        let (recognised, zero) = join(blkid(host, disk), all_zero(host, disk)).await;
+        let (zero, recognised) = join(all_zero(host, disk), blkid(host, disk)).await;
         return Ok((recognised?, zero));
     }
     let recognised = blkid(host, disk).await?;
