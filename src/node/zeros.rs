@@ -18,7 +18,7 @@ pub fn pieces((offset, length): Area) -> impl Iterator<Item = Area> {
 
 /// Block by block, as memcmp compares them.
 pub fn is_zero(bytes: &[u8]) -> bool {
-    const ZEROS: [u8; BLOCK] = [0; BLOCK];
+    static ZEROS: [u8; BLOCK] = [0; BLOCK];
     bytes.chunks(BLOCK).all(|block| *block == ZEROS[..block.len()])
 }
 
