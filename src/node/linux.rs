@@ -214,15 +214,11 @@ impl Host for Linux {
 
     fn write_disk(&self, disk: &Path, offset: u64, bytes: Vec<u8>) -> Reply<()> {
         let disk = disk.to_owned();
-        blocking(move || {
-            // The kernel refuses it of a disk that is mounted, or that a mkfs is at work on: EBUSY.
-            let alone = OFlag::O_DIRECT | OFlag::O_SYNC | OFlag::O_EXCL;
-            let file = OpenOptions::new().write(true).custom_flags(alone.bits()).open(&disk)?;
-            let mut memory = Aligned::new(bytes.len());
-            memory.bytes().copy_from_slice(&bytes);
-            let written = file.write_all_at(memory.bytes(), offset);
-            spawn::close(&disk, file);
-            written
+        Box::pin(async move {
+            let path = disk.clone();
+            blocking(move || write_alone(&path, offset, &bytes)).await?;
+            spawn::released(&disk).await;
+            Ok(())
         })
     }
 
@@ -327,6 +323,15 @@ impl Aligned {
         self.memory.drain(..self.start);
         self.memory
     }
+}
+
+/// The kernel refuses it of a disk that is mounted, or that a mkfs is at work on: EBUSY.
+fn write_alone(disk: &Path, offset: u64, bytes: &[u8]) -> io::Result<()> {
+    let alone = OFlag::O_DIRECT | OFlag::O_SYNC | OFlag::O_EXCL;
+    let file = OpenOptions::new().write(true).custom_flags(alone.bits()).open(disk)?;
+    let mut memory = Aligned::new(bytes.len());
+    memory.bytes().copy_from_slice(bytes);
+    file.write_all_at(memory.bytes(), offset)
 }
 
 /// A system call on a sick disk can hang: it never runs on a thread that serves other calls.

@@ -4,7 +4,7 @@
 //! parent of a vfork before it closes them. A disk that was opened with O_EXCL stays claimed as long as one copy is open: the mkfs
 //! or the mount that comes next would find it busy.
 
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -13,6 +13,8 @@ use std::time::Duration;
 
 use nix::fcntl::OFlag;
 use tokio::process::{Child, Command};
+
+use crate::pace;
 
 /// Held by whoever forks; and alone by whoever claims a disk and lets it go again.
 static FORKING: RwLock<()> = RwLock::new(());
@@ -38,14 +40,14 @@ pub fn is_claimed(disk: &Path) -> io::Result<bool> {
     }
 }
 
-/// Closes what has claimed a disk. Returns once no child has a copy of it; if someone else has claimed the disk since, whoever
-/// needs it next is told so.
-pub fn close(disk: &Path, file: File) {
-    drop(file);
+/// Returns once no child has a copy of the descriptor any more that had claimed a disk. If someone else has claimed it since,
+/// whoever needs it next is told so.
+pub async fn released(disk: &Path) {
     for _ in 0..LOOKS {
-        if !matches!(is_claimed(disk), Ok(true)) {
+        let path = disk.to_owned();
+        if !matches!(super::blocking(move || is_claimed(&path)).await, Ok(true)) {
             return;
         }
-        std::thread::sleep(PAUSE);
+        pace::sleep(PAUSE).await;
     }
 }
