@@ -24,6 +24,7 @@ mod publish;
 mod room;
 mod stage;
 mod stats;
+mod zeros;
 mod zone;
 
 use std::path::{Path, PathBuf};

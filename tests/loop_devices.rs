@@ -5,6 +5,8 @@
 
 #[path = "loop/bed.rs"]
 mod bed;
+#[path = "loop/claims.rs"]
+mod claims;
 #[path = "loop/copies.rs"]
 mod copies;
 #[path = "loop/formatting.rs"]

@@ -34,7 +34,7 @@ use campaign::Manner;
 use scene::Scene;
 
 /// Where the driver changes something in the cloud or on its node, and each program that it runs there.
-const STEPS: [&str; 29] = [
+const STEPS: [&str; 28] = [
     "attach the volume",
     "back up the volume",
     "bind",
@@ -45,7 +45,6 @@ const STEPS: [&str; 29] = [
     "delete the snapshot",
     "delete the volume",
     "detach the volume",
-    "dumpe2fs",
     "e2fsck",
     "extend the volume",
     "flock",

@@ -7,6 +7,7 @@
 mod added;
 mod cloud;
 mod figures;
+mod lab;
 mod listing;
 mod memory;
 mod process;
@@ -30,6 +31,8 @@ enum Part {
     Listing,
     Throughput,
     Scale,
+    /// On a real cloud: needs a running lab, which CINDER_CSI_LAB names
+    Lab,
 }
 
 /// What the driver costs
@@ -71,5 +74,6 @@ async fn measure(part: Part, scale: &scale::Options) -> Outcome<()> {
         Part::Listing => listing::measure().await,
         Part::Throughput => throughput::measure().await,
         Part::Scale => scale::measure(scale).await,
+        Part::Lab => lab::measure().await,
     }
 }

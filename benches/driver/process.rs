@@ -32,8 +32,18 @@ impl Driver {
     pub fn start(cloud: &Cloud) -> Outcome<Self> {
         let directory = tempfile::tempdir()?;
         cloud.write_cloud_conf(&directory.path().join("cloud.conf"))?;
+        Self::start_in(directory, cloud.server(0))
+    }
+
+    /// On a cloud that is not of this process.
+    pub fn start_on(cloud_conf: &Path, server: &str) -> Outcome<Self> {
+        let directory = tempfile::tempdir()?;
+        std::fs::copy(cloud_conf, directory.path().join("cloud.conf"))?;
+        Self::start_in(directory, server.to_owned())
+    }
+
+    fn start_in(directory: tempfile::TempDir, node: String) -> Outcome<Self> {
         std::fs::create_dir(directory.path().join("dev"))?;
-        let node = cloud.server(0);
         let process = spawn(directory.path(), &node)?;
         Ok(Self { process, directory, node })
     }

@@ -1,26 +1,31 @@
 //! The time that the driver adds to the commands and system calls that a staged ext4 needs. Needs root.
 
-use std::fs::File;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+mod breakdown;
+mod disk;
+mod timed;
+
 use std::time::{Duration, Instant};
 
 use cinder_csi::sandbox::{LoopDevices, Settings};
+use futures_util::future::try_join_all;
 
 use super::Outcome;
 use super::cloud::Cloud;
 use super::figures::{COLUMNS, Times, title};
 use super::process::Driver;
 use super::rpc::Rpc;
+use disk::{Disk, SIZE};
 
 const ROUNDS: usize = 30;
-const VOLUME: &str = "0f9c0b2e-6d53-4b6a-9d5e-1c2f3a4b5c6d";
-const SIZE: u64 = 1 << 30;
+/// A node that is drained onto gets so many volumes at once.
+const CROWD: usize = 10;
+const CROWDS: usize = 10;
 
-/// A sparse file behind a loop device, linked as the disk of [`VOLUME`].
-struct Disk {
-    device: PathBuf,
-    link: PathBuf,
+/// The same work by the driver and by hand.
+#[derive(Default)]
+struct Row {
+    driver: Times,
+    hand: Times,
 }
 
 pub async fn measure() -> Outcome<()> {
@@ -32,97 +37,65 @@ pub async fn measure() -> Outcome<()> {
     let cloud = Cloud::serve(1, Settings::default()).await?;
     let mut driver = Driver::start(&cloud)?;
     let rpc = driver.connect().await?;
-    let staging = driver.path("staging");
-    let mut rows = [
-        ("empty disk: blkid, mkfs.ext4, mount, dumpe2fs", Times::default(), Times::default()),
-        ("ext4: blkid, e2fsck -p, dumpe2fs, mount, dumpe2fs", Times::default(), Times::default()),
-    ];
+    let (mut empty, mut full, mut crowd) = (Row::default(), Row::default(), Row::default());
     for _ in 0..ROUNDS {
-        let disk = Disk::empty(&driver)?;
-        rows[0].1.push(stage(&rpc, &staging).await?);
-        rows[1].1.push(stage(&rpc, &staging).await?);
-        drop(disk);
-        let disk = Disk::empty(&driver)?;
-        rows[0].2.push(disk.by_hand(&staging, Disk::format)?);
-        rows[1].2.push(disk.by_hand(&staging, Disk::check)?);
+        one(&driver, &rpc, &mut empty, &mut full).await?;
+    }
+    for _ in 0..CROWDS {
+        many(&driver, &rpc, &mut crowd).await?;
     }
     println!("{:<50} | {:^26} | {:^26} | added", "", "the driver", "by hand, the same");
     println!("{:<50} | {COLUMNS} | {COLUMNS} |   p50", "");
-    for (what, driver, hand) in rows {
-        let added = driver.median().as_secs_f64() - hand.median().as_secs_f64();
-        println!("{what:<50} | {} | {} | {:>5.2}", driver.columns(), hand.columns(), added * 1e3);
-    }
+    empty.print("empty disk: blkid, mkfs.ext4, mount, dumpe2fs");
+    full.print("ext4: blkid, e2fsck -p, dumpe2fs, mount, dumpe2fs");
+    crowd.print(&format!("{CROWD} empty disks at once, until the last is done"));
     println!(
-        "\nadded includes the driver's own reads of the disk, 8 MiB past the page cache, before it formats"
+        "\nby hand nothing is looked at but what blkid looks at, and nothing marks a mkfs that was cut off"
     );
+    breakdown::measure(&driver).await
+}
+
+async fn one(driver: &Driver, rpc: &Rpc, empty: &mut Row, full: &mut Row) -> Outcome<()> {
+    let disk = Disk::empty(driver, 0)?;
+    empty.driver.push(stage(rpc, &disk).await?);
+    full.driver.push(stage(rpc, &disk).await?);
+    drop(disk);
+    let disk = Disk::empty(driver, 0)?;
+    empty.hand.push(disk.by_hand(Disk::format)?);
+    full.hand.push(disk.by_hand(Disk::check)?);
     Ok(())
 }
 
+async fn many(driver: &Driver, rpc: &Rpc, row: &mut Row) -> Outcome<()> {
+    let disks = crowd(driver)?;
+    let times = try_join_all(disks.iter().map(|disk| stage(rpc, disk))).await?;
+    row.driver.push(times.into_iter().max().unwrap_or_default());
+    drop(disks);
+    let disks = crowd(driver)?;
+    let times: Outcome<Vec<_>> = std::thread::scope(|scope| {
+        let hands: Vec<_> = disks.iter().map(|disk| scope.spawn(|| disk.by_hand(Disk::format))).collect();
+        hands.into_iter().map(|hand| hand.join().map_err(|_| "a hand failed")?).collect()
+    });
+    row.hand.push(times?.into_iter().max().unwrap_or_default());
+    Ok(())
+}
+
+fn crowd(driver: &Driver) -> Outcome<Vec<Disk>> {
+    (0..CROWD).map(|number| Disk::empty(driver, number)).collect()
+}
+
 /// Stages, and unstages outside of the time.
-async fn stage(rpc: &Rpc, staging: &Path) -> Outcome<Duration> {
+async fn stage(rpc: &Rpc, disk: &Disk) -> Outcome<Duration> {
     let began = Instant::now();
-    rpc.stage(VOLUME, staging, SIZE).await?;
+    rpc.stage(&disk.volume, &disk.staging, SIZE).await?;
     let took = began.elapsed();
-    rpc.unstage(VOLUME, staging).await?;
+    rpc.unstage(&disk.volume, &disk.staging).await?;
     Ok(took)
 }
 
-impl Disk {
-    fn empty(driver: &Driver) -> Outcome<Self> {
-        let file = driver.path("disk");
-        File::create(&file)?.set_len(SIZE)?;
-        let device = PathBuf::from(
-            run("flock", &["/dev/loop-control", "losetup", "--find", "--show", &text(&file)])?.trim(),
-        );
-        let link = driver.device_dir().join(format!("virtio-{}", &VOLUME[..20]));
-        std::os::unix::fs::symlink(&device, &link)?;
-        Ok(Self { device, link })
+impl Row {
+    fn print(&self, what: &str) {
+        let added = self.driver.median().as_secs_f64() - self.hand.median().as_secs_f64();
+        println!("{what:<50} | {} | {} | {:>5.2}", self.driver.columns(), self.hand.columns(), added * 1e3);
     }
-
-    fn by_hand(&self, staging: &Path, prepare: fn(&Self) -> Outcome<()>) -> Outcome<Duration> {
-        std::fs::create_dir_all(staging)?;
-        let began = Instant::now();
-        prepare(self)?;
-        let flags = nix::mount::MsFlags::empty();
-        #[allow(clippy::disallowed_methods, reason = "what the driver is compared with")]
-        nix::mount::mount(Some(&self.device), staging, Some("ext4"), flags, None::<&str>)?;
-        run("dumpe2fs", &["-h", &text(&self.device)])?;
-        let took = began.elapsed();
-        #[allow(clippy::disallowed_methods, reason = "what the driver is compared with")]
-        nix::mount::umount2(staging, nix::mount::MntFlags::empty())?;
-        Ok(took)
-    }
-
-    fn format(&self) -> Outcome<()> {
-        let device = text(&self.device);
-        run("blkid", &["-p", "-o", "export", &device])?;
-        run("mkfs.ext4", &["-F", "-m0", "-E", "nodiscard", &device])?;
-        Ok(())
-    }
-
-    fn check(&self) -> Outcome<()> {
-        let device = text(&self.device);
-        run("blkid", &["-p", "-o", "export", &device])?;
-        run("e2fsck", &["-p", &device])?;
-        run("dumpe2fs", &["-h", &device])?;
-        Ok(())
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        let _ = run("losetup", &["--detach", &text(&self.device)]);
-        let _ = std::fs::remove_file(&self.link);
-    }
-}
-
-fn text(path: &Path) -> String {
-    path.display().to_string()
-}
-
-/// The standard output, whatever the exit code: blkid's for an empty disk is 2.
-fn run(program: &str, arguments: &[&str]) -> Outcome<String> {
-    #[allow(clippy::disallowed_methods, reason = "what the driver is compared with")]
-    let output = Command::new(program).args(arguments).stdin(Stdio::null()).output()?;
-    Ok(String::from_utf8(output.stdout)?)
 }

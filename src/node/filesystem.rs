@@ -26,6 +26,9 @@ pub enum FsType {
     Btrfs,
 }
 
+/// The block of a disk in which ext has its first superblock.
+const FIRST: usize = 4096;
+
 /// xfs and ext drop a last group that is too small to be useful: less than this is grown.
 const SLACK: u64 = 16 << 20;
 
@@ -158,24 +161,25 @@ pub(super) async fn check(host: &dyn Host, disk: &Disk, fs: FsType) -> Result<()
 
 /// The bytes that the file system spans: `mounted` names where, unless it's none.
 pub(super) async fn size(host: &dyn Host, disk: &Disk, fs: FsType, mounted: Option<&Path>) -> Result<u64> {
-    let output = match (fs, mounted) {
-        (FsType::Ext2 | FsType::Ext3 | FsType::Ext4, _) => run(host, disk, ext::describe(&disk.path)).await?,
-        (FsType::Xfs, Some(point)) => run(host, disk, xfs::describe(point)).await?,
-        (FsType::Btrfs, Some(point)) => {
-            return Ok(host.statfs(point).await.on(point.display(), "read its file system's size")?.total);
-        }
-        (FsType::Xfs | FsType::Btrfs, None) => {
-            return Err(Error::internal(
-                disk.path.display(),
-                format!("{fs} tells its size only while mounted"),
-            ));
-        }
-    };
-    let parsed = if fs == FsType::Xfs { xfs::parse(&output.stdout) } else { ext::parse(&output.stdout) };
-    parsed.ok_or_else(|| {
-        let cause = format!("can't learn the size of its {fs}: {}", output.complaint());
+    let unknown = |why: String| {
+        let cause = format!("can't learn the size of its {fs}: {why}");
         Error::internal(disk.path.display(), cause).next(KERNEL_LOG)
-    })
+    };
+    match (fs, mounted) {
+        (FsType::Ext2 | FsType::Ext3 | FsType::Ext4, _) => {
+            let block =
+                host.read_cached(&disk.path, 0, FIRST).await.map_err(|error| unknown(error.to_string()))?;
+            ext::spans(&block).ok_or_else(|| unknown("its superblock isn't understood".into()))
+        }
+        (FsType::Xfs, Some(point)) => {
+            let output = run(host, disk, xfs::describe(point)).await?;
+            xfs::parse(&output.stdout).ok_or_else(|| unknown(output.complaint()))
+        }
+        (FsType::Btrfs, Some(point)) => {
+            Ok(host.statfs(point).await.on(point.display(), "read its file system's size")?.total)
+        }
+        (FsType::Xfs | FsType::Btrfs, None) => Err(unknown("it's told only while it is mounted".into())),
+    }
 }
 
 /// Whether a file system leaves a part of its disk unused.

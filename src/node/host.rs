@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
+use super::zeros::{self, Area};
+
 /// What a verb answers. It owns its arguments, so that work can outlive the call that asked for it.
 pub type Reply<T> = BoxFuture<'static, io::Result<T>>;
 
@@ -37,10 +39,38 @@ pub trait Host: Send + Sync + 'static {
     fn disk_size(&self, disk: &Path) -> Reply<u64>;
     /// Reads all of `length` bytes past the page cache: a short read is an error.
     fn read_disk(&self, disk: &Path, offset: u64, length: usize) -> Reply<Vec<u8>>;
+    /// The same through the page cache, where the kernel has what it changes on a mounted disk.
+    fn read_cached(&self, disk: &Path, offset: u64, length: usize) -> Reply<Vec<u8>> {
+        self.read_disk(disk, offset, length)
+    }
+    /// Whether all `areas` are zero. Every one of them is read, past the page cache; an error names the part that can't be.
+    fn is_zero(&self, disk: &Path, areas: Vec<Area>) -> Reply<bool> {
+        let pieces = areas.into_iter().flat_map(zeros::pieces);
+        let reads: Vec<_> =
+            pieces.map(|(at, length)| (at, length, self.read_disk(disk, at, length))).collect();
+        Box::pin(async {
+            let mut zero = true;
+            for (at, length, read) in reads {
+                zero &= zeros::is_zero(&read.await.map_err(|error| zeros::unread((at, length), &error))?);
+            }
+            Ok(zero)
+        })
+    }
     /// Writes past the page cache, down to the medium.
     fn write_disk(&self, disk: &Path, offset: u64, bytes: Vec<u8>) -> Reply<()>;
     /// A small file, as sysfs has them.
     fn read(&self, path: &Path) -> Reply<Vec<u8>>;
+    /// Several of them, in their order.
+    fn read_each(&self, paths: Vec<PathBuf>) -> Reply<Vec<io::Result<Vec<u8>>>> {
+        let reads: Vec<_> = paths.iter().map(|path| self.read(path)).collect();
+        Box::pin(async {
+            let mut answers = Vec::with_capacity(reads.len());
+            for read in reads {
+                answers.push(read.await);
+            }
+            Ok(answers)
+        })
+    }
     fn write(&self, path: &Path, bytes: &[u8]) -> Reply<()>;
     /// Puts a file in the place of the one at `path`: whatever happens, one of them is there, and whole.
     fn replace(&self, path: &Path, bytes: &[u8]) -> Reply<()>;

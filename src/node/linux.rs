@@ -5,6 +5,8 @@
 mod bind;
 #[cfg(feature = "crash")]
 mod end;
+mod spawn;
+mod sweep;
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
@@ -25,6 +27,7 @@ use tokio::io::unix::AsyncFd;
 use super::host::{
     Command, FileKind, Flags, Hold, Host, MountCall, MountKind, Number, Output, Reply, Stat, Statfs, Uevents,
 };
+use super::zeros::Area;
 
 /// This machine.
 #[derive(Clone, Debug)]
@@ -90,14 +93,16 @@ impl Host for Linux {
 
     fn run(&self, command: Command) -> Reply<Output> {
         let mut child = tokio::process::Command::new(self.path_of(command.program));
-        child.args(&command.arguments).stdin(Stdio::null()).process_group(0);
+        child.args(&command.arguments).process_group(0);
+        child.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         // What the driver's own environment says (MKE2FS_CONFIG, a password) is none of theirs.
         child.env_clear().env("PATH", &self.search).env("LC_ALL", "C");
         Box::pin(async move {
-            let output = child.output().await.map_err(|error| match error.kind() {
+            let child = spawn::spawn(&mut child).map_err(|error| match error.kind() {
                 io::ErrorKind::NotFound => io::Error::new(error.kind(), "the command is not installed"),
                 _ => error,
             })?;
+            let output = child.wait_with_output().await?;
             let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
             Ok(Output {
                 code: output.status.code(),
@@ -175,11 +180,7 @@ impl Host for Linux {
 
     fn is_claimed(&self, disk: &Path) -> Reply<bool> {
         let disk = disk.to_owned();
-        blocking(move || match OpenOptions::new().read(true).custom_flags(OFlag::O_EXCL.bits()).open(disk) {
-            Ok(_) => Ok(false),
-            Err(error) if error.kind() == io::ErrorKind::ResourceBusy => Ok(true),
-            Err(error) => Err(error),
-        })
+        blocking(move || spawn::is_claimed(&disk))
     }
 
     fn disk_size(&self, disk: &Path) -> Reply<u64> {
@@ -197,21 +198,37 @@ impl Host for Linux {
         })
     }
 
-    fn write_disk(&self, disk: &Path, offset: u64, bytes: Vec<u8>) -> Reply<()> {
+    fn read_cached(&self, disk: &Path, offset: u64, length: usize) -> Reply<Vec<u8>> {
         let disk = disk.to_owned();
         blocking(move || {
-            // The kernel refuses it of a disk that is mounted, or that a mkfs is at work on: EBUSY.
-            let alone = OFlag::O_DIRECT | OFlag::O_SYNC | OFlag::O_EXCL;
-            let file = OpenOptions::new().write(true).custom_flags(alone.bits()).open(disk)?;
-            let mut memory = Aligned::new(bytes.len());
-            memory.bytes().copy_from_slice(&bytes);
-            file.write_all_at(memory.bytes(), offset)
+            let mut bytes = vec![0; length];
+            File::open(disk)?.read_exact_at(&mut bytes, offset)?;
+            Ok(bytes)
+        })
+    }
+
+    fn is_zero(&self, disk: &Path, areas: Vec<Area>) -> Reply<bool> {
+        let disk = disk.to_owned();
+        blocking(move || sweep::is_zero(&disk, areas))
+    }
+
+    fn write_disk(&self, disk: &Path, offset: u64, bytes: Vec<u8>) -> Reply<()> {
+        let disk = disk.to_owned();
+        Box::pin(async move {
+            let path = disk.clone();
+            blocking(move || write_alone(&path, offset, &bytes)).await?;
+            spawn::released(&disk).await;
+            Ok(())
         })
     }
 
     fn read(&self, path: &Path) -> Reply<Vec<u8>> {
         let path = path.to_owned();
         blocking(move || std::fs::read(path))
+    }
+
+    fn read_each(&self, paths: Vec<PathBuf>) -> Reply<Vec<io::Result<Vec<u8>>>> {
+        blocking(move || Ok(paths.iter().map(std::fs::read).collect()))
     }
 
     fn write(&self, path: &Path, bytes: &[u8]) -> Reply<()> {
@@ -306,6 +323,15 @@ impl Aligned {
         self.memory.drain(..self.start);
         self.memory
     }
+}
+
+/// The kernel refuses it of a disk that is mounted, or that a mkfs is at work on: EBUSY.
+fn write_alone(disk: &Path, offset: u64, bytes: &[u8]) -> io::Result<()> {
+    let alone = OFlag::O_DIRECT | OFlag::O_SYNC | OFlag::O_EXCL;
+    let file = OpenOptions::new().write(true).custom_flags(alone.bits()).open(disk)?;
+    let mut memory = Aligned::new(bytes.len());
+    memory.bytes().copy_from_slice(bytes);
+    file.write_all_at(memory.bytes(), offset)
 }
 
 /// A system call on a sick disk can hang: it never runs on a thread that serves other calls.

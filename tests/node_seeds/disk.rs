@@ -7,8 +7,8 @@ pub const MIB: u64 = 1 << 20;
 pub const BLOCK: u64 = 4096;
 /// Where the pod's words are.
 const WORDS: u64 = MIB;
-/// `s_magic` and `s_blocks_count_lo`: <https://docs.kernel.org/filesystems/ext4/super.html>
-const EXT: (usize, usize) = (1024 + 0x38, 1024 + 0x4);
+/// `s_magic`, `s_blocks_count_lo` and `s_log_block_size`: <https://docs.kernel.org/filesystems/ext4/super.html>
+const EXT: (usize, usize, usize) = (1024 + 0x38, 1024 + 0x4, 1024 + 0x18);
 /// `sb_dblocks` and `sb_inprogress`, see `src/node/filesystem/xfs.rs`.
 const XFS: (usize, usize) = (8, 126);
 /// See `src/node/filesystem/mark.rs`.
@@ -113,6 +113,7 @@ impl Disk {
         } else {
             block[EXT.0..EXT.0 + 2].copy_from_slice(&[0x53, 0xef]);
             block[EXT.1..EXT.1 + 4].copy_from_slice(&(count as u32).to_le_bytes());
+            block[EXT.2] = 2;
         }
         self.write(0, &block);
     }

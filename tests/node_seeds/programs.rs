@@ -16,7 +16,6 @@ pub async fn run(machine: &Machine, command: &Command) -> Output {
     let first = arguments.first().copied().unwrap_or_default();
     let said = match command.program {
         "blkid" => look(machine, &path, blkid).await,
-        "dumpe2fs" => look(machine, &path, dumpe2fs).await,
         "blockdev" => set_read_only(&mut machine.world(), &path, first == "--setro"),
         "xfs_growfs" => xfs_growfs(machine, &path, first == "-d").await,
         "mkfs.ext4" => mkfs(machine, &path, "ext4", true).await,
@@ -50,14 +49,6 @@ fn blkid(world: &mut World, path: &Path) -> Result {
         Some(fs) if !disk.sick => Ok(format!("TYPE={fs}\nUSAGE=filesystem\n")),
         _ => nothing,
     }
-}
-
-fn dumpe2fs(world: &mut World, path: &Path) -> Result {
-    let disk = world.disk(path).map_err(|_| IO)?;
-    if disk.sick || disk.recognised() != Some("ext4") {
-        return Err(IO);
-    }
-    Ok(format!("Block count: {}\nBlock size: {BLOCK}\n", disk.spans()))
 }
 
 fn set_read_only(world: &mut World, path: &Path, read_only: bool) -> Result {

@@ -15,11 +15,15 @@ use super::uuid::{Log, Seen, at};
 /// <https://docs.kernel.org/filesystems/ext4/super.html>
 const SUPERBLOCK: usize = 1024;
 const MAGIC: (usize, [u8; 2]) = (SUPERBLOCK + 0x38, [0x53, 0xef]);
+const BLOCKS: usize = SUPERBLOCK + 0x4;
+const BLOCK_SIZE: usize = SUPERBLOCK + 0x18;
+const BLOCKS_HIGH: usize = SUPERBLOCK + 0x150;
 const INCOMPATIBLE: usize = SUPERBLOCK + 0x60;
 const READ_ONLY_COMPATIBLE: usize = SUPERBLOCK + 0x64;
 const UUID: usize = SUPERBLOCK + 0x68;
 const METADATA_CHECKSUMS: u32 = 0x400;
 const NEEDS_RECOVERY: u32 = 0x4;
+const SIXTY_FOUR_BIT: u32 = 0x80;
 const CHECKSUM_SEED: u32 = 0x2000;
 
 /// What e2fsck found and left as it is.
@@ -85,18 +89,17 @@ pub fn grow(disk: &Path) -> Command {
     Command::new("resize2fs").with(disk)
 }
 
-/// The superblock through the page cache, where the kernel keeps that of a mounted one.
-pub fn describe(disk: &Path) -> Command {
-    Command::new("dumpe2fs").with("-h").with(disk)
-}
-
-/// The size from dumpe2fs' answer.
-pub fn parse(text: &str) -> Option<u64> {
-    let number = |key: &str| {
-        let line = text.lines().find_map(|line| line.strip_prefix(key))?;
-        line.trim().parse::<u64>().ok()
-    };
-    number("Block count:")?.checked_mul(number("Block size:")?)
+/// The bytes that it spans, from the first block of the disk.
+pub fn spans(block: &[u8]) -> Option<u64> {
+    if block.get(MAGIC.0..MAGIC.0 + 2)? != MAGIC.1 {
+        return None;
+    }
+    let is_64_bit = number(block, INCOMPATIBLE)? & SIXTY_FOUR_BIT != 0;
+    let high = if is_64_bit { number(block, BLOCKS_HIGH)? } else { 0 };
+    let blocks = u64::from(high) << 32 | u64::from(number(block, BLOCKS)?);
+    let size =
+        1024_u64.checked_shl(number(block, BLOCK_SIZE)?).filter(|size| (1024..=65536).contains(size))?;
+    blocks.checked_mul(size)
 }
 
 /// e2fsck(8): 1 mended, 2 mended and a reboot is due (for a mounted one), 4 errors left, 8 and up it couldn't work.
@@ -159,14 +162,24 @@ mod tests {
     }
 
     #[test]
-    fn the_size_is_read_from_dumpe2fs() {
-        assert_eq!(
-            parse("Inode count:   1\nBlock count:              262144\nBlock size:               4096\n"),
-            Some(1 << 30)
-        );
-        assert_eq!(parse("Block count: x\nBlock size: 4096\n"), None);
-        assert_eq!(parse("Block count: 18446744073709551615\nBlock size: 4096\n"), None);
-        assert_eq!(parse(""), None);
+    fn the_size_is_read_from_the_superblock() {
+        let mut block = vec![0; 4096];
+        assert_eq!(spans(&block), None);
+        block[MAGIC.0..MAGIC.0 + 2].copy_from_slice(&MAGIC.1);
+        let mut set = |offset: usize, value: u32| {
+            block[offset..offset + 4].copy_from_slice(&value.to_le_bytes());
+            spans(&block)
+        };
+        set(BLOCKS, 262_144);
+        assert_eq!(set(BLOCK_SIZE, 2), Some(1 << 30));
+        assert_eq!(set(BLOCKS_HIGH, 1), Some(1 << 30), "without the feature these bytes are another field's");
+        assert_eq!(set(INCOMPATIBLE, SIXTY_FOUR_BIT), Some((1 << 30) + (1 << 44)));
+        for shift in [7, 31, 63, 64, u32::MAX] {
+            assert_eq!(set(BLOCK_SIZE, shift), None, "{shift}");
+        }
+        assert_eq!(set(BLOCK_SIZE, 6), Some((1 << 34) + (1 << 48)));
+        assert_eq!(set(BLOCKS_HIGH, u32::MAX), None);
+        assert_eq!(spans(&block[..1100]), None);
     }
 
     #[test]

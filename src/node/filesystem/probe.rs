@@ -6,9 +6,12 @@
 
 use std::collections::BTreeSet;
 
+use futures_util::future::join;
+
 use super::super::device::Disk;
 use super::super::error::{Error, KERNEL_LOG, On, Result};
 use super::super::host::{Command, Host, Output};
+use super::super::zeros::PIECE;
 use super::{mark, xfs};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,9 +40,6 @@ const MIB: u64 = 1 << 20;
 /// How much of each end is read.
 const END: u64 = 4 * MIB;
 
-/// How much is read at once.
-const PIECE: usize = 256 << 10;
-
 /// What is between the ends is read in so many places, so much of each. The groups of xfs, of which there are four, begin in
 /// such places: mkfs.xfs(8).
 const SAMPLES: u64 = 64;
@@ -58,9 +58,9 @@ pub const WAY_OUT: &str = "nothing was written; if its data isn't needed, clear 
 
 /// Looks at a disk and writes nothing.
 pub async fn probe(host: &dyn Host, disk: &Disk, volume: &str) -> Result<Probe> {
-    let mut recognised = blkid(host, disk).await?;
+    let (mut recognised, zero) = look(host, disk).await?;
     if recognised == Recognised::Nothing {
-        if all_zero(host, disk).await? {
+        if zero? {
             return Ok(Probe::Empty);
         }
         // It can be read now; when blkid looked it may have been unreadable.
@@ -75,6 +75,19 @@ pub async fn probe(host: &dyn Host, disk: &Disk, volume: &str) -> Result<Probe> 
         Recognised::Nothing if mark::is_there(host, disk, volume).await? => Ok(Probe::Unfinished),
         Recognised::Nothing => Ok(Probe::Foreign("data that blkid doesn't recognise".into())),
     }
+}
+
+/// What blkid finds, and, where that is nothing, whether all is zero. What begins with zeros is most likely empty: then
+/// both look at once.
+async fn look(host: &dyn Host, disk: &Disk) -> Result<(Recognised, Result<bool>)> {
+    let start = PIECE.min(disk.size as usize);
+    if host.is_zero(&disk.path, vec![(0, start)]).await.unwrap_or(false) {
+        let (zero, recognised) = join(all_zero(host, disk), blkid(host, disk)).await;
+        return Ok((recognised?, zero));
+    }
+    let recognised = blkid(host, disk).await?;
+    let zero = if recognised == Recognised::Nothing { all_zero(host, disk).await } else { Ok(false) };
+    Ok((recognised, zero))
 }
 
 async fn blkid(host: &dyn Host, disk: &Disk) -> Result<Recognised> {
@@ -115,28 +128,11 @@ async fn is_unfinished_xfs(host: &dyn Host, disk: &Disk, volume: &str) -> Result
 
 /// Reads the areas. What can't be read may be data: an error.
 async fn all_zero(host: &dyn Host, disk: &Disk) -> Result<bool> {
-    let mut zero = true;
-    for (offset, length) in areas(disk.size).into_iter().flat_map(pieces) {
-        let bytes = host.read_disk(&disk.path, offset, length).await.map_err(|error| {
-            let cause = format!("can't read {length} bytes at {offset}, so it may hold data: {error}");
-            Error::internal(disk.path.display(), cause)
-                .next("nothing was written; see this node's kernel log and the volume's back end")
-        })?;
-        zero &= is_zero(&bytes);
-    }
-    Ok(zero)
-}
-
-/// glibc keeps what a thread has freed for that thread's next allocation (mallopt(3), M_TRIM_THRESHOLD), and there are many threads
-/// for system calls: read whole, the ends of disks made a node's driver 70 MiB large.
-fn pieces((offset, length): (u64, usize)) -> impl Iterator<Item = (u64, usize)> {
-    (0..length).step_by(PIECE).map(move |at| (offset + at as u64, PIECE.min(length - at)))
-}
-
-/// Block by block, as memcmp compares them.
-fn is_zero(bytes: &[u8]) -> bool {
-    const ZEROS: [u8; BLOCK as usize] = [0; BLOCK as usize];
-    bytes.chunks(ZEROS.len()).all(|block| *block == ZEROS[..block.len()])
+    host.is_zero(&disk.path, areas(disk.size)).await.map_err(|error| {
+        let cause = format!("can't read all of it, so it may hold data: {error}");
+        Error::internal(disk.path.display(), cause)
+            .next("nothing was written; see this node's kernel log and the volume's back end")
+    })
 }
 
 /// Both ends, and samples between them: offset and length, in whole blocks but for the very end.
@@ -180,17 +176,6 @@ mod tests {
         ];
         for (output, want) in table {
             assert_eq!(recognise(&output), want, "{output:?}");
-        }
-    }
-
-    #[test]
-    fn one_byte_anywhere_is_not_zero() {
-        let mut bytes = vec![0; 3 * BLOCK as usize + 512];
-        assert!(is_zero(&bytes));
-        for at in [0, 4095, 4096, bytes.len() - 1] {
-            bytes[at] = 1;
-            assert!(!is_zero(&bytes), "{at}");
-            bytes[at] = 0;
         }
     }
 

@@ -40,7 +40,7 @@ pub fn blkid(data: &[u8]) {
     assert!(finds_nothing || finds_ours || !machine.has("mount"), "mounted what blkid doesn't name");
 }
 
-/// As `blkid`, for what mkfs, fsck, dumpe2fs, xfs_growfs and the others say.
+/// As `blkid`, for what mkfs, fsck, xfs_growfs and the others say.
 pub fn tools(data: &[u8]) {
     for fs in FsType::ALL {
         let blkid = format!("TYPE={fs}\nUSAGE=filesystem\n");
