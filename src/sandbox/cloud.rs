@@ -256,7 +256,7 @@ impl SimulatedCloud {
             Limited::new(body, LARGEST_BODY).collect().await.map(|body| body.to_bytes()).unwrap_or_default();
         let wait = self.with_world(|world| {
             let span = world.settings.latency.get;
-            world.pick(span) + nova::waits(&head, world)
+            world.pick(span) + nova::waits(&head, &body, world)
         });
         if !wait.is_zero() {
             crate::pace::sleep(wait).await;

@@ -68,6 +68,40 @@ async fn codes(client: &Client, volume: &str, first: &str, second: &str) -> (Str
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_server_gets_one_disk_after_the_other() {
+    let cloud = slow_cloud();
+    let client = Client::of(&cloud).await;
+    let server = cloud.server_id("node-1");
+    let (one, two) = (client.volume("one").await, client.volume("two").await);
+    wait(5 * SECOND).await;
+    let start = Instant::now();
+    assert_eq!(client.attach(&server, &one, "2.60").await.code, 200);
+    assert_eq!(start.elapsed(), 0 * SECOND);
+    assert_eq!(client.attach(&server, &one, "2.60").await.code, 400, "at once");
+    assert_eq!(client.attach(&server, &two, "2.60").await.code, 200);
+    assert_eq!(start.elapsed(), 4 * SECOND, "nova-compute names the device when it is free");
+    assert_eq!((client.status(&one).await, client.status(&two).await), ("in-use".into(), "reserved".into()));
+    wait(4 * SECOND).await;
+    assert_eq!(client.status(&two).await, "in-use");
+}
+
+#[tokio::test(start_paused = true)]
+async fn from_2_101_on_an_attach_is_answered_before_the_server_is_free() {
+    let cloud = slow_cloud();
+    let client = Client::of(&cloud).await;
+    let server = cloud.server_id("node-1");
+    let (one, two) = (client.volume("one").await, client.volume("two").await);
+    wait(5 * SECOND).await;
+    let start = Instant::now();
+    for volume in [&one, &two] {
+        assert_eq!(client.attach(&server, volume, "2.101").await.code, 202);
+    }
+    assert_eq!(start.elapsed(), 0 * SECOND);
+    wait(4 * SECOND).await;
+    assert_eq!((client.status(&one).await, client.status(&two).await), ("in-use".into(), "reserved".into()));
+}
+
+#[tokio::test(start_paused = true)]
 async fn novas_row_goes_just_after_cinders_entry() {
     let cloud = slow_cloud();
     let client = Client::of(&cloud).await;
@@ -164,7 +198,8 @@ async fn a_compute_host_that_is_down_holds_detaches_and_refuses_attaches_after_a
         ("detaching", "reserved")
     );
     cloud.set_host_up(&server, true);
-    wait(5 * SECOND).await;
+    // One after the other.
+    wait(10 * SECOND).await;
     assert_eq!(
         (client.status(&volume).await.as_str(), client.status(&other).await.as_str()),
         ("available", "in-use")

@@ -12,9 +12,8 @@ use tower::{ServiceExt, service_fn};
 
 use super::super::answer::Answer;
 use super::super::request::Request;
-use super::super::{Error, Kind as ErrorKind, Result};
+use super::super::{Kind as ErrorKind, Result};
 use super::Calls;
-use crate::pace;
 use budget::Budget;
 use kind::{KINDS, Kind};
 use turns::Turns;
@@ -61,7 +60,6 @@ impl Limit {
                 let kind = Kind::of(&request);
                 // The semaphore is never closed.
                 let _slot = limit.slots[kind as usize].acquire().await;
-                limit.admit(&request)?;
                 limit.turns.take(kind).await;
                 let sent = Instant::now();
                 let result = inner.oneshot(request).await;
@@ -69,17 +67,6 @@ impl Limit {
                 result
             }
         })
-    }
-
-    /// The cloud's own words are a better reason than a deadline that passes while nothing is asked.
-    fn admit(&self, request: &Request) -> Result<()> {
-        let closed = self.turns.closed_for();
-        if closed.is_zero() || closed < pace::deadline().remaining() {
-            return Ok(());
-        }
-        let seconds = closed.as_secs();
-        let why = format!("the cloud answered 429 and asked not to be called again for {seconds} s");
-        Err(Error { retry_after: Some(closed), ..request.error(ErrorKind::Throttled, why) })
     }
 
     fn learn(&self, cloud: &Arc<str>, sent: Instant, result: &Result<Answer>) {

@@ -41,7 +41,7 @@ pub(super) fn answer(request: &Request<'_>, world: &mut World) -> Answer {
 
 /// How long Nova keeps a request that it then deals with: it asks nova-compute for a new disk's name before all else, and
 /// that works on another disk. From [`ASYNC_ATTACH`] on it answers first.
-pub(super) fn waits(head: &http::request::Parts, world: &World) -> Duration {
+pub(super) fn waits(head: &http::request::Parts, body: &[u8], world: &World) -> Duration {
     let asked = head.headers.get("OpenStack-API-Version").and_then(|value| value.to_str().ok());
     let minor = asked.and_then(|asked| asked.strip_prefix("compute 2.")?.parse::<u32>().ok());
     let is_kept = head.method == http::Method::POST && minor.is_none_or(|minor| minor < ASYNC_ATTACH.1);
@@ -49,7 +49,11 @@ pub(super) fn waits(head: &http::request::Parts, world: &World) -> Duration {
         return Duration::ZERO;
     };
     match segments.as_slice() {
-        [_, "servers", server, "os-volume_attachments"] => world.reservation_waits(server),
+        [_, "servers", server, "os-volume_attachments"] => {
+            let body: Value = serde_json::from_slice(body).unwrap_or_default();
+            let volume = body["volumeAttachment"]["volumeId"].as_str().unwrap_or_default();
+            world.reservation_waits(server, volume)
+        }
         _ => Duration::ZERO,
     }
 }

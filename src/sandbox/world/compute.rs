@@ -33,8 +33,12 @@ impl World {
         begins - asked
     }
 
-    /// How long a new attach waits before Nova answers it at all: it asks nova-compute for the device's name first.
-    pub fn reservation_waits(&self, server: &str) -> Duration {
+    /// How long a new attach waits before Nova answers it at all: it asks nova-compute for the device's name. A volume of which it
+    /// has a record it refuses before (`_check_volume_already_attached` in nova/compute/api.py).
+    pub fn reservation_waits(&self, server: &str, volume: &str) -> Duration {
+        if self.servers.values().any(|server| server.rows.iter().any(|row| row.volume == volume)) {
+            return Duration::ZERO;
+        }
         let free_at = self.servers.get(server).map(|server| server.free_at);
         free_at.map_or(Duration::ZERO, |at| at.saturating_duration_since(Instant::now()))
     }

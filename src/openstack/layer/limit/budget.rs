@@ -1,7 +1,7 @@
 //! How often a cloud is asked: as often as it takes it.
 //!
 //! OpenStack's own services have no limit to their callers, the proxies before them do, and each its own. It is learnt from
-//! their 429: no one comes before the time that it names, then a little less is asked than was taken, and more again with time.
+//! their 429: for a moment no one comes, then a little less is asked than was taken, and more again with time.
 
 use std::time::Duration;
 
@@ -9,6 +9,8 @@ use tokio::time::Instant;
 
 /// A 429 without `Retry-After`.
 const REST: Duration = Duration::from_secs(1);
+/// A longer `Retry-After` may be meant for one kind of request, and all others would wait with the one that was refused.
+const LONGEST_REST: Duration = Duration::from_secs(5);
 /// Of what the cloud took, this is asked after it has refused; but at once no less than half as much as before, as who asked
 /// little knows little of what it takes.
 const DECREASE: f64 = 0.9;
@@ -79,8 +81,7 @@ impl Budget {
         Duration::from_secs_f64((1.0 - self.free) / self.rate)
     }
 
-    /// How long the cloud asked to be left alone.
-    pub fn closed_for(&self) -> Duration {
+    fn closed_for(&self) -> Duration {
         self.closed_until.map_or(Duration::ZERO, |at| at.saturating_duration_since(Instant::now()))
     }
 
@@ -97,7 +98,8 @@ impl Budget {
     /// It answered 429 to what was sent then.
     pub fn refused(&mut self, sent: Instant, retry_after: Option<Duration>) {
         let now = Instant::now();
-        self.closed_until = self.closed_until.max(Some(now + retry_after.unwrap_or(REST)));
+        let rest = retry_after.unwrap_or(REST).min(LONGEST_REST);
+        self.closed_until = self.closed_until.max(Some(now + rest));
         // What was under way at that time says nothing new.
         if self.slowed.is_some_and(|slowed| sent <= slowed) {
             return;
@@ -224,12 +226,14 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn nobody_comes_before_the_time_that_the_cloud_names() {
+    async fn nobody_comes_before_the_time_that_the_cloud_names_if_that_is_soon() {
         let mut budget = Budget::new(100, 100);
-        budget.refused(Instant::now(), Some(Duration::from_secs(7)));
-        assert_eq!(budget.take(), Duration::from_secs(7));
+        budget.refused(Instant::now(), Some(Duration::from_secs(4)));
+        assert_eq!(budget.take(), Duration::from_secs(4));
         budget.refused(Instant::now(), None);
-        assert_eq!(budget.take(), Duration::from_secs(7), "a later answer doesn't open it earlier");
+        assert_eq!(budget.take(), Duration::from_secs(4), "a later answer doesn't open it earlier");
+        budget.refused(Instant::now(), Some(Duration::from_secs(600)));
+        assert_eq!(budget.take(), Duration::from_secs(5));
     }
 
     #[tokio::test(start_paused = true)]

@@ -48,10 +48,6 @@ impl Turns {
         let _ = turn.await;
     }
 
-    pub fn closed_for(&self) -> Duration {
-        self.lock().budget.closed_for()
-    }
-
     pub fn taken(&self) {
         self.lock().budget.taken();
     }

@@ -1,0 +1,26 @@
+//! What the metrics tell of the waiters.
+
+use std::sync::Arc;
+
+use super::poller::Plan;
+use super::{Ask, lists::List};
+
+/// How many wait, and the longest of their waits.
+pub fn waiting(cloud: &Arc<str>, asks: &[Ask]) {
+    let longest = asks.iter().map(|ask| ask.begun.elapsed().as_secs_f64()).fold(0.0, f64::max);
+    metrics::gauge!("cinder_csi_waiting_operations", "cloud" => cloud.clone()).set(asks.len() as f64);
+    metrics::gauge!("cinder_csi_longest_wait_seconds", "cloud" => cloud.clone()).set(longest);
+}
+
+/// A look, or several.
+pub fn looks(cloud: &Arc<str>, plan: &Plan) {
+    let (kind, count) = match plan {
+        Plan::End | Plan::Sleep(_) => return,
+        Plan::Each(asks) => ("one", asks.len()),
+        Plan::News(List::Creations, _) => ("created", 1),
+        Plan::News(..) => ("changed", 1),
+        Plan::Passing(..) => ("status", 1),
+    };
+    metrics::counter!("cinder_csi_looks_total", "cloud" => cloud.clone(), "kind" => kind)
+        .increment(count as u64);
+}
