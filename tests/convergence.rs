@@ -110,7 +110,7 @@ async fn a_hundred_waiters_share_few_lists() {
         join_all(pairs.iter().map(|(id, node)| rpc(MINUTE, bed.volumes.ensure_attached(*id, *node)))).await;
     assert!(attached.iter().all(Result::is_ok), "{attached:?}");
     let calls = bed.calls();
-    assert!(lists_a_second(&calls) <= 10, "{} lists a second:\n{}", lists_a_second(&calls), printed(&calls));
+    assert!(lists_a_second(&calls) <= 20, "{} lists a second:\n{}", lists_a_second(&calls), printed(&calls));
     let looks = calls.iter().filter(|call| call.method == Method::GET).count();
     assert!(looks <= 100 + 5 * 15, "{looks} looks:\n{}", printed(&calls));
     assert!(started.elapsed() < Duration::from_secs(8), "{:?}", started.elapsed());
@@ -120,10 +120,10 @@ async fn a_hundred_waiters_share_few_lists() {
     )
     .await;
     assert!(detached.iter().all(Result::is_ok), "{detached:?}");
-    assert!(lists_a_second(&bed.calls()) <= 10);
+    assert!(lists_a_second(&bed.calls()) <= 20);
     let deleted = join_all(ids.iter().map(|id| rpc(MINUTE, bed.volumes.ensure_deleted(*id)))).await;
     assert!(deleted.iter().all(Result::is_ok), "{deleted:?}");
-    assert!(lists_a_second(&bed.calls()) <= 10);
+    assert!(lists_a_second(&bed.calls()) <= 20);
     assert!(bed.all().await.is_empty());
 }
 

@@ -28,8 +28,8 @@ use poller::Poller;
 
 /// A look that takes longer is told of.
 const SILENCE: Duration = Duration::from_secs(2);
-/// Between lists, and at least twice as long as the last one took: they keep a cloud busy for a third of the time.
-const LIST_EVERY: Duration = Duration::from_millis(100);
+/// Between lists, and at least as long as the last one took: they keep the cloud busy for half of the time at most.
+const LIST_EVERY: Duration = Duration::from_millis(50);
 /// `updated_at` may miss a change, and hosts of the API have clocks of their own.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -325,17 +325,18 @@ impl Shared {
         let (reply, answer) = oneshot::channel();
         let mut schedule = looks.schedule.clone();
         let asked = Instant::now();
+        let mut state = self.lock();
+        let due = asked + schedule.step(state.asks.len());
         let ask = Ask {
             interest: looks.interest.clone(),
             since: looks.since,
             begun: looks.begun,
             asked,
-            due: asked + schedule.step(),
+            due,
             forgotten: asked + looks.patience,
             schedule,
             reply,
         };
-        let mut state = self.lock();
         state.asks.push(ask);
         if !state.polling {
             state.polling = true;

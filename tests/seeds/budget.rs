@@ -10,8 +10,8 @@ use crate::scene::Scene;
 use crate::traffic::Sent;
 
 const SECOND: Duration = Duration::from_secs(1);
-/// Of lists that serve many, one every 100 ms.
-const LISTS_A_SECOND: usize = 11;
+/// Of lists that serve many, one every 50 ms, and the time that it takes.
+const LISTS_A_SECOND: usize = 15;
 /// At one thing: every 50 ms while it is about to be done.
 const LOOKS_A_SECOND: usize = 22;
 /// What an RPC sends itself, beside the poller's looks: with up to five attempts of each, at first and then in each second.

@@ -14,8 +14,10 @@ const GROWTH: f64 = 1.4;
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// Between two looks around the time at which most are done: of the whole wait, of its deviation, and at least.
 const SHARE: f64 = 1.0 / 16.0;
-const DEVIATION_SHARE: f64 = 1.0 / 4.0;
+const DEVIATION_SHARE: f64 = 1.0 / 2.0;
 const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
+/// So many share the cost of one more list.
+const SHARERS: usize = 8;
 /// The weights of one more time that was seen, as TCP weighs its round trips (RFC 6298).
 const MEAN_WEIGHT: f64 = 1.0 / 8.0;
 const DEVIATION_WEIGHT: f64 = 1.0 / 4.0;
@@ -92,12 +94,13 @@ impl Default for Schedule {
 }
 
 impl Schedule {
-    /// The length of the next pause.
-    pub fn step(&mut self) -> Duration {
+    /// The length of the next pause of one of so many who wait.
+    pub fn step(&mut self, crowd: usize) -> Duration {
+        let share = (crowd / SHARERS).max(1) as u32;
         let pause = match self.expected {
             Some(expected) if self.passed < expected.from => expected.from - self.passed,
-            Some(expected) if self.passed < expected.until => expected.pause,
-            _ => self.backoff.step(),
+            Some(expected) if self.passed < expected.until => (expected.pause / share).max(SHORTEST_PAUSE),
+            _ => (self.backoff.step() / share).max(SHORTEST_PAUSE),
         };
         self.passed += pause;
         pause
@@ -120,7 +123,7 @@ mod tests {
     fn looks(mut schedule: Schedule, count: usize) -> Vec<u128> {
         let mut at = Duration::ZERO;
         let mut next = || {
-            at += schedule.step();
+            at += schedule.step(1);
             at.as_millis()
         };
         (0..count).map(|_| next()).collect()
@@ -141,7 +144,7 @@ mod tests {
         assert!((1200..=2000).contains(&looks[0]), "{looks:?}");
         let within: Vec<_> =
             looks.windows(2).filter(|pair| pair[1] <= 3600).map(|pair| pair[1] - pair[0]).collect();
-        assert!(within.iter().all(|pause| (150..=220).contains(pause)), "{looks:?}");
+        assert!(within.iter().all(|pause| (150..=400).contains(pause)), "{looks:?}");
     }
 
     #[test]
@@ -157,14 +160,21 @@ mod tests {
         for _ in 0..200 {
             let done = Duration::from_millis(500);
             let mut schedule = experience.schedule(ATTACH);
-            let mut seen = schedule.step();
+            let mut seen = schedule.step(1);
             while seen < done {
-                seen += schedule.step();
+                seen += schedule.step(1);
             }
             experience.learn(ATTACH, seen);
         }
         let looks = looks(experience.schedule(ATTACH), 1);
         assert!(looks[0] < 700, "{looks:?}");
+    }
+
+    #[test]
+    fn many_who_wait_are_looked_at_more_often() {
+        let mut schedule = after([3000; 40]).schedule(ATTACH);
+        assert!(schedule.step(1000) > Duration::from_secs(2), "nobody is done so soon");
+        assert_eq!(schedule.step(1000), SHORTEST_PAUSE);
     }
 
     #[test]

@@ -166,7 +166,7 @@ impl Poller {
 
     fn listed(&self, began: &Began) {
         let took = began.at.elapsed();
-        self.0.lock().listing_from = Some(Instant::now() + LIST_EVERY.max(2 * took));
+        self.0.lock().listing_from = Some(Instant::now() + LIST_EVERY.max(took));
     }
 
     /// Answers every ask of those `concerned` that was there when the look began and that `seen` knows something for;
@@ -178,6 +178,7 @@ impl Poller {
         seen: impl Fn(&Ask) -> Option<openstack::Result<Seen>>,
     ) {
         let mut state = self.0.lock();
+        let crowd = state.asks.len();
         for mut ask in std::mem::take(&mut state.asks) {
             if ask.asked > began.at || !concerned(&ask) {
                 state.asks.push(ask);
@@ -186,7 +187,7 @@ impl Poller {
             match seen(&ask) {
                 Some(Err(error)) if is_passing(&error) => {
                     state.failure = Some(error.to_string());
-                    ask.put_off(began.at);
+                    ask.put_off(began.at, crowd);
                     state.asks.push(ask);
                 }
                 Some(seen) => {
@@ -199,7 +200,7 @@ impl Poller {
                     if ask.list() == Some(List::Changes) {
                         ask.since = ask.since.max(began.clock);
                     }
-                    ask.put_off(began.at);
+                    ask.put_off(began.at, crowd);
                     state.asks.push(ask);
                 }
             }
@@ -218,8 +219,8 @@ impl Ask {
         self.interest.list()
     }
 
-    fn put_off(&mut self, looked: Instant) {
-        self.due = looked + self.schedule.step();
+    fn put_off(&mut self, looked: Instant, crowd: usize) {
+        self.due = looked + self.schedule.step(crowd);
     }
 }
 
