@@ -28,8 +28,14 @@ pub struct Machine<'a> {
 
 pub async fn node(machine: Machine<'_>) -> Section {
     let Machine { host, node, whoami, device_dir, settings, topology } = machine;
-    let (identity, room, tools, links) =
-        join4(identified(node, whoami), node.room(), tools::rows(host), host.list(device_dir)).await;
+    let (identity, room, tools, links) = join4(
+        identified(node, whoami),
+        within(node.room()),
+        tools::rows(host),
+        within(host.list(device_dir)),
+    )
+    .await;
+    let (room, links) = (room.flatten(), links.unwrap_or_else(|| Err(io::ErrorKind::TimedOut.into())));
     let mut rows = vec![
         who(&identity, whoami.server.is_some()),
         zone(&identity, topology, &settings.block_storage.zone_map),
@@ -38,6 +44,11 @@ pub async fn node(machine: Machine<'_>) -> Section {
     rows.extend(tools);
     rows.push(devices(device_dir, links.map(|links| links.len())));
     Section { about: About::Node, rows }
+}
+
+/// A disk that doesn't answer holds up whoever looks at it.
+async fn within<T>(look: impl Future<Output = T>) -> Option<T> {
+    tokio::time::timeout(PATIENCE, look).await.ok()
 }
 
 type Told = Result<(Identity, Option<Origin>), node::Error>;

@@ -37,7 +37,6 @@ const SETS: [Set; 4] = [
             ("mkfs.ext3", &["-V"]),
             ("mkfs.ext2", &["-V"]),
             ("e2fsck", &["-V"]),
-            ("dumpe2fs", &["-V"]),
             // These two know no such option, and without a disk do nothing but tell how they are used.
             ("resize2fs", &[]),
             ("tune2fs", &[]),
@@ -78,8 +77,16 @@ pub async fn rows(host: &dyn Host) -> Vec<Row> {
 
 async fn run(host: &dyn Host, program: &'static str, arguments: &[&'static str]) -> io::Result<Output> {
     tokio::select! {
-        output = host.run(Command::new(program).with_all(arguments)) => output,
+        output = host.run(Command::new(program).with_all(arguments)) => output.and_then(ran),
         () = pace::sleep(PATIENCE) => Err(io::ErrorKind::TimedOut.into()),
+    }
+}
+
+/// A shell's and the loader's codes for what couldn't be run, or a signal.
+fn ran(output: Output) -> io::Result<Output> {
+    match output.code {
+        Some(126 | 127) | None => Err(io::Error::other(format!("it can't run: {}", version(&output)))),
+        Some(_) => Ok(output),
     }
 }
 

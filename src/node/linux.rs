@@ -98,7 +98,7 @@ impl Host for Linux {
         // What the driver's own environment says (MKE2FS_CONFIG, a password) is none of theirs.
         child.env_clear().env("PATH", &self.search).env("LC_ALL", "C");
         Box::pin(async move {
-            let child = spawn::spawn(&mut child).map_err(|error| match error.kind() {
+            let child = spawn::spawn(&mut child).await.map_err(|error| match error.kind() {
                 io::ErrorKind::NotFound => io::Error::new(error.kind(), "the command is not installed"),
                 _ => error,
             })?;
@@ -180,7 +180,7 @@ impl Host for Linux {
 
     fn is_claimed(&self, disk: &Path) -> Reply<bool> {
         let disk = disk.to_owned();
-        blocking(move || spawn::is_claimed(&disk))
+        Box::pin(async move { spawn::is_claimed(&disk).await })
     }
 
     fn disk_size(&self, disk: &Path) -> Reply<u64> {

@@ -79,7 +79,7 @@ async fn disk(host: &dyn Host, claims: &Claims, mounts: &Mounts, name: &str) -> 
     let serials = serials(host, &directory).await.unwrap_or_default();
     let is_volume = serials.iter().any(|serial| claims_to_be_a_volume(serial));
     let is_worked_on = || claims.any_volume(|volume| serials.iter().any(|serial| identifies(serial, volume)));
-    let ours = is_volume && (!is_foreign(host, mounts, name, number).await || is_worked_on());
+    let ours = is_volume && (is_worked_on() || !is_foreign(host, mounts, name, number).await);
     Some(Disk { bus: bus(host, name, &real).await, name: name.to_owned(), ours })
 }
 

@@ -129,22 +129,8 @@ impl Cinder {
 
     /// GET /volumes/detail?updated_at=gte:TIME, all pages. Kind::Unsupported below 3.60.
     pub async fn list_volumes_changed_since(&self, since: SystemTime) -> Result<Changes> {
-        self.list_since("list the volumes that changed", "updated_at", since).await
-    }
-
-    /// GET /volumes/detail?created_at=gte:TIME, all pages. Kind::Unsupported below 3.60.
-    pub async fn list_volumes_created_since(&self, since: SystemTime) -> Result<Changes> {
-        self.list_since("list the volumes that were created", "created_at", since).await
-    }
-
-    async fn list_since(
-        &self,
-        operation: &'static str,
-        time: &'static str,
-        since: SystemTime,
-    ) -> Result<Changes> {
-        let request = get(operation, &["volumes", "detail"])
-            .query(time, format!("gte:{}", seconds(timestamp(since))))
+        let request = get("list the volumes that changed", &["volumes", "detail"])
+            .query("updated_at", format!("gte:{}", seconds(timestamp(since))))
             .version(TIME_COMPARISON)
             .for_many();
         let part = page::all(&self.client, request).await?;

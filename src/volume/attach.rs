@@ -1,6 +1,7 @@
 //! A volume becomes a disk of a server.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::watch::{Interest, Looks};
 use super::{Condition, Error, Result, ServerId, Volume, VolumeId, Volumes, not_found, remedy};
@@ -13,6 +14,10 @@ pub struct Published {
     /// The name that Nova gave the device: a hint, the guest's kernel may choose another.
     pub device: Option<String>,
 }
+
+/// The line is joined for so long before the volume is looked at, and for so long at all.
+const SOON: Duration = Duration::from_secs(1);
+const LONGEST_IN_LINE: Duration = Duration::from_secs(30);
 
 /// How often one unchanged state may refuse one call before the refusal is the answer.
 pub(super) const REFUSALS: u32 = 2;
@@ -77,7 +82,8 @@ impl Volumes {
     }
 
     async fn attach(&self, id: VolumeId, server: ServerId, sharing: Sharing) -> Result<Published> {
-        let mut turn = Some(self.queue.turn(server).await?);
+        // What needs no attach isn't kept waiting by those that do.
+        let mut turn = self.queue.turn(server, SOON).await.ok();
         let mut seen = self.observe_known(id).await?;
         let mut sent = Sent::Nothing;
         let mut refusals = 0;
@@ -91,6 +97,14 @@ impl Volumes {
                 }
                 Step::Attach if let Some(error) = &full => {
                     return Err(self.over_limit(id, server, error).await);
+                }
+                Step::Attach if turn.is_none() => {
+                    turn = Some(self.queue.turn(server, LONGEST_IN_LINE).await?);
+                    // Nova would attach it, whoever has it by now.
+                    if seen.multiattach {
+                        seen = self.observe_known(id).await?;
+                    }
+                    continue;
                 }
                 Step::Attach => match self.nova.attach_volume(server, id).await {
                     Ok(request) => sent = Sent::Accepted(request),
@@ -107,7 +121,7 @@ impl Volumes {
                 }
                 Step::Refuse(condition, why) => return Err(Error::new(condition, why)),
             }
-            turn.take();
+            turn = None;
             let looks =
                 looks.get_or_insert_with(|| self.watch.follow(("attach", "volume"), Interest::Change(id)));
             seen =

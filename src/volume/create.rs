@@ -142,8 +142,7 @@ impl Order for Wanted {
 
     fn glance(&self, seen: Seen) -> Glance<Volume> {
         match seen {
-            // None had the name before.
-            Seen::Named(volumes) | Seen::Created(volumes) => Glance::All(volumes),
+            Seen::Named(volumes) => Glance::All(volumes),
             Seen::Volume(volume) => Glance::One(*volume),
             _ => Glance::Gone,
         }

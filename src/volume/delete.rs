@@ -25,15 +25,10 @@ impl Volumes {
     }
 
     pub(super) async fn delete(&self, id: VolumeId) -> Result<()> {
-        // Cinder itself refuses what mustn't be deleted, so that most volumes need no look before. Why not, a look tells.
-        let mut sent = self.cinder.delete_volume(id).await.is_ok();
-        let follow = || self.watch.follow(("delete", "volume"), Interest::Deletion(id));
-        let mut looks = sent.then(follow);
-        let mut seen = match &mut looks {
-            Some(looks) => looks.next().await?,
-            None => self.observe(id).await?,
-        };
+        let mut seen = self.observe(id).await?;
+        let mut sent = false;
         let mut refusals = 0;
+        let mut looks = None;
         loop {
             match plan(seen.as_ref(), sent) {
                 Step::Done => {
@@ -57,7 +52,9 @@ impl Volumes {
                 Step::Failed => return Err(self.deletion_failed(id).await),
                 Step::Refuse(condition, why) => return Err(Error::new(condition, why)),
             }
-            seen = looks.get_or_insert_with(follow).next().await?;
+            let looks =
+                looks.get_or_insert_with(|| self.watch.follow(("delete", "volume"), Interest::Deletion(id)));
+            seen = looks.next().await?;
         }
     }
 

@@ -15,7 +15,6 @@ use std::fmt;
 use std::future::Future;
 
 use jiff::Timestamp;
-use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::remedy::ASK;
@@ -137,11 +136,8 @@ impl Volumes {
 
     async fn converge<O: Order>(&self, order: &O) -> Result<O::Made> {
         // An earlier call of this name may have left one: until that is known, nothing is final.
-        let asked = Instant::now();
         let mut seen = self.named(order).await?;
-        let clock = self.cinder.clock() - asked.elapsed();
         let posted = self.earlier(order, &seen).await?;
-        let was_free = seen.is_empty() && posted == Posted::No;
         let mut attempt = Attempt { id: Uuid::new_v4().to_string(), posted };
         let mut looks = None;
         loop {
@@ -167,10 +163,8 @@ impl Volumes {
                 Step::Refuse(error) => return Err(self.while_in_doubt(order, error)),
             }
             let interest = order.interest(attempt.followed(&seen));
-            let interest = if was_free { interest.in_a_free_name() } else { interest };
             let looks =
                 looks.get_or_insert_with(|| self.watch.follow(("create", O::Made::WHAT), interest.clone()));
-            looks.reach_back(clock);
             looks.turn_to(interest);
             seen = self.look(looks, order).await?;
         }

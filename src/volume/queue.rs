@@ -5,11 +5,15 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::OwnedMutexGuard;
 
 use super::{Condition, Error, Result, ServerId};
 use crate::pace;
+
+const IN_LINE: &str = "earlier attaches to that server still wait for Nova, which works on one disk of a server at a time: nothing \
+                       was asked for yet, and the next call goes on. If it stays so, is nova-compute of the server's host up?";
 
 type Line = Arc<tokio::sync::Mutex<()>>;
 
@@ -25,18 +29,15 @@ pub struct Turn {
 }
 
 impl Queue {
-    /// Waits for the end of those that came before, or for the RPC's deadline.
-    pub async fn turn(&self, server: ServerId) -> Result<Turn> {
+    /// Waits for the end of those that came before, for so long and within the RPC's deadline.
+    pub async fn turn(&self, server: ServerId, patience: Duration) -> Result<Turn> {
         let line = Line::clone(self.lines().entry(server).or_default());
-        let turn = tokio::time::timeout(pace::deadline().remaining(), line.lock_owned()).await;
-        match turn {
-            Ok(turn) => Ok(Turn { queue: self.clone(), server, turn: Some(turn) }),
-            Err(_) => Err(Error::new(
-                Condition::TimedOut,
-                "the RPC's deadline came first: earlier attaches to that server are still waiting for Nova, which takes one at a \
-                 time. Nothing was asked for; is nova-compute of its host up?",
-            )),
+        let mut turn = Turn { queue: self.clone(), server, turn: None };
+        match tokio::time::timeout(patience.min(pace::deadline().remaining()), line.lock_owned()).await {
+            Ok(mine) => turn.turn = Some(mine),
+            Err(_) => return Err(Error::new(Condition::Unsettled, IN_LINE)),
         }
+        Ok(turn)
     }
 
     fn lines(&self) -> std::sync::MutexGuard<'_, HashMap<ServerId, Line>> {
@@ -57,8 +58,6 @@ impl Drop for Turn {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use futures_util::future::join_all;
     use tokio::time::Instant;
 
@@ -66,11 +65,13 @@ mod tests {
     use crate::pace::Deadline;
     use crate::volume::sample::server;
 
+    const MINUTE: Duration = Duration::from_secs(60);
+
     #[tokio::test(start_paused = true)]
     async fn each_server_has_a_line_of_its_own_in_order() {
         let (queue, order) = (Queue::default(), Mutex::new(Vec::new()));
         let visit = async |number: u128, of: u128| {
-            let _turn = queue.turn(server(of)).await.unwrap();
+            let _turn = queue.turn(server(of), MINUTE).await.unwrap();
             pace::sleep(Duration::from_secs(1)).await;
             order.lock().unwrap().push((of, number));
         };
@@ -87,8 +88,13 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_waits_too_long_has_asked_for_nothing() {
         let queue = Queue::default();
-        let _first = queue.turn(server(1)).await.unwrap();
-        let second = pace::within(Deadline::after(Duration::from_secs(5)), queue.turn(server(1))).await;
-        assert_eq!(second.err().map(|error| error.condition), Some(Condition::TimedOut));
+        let first = queue.turn(server(1), MINUTE).await.unwrap();
+        let began = Instant::now();
+        let second =
+            pace::within(Deadline::after(Duration::from_secs(5)), queue.turn(server(1), MINUTE)).await;
+        assert_eq!(second.err().map(|error| error.condition), Some(Condition::Unsettled));
+        assert_eq!(began.elapsed().as_secs(), 5);
+        drop(first);
+        assert!(queue.lines().is_empty(), "nobody is left in it");
     }
 }

@@ -7,7 +7,6 @@ mod experience;
 #[cfg(test)]
 mod interleaved;
 mod lists;
-mod news;
 mod poller;
 mod told;
 
@@ -41,8 +40,6 @@ pub enum Interest {
     Deletion(VolumeId),
     /// Every volume of a name, and of them this one where it is known.
     Named(String, Option<VolumeId>),
-    /// The same, where none had the name when the wait began.
-    New(String, Option<VolumeId>),
     Snapshot(About<SnapshotId>),
     Backup(About<BackupId>),
     /// The groups and the group snapshots of a name.
@@ -58,19 +55,11 @@ pub enum About<I> {
 }
 
 impl Interest {
-    /// None had the name when the wait began.
-    pub fn in_a_free_name(self) -> Self {
-        match self {
-            Interest::Named(name, id) => Interest::New(name, id),
-            other => other,
-        }
-    }
-
     /// The volume.
     fn id(&self) -> Option<VolumeId> {
         match self {
             Interest::Change(id) | Interest::Deletion(id) => Some(*id),
-            Interest::Named(_, id) | Interest::New(_, id) => *id,
+            Interest::Named(_, id) => *id,
             Interest::Snapshot(_) | Interest::Backup(_) | Interest::Group(_) => None,
         }
     }
@@ -80,10 +69,8 @@ impl fmt::Display for Interest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Interest::Change(id) | Interest::Deletion(id) => write!(f, "volume {id}"),
-            Interest::Named(name, None) | Interest::New(name, None) => write!(f, "volume {name}"),
-            Interest::Named(name, Some(id)) | Interest::New(name, Some(id)) => {
-                write!(f, "volume {name} ({id})")
-            }
+            Interest::Named(name, None) => write!(f, "volume {name}"),
+            Interest::Named(name, Some(id)) => write!(f, "volume {name} ({id})"),
             Interest::Snapshot(about) => write!(f, "snapshot {about}"),
             Interest::Backup(about) => write!(f, "backup {about}"),
             Interest::Group(name) => write!(f, "group {name}"),
@@ -107,8 +94,6 @@ pub enum Seen {
     Volume(Box<Volume>),
     Gone,
     Named(Vec<Volume>),
-    /// Those of a name that were created since the wait began.
-    Created(Vec<Volume>),
     Snapshot(Box<Snapshot>),
     Snapshots(Vec<Snapshot>),
     Backup(Box<Backup>),
@@ -127,7 +112,7 @@ impl Seen {
             Seen::Backups(backups) => backups.first().map(|backup| backup.status.to_string()),
             Seen::Group(sight) => sight.groups.first().map(|group| group.status.to_string()),
             // Others may have the name, too.
-            Seen::Named(volumes) | Seen::Created(volumes) => {
+            Seen::Named(volumes) => {
                 let is_it = |volume: &&Volume| interest.id().is_none_or(|id| volume.id == id);
                 volumes.iter().find(is_it).map(|volume| volume.status.to_string())
             }
@@ -209,6 +194,11 @@ struct Answer {
 }
 
 impl State {
+    /// How many share the cost of a list, where there are lists.
+    fn sharers(&self) -> usize {
+        if self.too_old_until.is_some_and(|until| Instant::now() < until) { 1 } else { self.asks.len() }
+    }
+
     /// Why nobody has seen anything.
     fn trouble(&self) -> String {
         let silence = self.looking.map(|began| began.elapsed()).filter(|silence| *silence > SILENCE);
@@ -250,7 +240,7 @@ impl Looks {
         match self.next_seen().await? {
             Seen::Volume(volume) => Ok(Some(*volume)),
             Seen::Gone => Ok(None),
-            Seen::Named(volumes) | Seen::Created(volumes) => {
+            Seen::Named(volumes) => {
                 let id = self.interest.id();
                 Ok(volumes.into_iter().find(|volume| Some(volume.id) == id))
             }
@@ -258,11 +248,6 @@ impl Looks {
                 Ok(None)
             }
         }
-    }
-
-    /// What was created from then on by the cloud's clock is news, too.
-    pub fn reach_back(&mut self, clock: SystemTime) {
-        self.since = self.since.min(clock);
     }
 
     /// It is as was waited for: what comes later is looked at when this one was done.
@@ -281,9 +266,7 @@ impl Looks {
         let answer = self.shared.ask(self);
         match tokio::time::timeout(pace::deadline().remaining(), answer).await {
             Ok(Ok(answer)) => {
-                if self.interest.list() != Some(List::Creations) {
-                    self.since = answer.clock;
-                }
+                self.since = answer.clock;
                 self.looked = answer.looked;
                 self.schedule = answer.schedule;
                 if asked.elapsed() >= self.patience {
@@ -326,7 +309,8 @@ impl Shared {
         let mut schedule = looks.schedule.clone();
         let asked = Instant::now();
         let mut state = self.lock();
-        let due = asked + schedule.step(state.asks.len());
+        let sharers = if looks.interest.list().is_some() { state.sharers() } else { 1 };
+        let due = asked + schedule.step(sharers);
         let ask = Ask {
             interest: looks.interest.clone(),
             since: looks.since,

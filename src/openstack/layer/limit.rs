@@ -12,7 +12,7 @@ use tower::{ServiceExt, service_fn};
 
 use super::super::answer::Answer;
 use super::super::request::Request;
-use super::super::{Kind as ErrorKind, Result};
+use super::super::{Kind as ErrorKind, Result, Service};
 use super::Calls;
 use budget::Budget;
 use kind::{KINDS, Kind};
@@ -40,7 +40,7 @@ impl Default for Limits {
 /// Cheap to clone: the clones share the limits.
 #[derive(Clone)]
 pub(in crate::openstack) struct Limit {
-    turns: Turns,
+    turns: Arc<[Turns; 2]>,
     slots: Arc<[Semaphore; KINDS]>,
 }
 
@@ -50,7 +50,8 @@ impl Limit {
             kind if kind == Kind::Attach as usize => Semaphore::new(limits.attaches),
             _ => Semaphore::new(limits.concurrent),
         });
-        Self { turns: Turns::new(Budget::new(limits.per_second, limits.burst)), slots: Arc::new(slots) }
+        let turns = std::array::from_fn(|_| Turns::new(Budget::new(limits.per_second, limits.burst)));
+        Self { turns: Arc::new(turns), slots: Arc::new(slots) }
     }
 
     pub fn layer<S: Calls>(self, cloud: Arc<str>, inner: S) -> impl Calls {
@@ -60,22 +61,34 @@ impl Limit {
                 let kind = Kind::of(&request);
                 // The semaphore is never closed.
                 let _slot = limit.slots[kind as usize].acquire().await;
-                limit.turns.take(kind).await;
+                let service = request.service;
+                limit.turns_of(service).take(kind).await;
                 let sent = Instant::now();
-                let result = inner.oneshot(request).await;
-                limit.learn(&cloud, sent, &result);
+                // A thousand who wait for their turn have no room for the call itself yet.
+                let result = Box::pin(inner.oneshot(request)).await;
+                limit.learn(&cloud, service, sent, &result);
                 result
             }
         })
     }
 
-    fn learn(&self, cloud: &Arc<str>, sent: Instant, result: &Result<Answer>) {
+    /// Each service has its own proxy, or its own part of one.
+    fn turns_of(&self, service: Service) -> &Turns {
+        &self.turns[usize::from(service == Service::Nova)]
+    }
+
+    fn learn(&self, cloud: &Arc<str>, service: Service, sent: Instant, result: &Result<Answer>) {
+        let turns = self.turns_of(service);
         match result {
+            // Keystone's, where a token was needed, says nothing of the service.
+            Err(error) if error.service != service => {}
             Err(error) if error.kind == ErrorKind::Throttled => {
-                let rate = self.turns.refused(sent, error.retry_after);
-                metrics::gauge!("openstack_api_budget_per_second", "cloud" => cloud.clone()).set(rate);
+                let rate = turns.refused(sent, error.retry_after);
+                let (cloud, service) = (cloud.clone(), service.name());
+                metrics::gauge!("openstack_api_budget_per_second", "cloud" => cloud, "service" => service)
+                    .set(rate);
             }
-            _ => self.turns.taken(),
+            _ => turns.taken(),
         }
     }
 }
@@ -90,6 +103,7 @@ mod tests {
     use super::super::super::Cloud;
     use super::super::super::recorded::{Recorded, Reply, SERVER_ID, VOLUME, VOLUME_ID, options, volume};
     use super::*;
+    use crate::pace;
 
     const ATTACH: &str =
         "POST /compute/v2.1/servers/565a704c-1cc8-4653-af53-6e8bc1dc4022/os-volume_attachments";

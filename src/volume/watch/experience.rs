@@ -98,7 +98,7 @@ impl Schedule {
     pub fn step(&mut self, crowd: usize) -> Duration {
         let share = (crowd / SHARERS).max(1) as u32;
         let pause = match self.expected {
-            Some(expected) if self.passed < expected.from => expected.from - self.passed,
+            Some(expected) if self.passed < expected.from => (expected.from - self.passed).min(LONGEST_PAUSE),
             Some(expected) if self.passed < expected.until => (expected.pause / share).max(SHORTEST_PAUSE),
             _ => (self.backoff.step() / share).max(SHORTEST_PAUSE),
         };
@@ -133,8 +133,9 @@ mod tests {
     fn a_cloud_that_takes_as_long_as_ever_is_looked_at_when_it_is_done() {
         let experience = after([3000; 40]);
         let looks = looks(experience.schedule(ATTACH), 3);
-        assert!((2990..=3000).contains(&looks[0]), "{looks:?}");
-        assert!(looks[1] <= 3200, "{looks:?}");
+        // It may be another kind of volume, so that nobody waits for longer than two seconds unseen.
+        assert_eq!(looks[0], 2000);
+        assert!((2990..=3000).contains(&looks[1]) && looks[2] <= 3200, "{looks:?}");
     }
 
     #[test]
@@ -144,7 +145,7 @@ mod tests {
         assert!((1200..=2000).contains(&looks[0]), "{looks:?}");
         let within: Vec<_> =
             looks.windows(2).filter(|pair| pair[1] <= 3600).map(|pair| pair[1] - pair[0]).collect();
-        assert!(within.iter().all(|pause| (150..=400).contains(pause)), "{looks:?}");
+        assert!(within.iter().all(|pause| (150..=450).contains(pause)), "{looks:?}");
     }
 
     #[test]
@@ -173,7 +174,8 @@ mod tests {
     #[test]
     fn many_who_wait_are_looked_at_more_often() {
         let mut schedule = after([3000; 40]).schedule(ATTACH);
-        assert!(schedule.step(1000) > Duration::from_secs(2), "nobody is done so soon");
+        assert_eq!(schedule.step(1000), LONGEST_PAUSE, "nobody is done so soon");
+        schedule.step(1000);
         assert_eq!(schedule.step(1000), SHORTEST_PAUSE);
     }
 

@@ -9,7 +9,6 @@ use crate::openstack::{self, BackupId, BackupStatus, Cinder, SnapshotId, Snapsho
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum List {
     Changes,
-    Creations,
     VolumesDeleting,
     SnapshotsCreating,
     SnapshotsDeleting,
@@ -26,7 +25,7 @@ pub enum Listed {
 }
 
 impl List {
-    /// What is on it. What changed or was created is none of these lists: it tells more, and is asked for since some time.
+    /// What is on it. What changed is none of these lists: it tells more, and is asked for since some time.
     pub async fn passing(self, cinder: &Cinder) -> openstack::Result<HashSet<Listed>> {
         let snapshots = async |status| {
             let ids = cinder.list_snapshots_that_are(status).await?;
@@ -37,7 +36,7 @@ impl List {
             Ok(ids.into_iter().map(Listed::Backup).collect())
         };
         match self {
-            List::Changes | List::Creations => Ok(HashSet::new()),
+            List::Changes => Ok(HashSet::new()),
             List::VolumesDeleting => {
                 let ids = cinder.list_volumes_being_deleted().await?;
                 Ok(ids.into_iter().map(Listed::Volume).collect())
@@ -55,7 +54,6 @@ impl Interest {
     pub fn list(&self) -> Option<List> {
         match self {
             Interest::Change(_) | Interest::Named(..) => Some(List::Changes),
-            Interest::New(..) => Some(List::Creations),
             Interest::Deletion(_) => Some(List::VolumesDeleting),
             Interest::Snapshot(About::Named(_, id)) => id.map(|_| List::SnapshotsCreating),
             Interest::Snapshot(About::End(_)) => Some(List::SnapshotsDeleting),
@@ -69,7 +67,7 @@ impl Interest {
     pub fn listed(&self) -> Option<Listed> {
         match self {
             Interest::Change(id) | Interest::Deletion(id) => Some(Listed::Volume(*id)),
-            Interest::Named(_, id) | Interest::New(_, id) => id.map(Listed::Volume),
+            Interest::Named(_, id) => id.map(Listed::Volume),
             Interest::Snapshot(About::End(id)) => Some(Listed::Snapshot(*id)),
             Interest::Snapshot(About::Named(_, id)) => id.map(Listed::Snapshot),
             Interest::Backup(About::End(id)) => Some(Listed::Backup(*id)),

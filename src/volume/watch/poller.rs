@@ -8,10 +8,9 @@ use futures_util::future::join_all;
 use tokio::time::Instant;
 
 use super::lists::List;
-use super::news::News;
 use super::told;
 use super::{About, Answer, Ask, Interest, LIST_EVERY, Seen, Shared, State};
-use crate::openstack::{self, Kind};
+use crate::openstack::{self, Kind, Volume, VolumeId};
 use crate::pace::{self, Deadline};
 use crate::volume::group::Sight;
 
@@ -23,6 +22,8 @@ const GETS_AT_ONCE: usize = 4;
 const OVERLAP: Duration = Duration::from_secs(3);
 /// A cloud is upgraded under us, and a version document may be out of reach for a while.
 const TOO_OLD_FOR: Duration = Duration::from_secs(300);
+/// A list may have waited for its turn.
+const LONGEST_DISTANCE: Duration = Duration::from_secs(1);
 const ONE_LOOK: Duration = Duration::from_secs(30);
 
 /// What the next look is.
@@ -32,8 +33,7 @@ pub enum Plan {
     Sleep(Instant),
     /// A look for each of these.
     Each(Vec<Interest>),
-    /// What changed or was created since then.
-    News(List, SystemTime),
+    Changes(SystemTime),
     /// A list of what is on its way, for those that wait for its end.
     Passing(List, Vec<Interest>),
 }
@@ -55,7 +55,7 @@ impl Poller {
                 Plan::End => return,
                 Plan::Sleep(until) => self.sleep(until).await,
                 Plan::Each(asks) => self.look_at_each(asks).await,
-                Plan::News(list, since) => self.list_news(list, since).await,
+                Plan::Changes(since) => self.list_changes(since).await,
                 Plan::Passing(list, asks) => self.list_passing(list, asks).await,
             }
             self.0.lock().looking = None;
@@ -85,9 +85,7 @@ impl Poller {
         let cinder = &self.0.cinder;
         limited(async {
             match interest {
-                Interest::Named(name, _) | Interest::New(name, _) => {
-                    cinder.list_volumes_named(name).await.map(Seen::Named)
-                }
+                Interest::Named(name, _) => cinder.list_volumes_named(name).await.map(Seen::Named),
                 Interest::Change(id) | Interest::Deletion(id) => {
                     let found = cinder.find_volume(*id).await?;
                     Ok(found.map_or(Seen::Gone, |volume| Seen::Volume(Box::new(volume))))
@@ -112,34 +110,33 @@ impl Poller {
         .await
     }
 
-    async fn list_news(&self, list: List, since: SystemTime) {
+    async fn list_changes(&self, since: SystemTime) {
         let mut began = self.begin();
-        let cinder = &self.0.cinder;
-        let listed = limited(async {
-            match list {
-                List::Creations => cinder.list_volumes_created_since(since).await,
-                _ => cinder.list_volumes_changed_since(since).await,
-            }
-        });
-        let listed = listed.await;
+        let listed = limited(self.0.cinder.list_volumes_changed_since(since)).await;
         self.listed(&began);
         match listed {
             Ok(changes) => {
                 began.clock = changes.date.unwrap_or(began.clock);
-                let news = News::new(changes.volumes);
-                let told = |ask: &Ask| match (list, &ask.interest) {
-                    (List::Creations, Interest::New(name, followed)) => news.of_name(name, *followed),
-                    (List::Creations, _) => None,
-                    _ => ask.interest.id().and_then(|id| news.of(id)),
-                };
-                let concerned = |ask: &Ask| ask.list() == Some(list);
-                self.deliver(&began, |ask| concerned(ask) || told(ask).is_some(), |ask| told(ask).map(Ok));
+                let volumes: BTreeMap<VolumeId, Volume> =
+                    changes.volumes.into_iter().map(|volume| (volume.id, volume)).collect();
+                let listed = |ask: &Ask| ask.interest.id().and_then(|id| volumes.get(&id));
+                self.deliver(
+                    &began,
+                    |ask| ask.list() == Some(List::Changes) || listed(ask).is_some(),
+                    |ask| listed(ask).map(|volume| Ok(Seen::Volume(Box::new(volume.clone())))),
+                );
             }
-            Err(error) if error.kind == Kind::Unsupported => {
+            // An operator may not let this filter be used (`resource_filters_file`).
+            Err(error) if matches!(error.kind, Kind::Unsupported | Kind::Refused | Kind::Forbidden) => {
                 self.0.lock().too_old_until = Some(Instant::now() + TOO_OLD_FOR);
             }
-            Err(error) => self.deliver(&began, |_| true, |_| Some(Err(error.clone()))),
+            Err(error) => self.fail(&began, List::Changes, &error),
         }
+    }
+
+    /// Only those hear of it that would have been told by that list.
+    fn fail(&self, began: &Began, list: List, error: &openstack::Error) {
+        self.deliver(began, |ask| ask.list() == Some(list), |_| Some(Err(error.clone())));
     }
 
     /// What is no longer on the list of what is on its way has come to its end, or failed: a look at it tells.
@@ -155,7 +152,7 @@ impl Poller {
                 let seen: BTreeMap<_, _> = ended.iter().zip(looks).collect();
                 self.deliver(&began, |ask| ask.list() == Some(list), |ask| seen.get(&ask.interest).cloned());
             }
-            Err(error) => self.deliver(&began, |_| true, |_| Some(Err(error.clone()))),
+            Err(error) => self.fail(&began, list, &error),
         }
     }
 
@@ -166,7 +163,7 @@ impl Poller {
 
     fn listed(&self, began: &Began) {
         let took = began.at.elapsed();
-        self.0.lock().listing_from = Some(Instant::now() + LIST_EVERY.max(took));
+        self.0.lock().listing_from = Some(Instant::now() + LIST_EVERY.max(took.min(LONGEST_DISTANCE)));
     }
 
     /// Answers every ask of those `concerned` that was there when the look began and that `seen` knows something for;
@@ -178,7 +175,7 @@ impl Poller {
         seen: impl Fn(&Ask) -> Option<openstack::Result<Seen>>,
     ) {
         let mut state = self.0.lock();
-        let crowd = state.asks.len();
+        let sharers = state.sharers();
         for mut ask in std::mem::take(&mut state.asks) {
             if ask.asked > began.at || !concerned(&ask) {
                 state.asks.push(ask);
@@ -187,7 +184,7 @@ impl Poller {
             match seen(&ask) {
                 Some(Err(error)) if is_passing(&error) => {
                     state.failure = Some(error.to_string());
-                    ask.put_off(began.at, crowd);
+                    ask.put_off(began.at, sharers);
                     state.asks.push(ask);
                 }
                 Some(seen) => {
@@ -197,10 +194,8 @@ impl Poller {
                     let _ = reply.send(Answer { seen, clock: began.clock, looked: began.at, schedule });
                 }
                 None => {
-                    if ask.list() == Some(List::Changes) {
-                        ask.since = ask.since.max(began.clock);
-                    }
-                    ask.put_off(began.at, crowd);
+                    ask.since = ask.since.max(began.clock);
+                    ask.put_off(began.at, sharers);
                     state.asks.push(ask);
                 }
             }
@@ -219,8 +214,8 @@ impl Ask {
         self.interest.list()
     }
 
-    fn put_off(&mut self, looked: Instant, crowd: usize) {
-        self.due = looked + self.schedule.step(crowd);
+    fn put_off(&mut self, looked: Instant, sharers: usize) {
+        self.due = looked + self.schedule.step(if self.list().is_some() { sharers } else { 1 });
     }
 }
 
@@ -280,9 +275,9 @@ fn crowd(state: &mut State, now: Instant) -> Plan {
     let asks = state.asks.iter().filter(|ask| ask.list() == turn);
     match turn {
         None => Plan::Each(due(asks, now, FEW)),
-        Some(list @ (List::Changes | List::Creations)) => {
+        Some(List::Changes) => {
             let since = asks.map(|ask| ask.since).min().unwrap_or(SystemTime::UNIX_EPOCH);
-            Plan::News(list, since - OVERLAP)
+            Plan::Changes(since - OVERLAP)
         }
         Some(list) => Plan::Passing(list, asks.map(|ask| ask.interest.clone()).collect()),
     }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use super::Ask;
 use super::poller::Plan;
-use super::{Ask, lists::List};
 
 /// How many wait, and the longest of their waits.
 pub fn waiting(cloud: &Arc<str>, asks: &[Ask]) {
@@ -17,8 +17,7 @@ pub fn looks(cloud: &Arc<str>, plan: &Plan) {
     let (kind, count) = match plan {
         Plan::End | Plan::Sleep(_) => return,
         Plan::Each(asks) => ("one", asks.len()),
-        Plan::News(List::Creations, _) => ("created", 1),
-        Plan::News(..) => ("changed", 1),
+        Plan::Changes(_) => ("changed", 1),
         Plan::Passing(..) => ("status", 1),
     };
     metrics::counter!("cinder_csi_looks_total", "cloud" => cloud.clone(), "kind" => kind)

@@ -86,8 +86,7 @@ impl State {
         let wait = self.budget.take();
         if wait.is_zero() {
             self.last = kind;
-            // Who has gone away meanwhile has had the turn.
-            let _ = self.waiting[kind].pop_front().map(|turn| turn.send(()));
+            while self.waiting[kind].pop_front().is_some_and(|turn| turn.send(()).is_err()) {}
         }
         Some(wait)
     }

@@ -36,10 +36,6 @@ fn deletions(count: u128) -> Vec<Interest> {
     (101..=100 + count).map(|n| Interest::Deletion(id(n))).collect()
 }
 
-fn new(count: u128) -> Vec<Interest> {
-    (201..=200 + count).map(|n| Interest::New(format!("pvc-{n}"), Some(id(n)))).collect()
-}
-
 fn snapshots(count: u128) -> Vec<Interest> {
     let id = |n| SnapshotId::from(uuid::Uuid::from_u128(n));
     (1..=count).map(|n| Interest::Snapshot(About::Named(format!("snap-{n}"), Some(id(n))))).collect()
@@ -80,7 +76,7 @@ fn the_status_is_told_of_the_volume_that_is_waited_for_and_of_no_namesake() {
 #[tokio::test(start_paused = true)]
 async fn two_waiters_get_a_look_each_and_three_a_list() {
     assert_eq!(plan(&mut waiting(changes(2)).state), Plan::Each(changes(2)));
-    assert_eq!(plan(&mut waiting(changes(3)).state), Plan::News(List::Changes, clock(100) - OVERLAP));
+    assert_eq!(plan(&mut waiting(changes(3)).state), Plan::Changes(clock(100) - OVERLAP));
     let named = Interest::Named("pvc-1".to_owned(), None);
     assert_eq!(plan(&mut waiting([named.clone()]).state), Plan::Each(vec![named]));
 }
@@ -100,7 +96,7 @@ async fn lists_keep_their_distance() {
     crowd.state.listing_from = Some(now + LIST_EVERY);
     assert_eq!(plan(&mut crowd.state), Plan::Sleep(now + LIST_EVERY));
     pace::sleep(LIST_EVERY).await;
-    assert!(matches!(plan(&mut crowd.state), Plan::News(List::Changes, _)));
+    assert!(matches!(plan(&mut crowd.state), Plan::Changes(_)));
 }
 
 #[tokio::test(start_paused = true)]
@@ -108,22 +104,19 @@ async fn the_lists_take_turns() {
     let passing = |list, asks| Plan::Passing(list, asks);
     assert_eq!(plan(&mut waiting(deletions(5)).state), passing(List::VolumesDeleting, deletions(5)));
     let named = Interest::Group("groupsnapshot-1".to_owned());
-    let mut all = waiting(
-        changes(5).into_iter().chain(deletions(5)).chain(snapshots(5)).chain(new(5)).chain([named.clone()]),
-    );
+    let mut all =
+        waiting(changes(5).into_iter().chain(deletions(5)).chain(snapshots(5)).chain([named.clone()]));
     let mut turns = Vec::new();
-    for _ in 0..6 {
+    for _ in 0..5 {
         turns.push(match plan(&mut all.state) {
-            Plan::News(list, _) | Plan::Passing(list, _) => Some(list),
+            Plan::Changes(_) => Some(List::Changes),
+            Plan::Passing(list, _) => Some(list),
             Plan::Each(each) if each == [named.clone()] => None,
             other => panic!("{other:?}"),
         });
     }
     use List::*;
-    assert_eq!(
-        turns,
-        [None, Some(Changes), Some(Creations), Some(VolumesDeleting), Some(SnapshotsCreating), None]
-    );
+    assert_eq!(turns, [None, Some(Changes), Some(VolumesDeleting), Some(SnapshotsCreating), None]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -140,7 +133,7 @@ async fn a_cloud_too_old_for_lists_is_asked_a_few_at_a_time() {
     assert_eq!(plan(&mut crowd.state), Plan::Each(changes(GETS_AT_ONCE as u128)));
     pace::sleep(TOO_OLD_FOR).await;
     crowd.state.asks.iter_mut().for_each(|ask| ask.forgotten = Instant::now() + PATIENCE);
-    assert!(matches!(plan(&mut crowd.state), Plan::News(List::Changes, _)));
+    assert!(matches!(plan(&mut crowd.state), Plan::Changes(_)));
 }
 
 #[tokio::test(start_paused = true)]
@@ -151,5 +144,5 @@ async fn a_waiter_that_no_list_mentions_gets_a_look_of_its_own() {
     crowd.state.asks.iter_mut().skip(1).for_each(|ask| ask.forgotten = later);
     assert_eq!(plan(&mut crowd.state), Plan::Each(changes(1)));
     // Lists go on between such looks, or a crowd that waits long would wait for its turn.
-    assert!(matches!(plan(&mut crowd.state), Plan::News(List::Changes, _)));
+    assert!(matches!(plan(&mut crowd.state), Plan::Changes(_)));
 }
