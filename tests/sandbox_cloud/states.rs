@@ -76,7 +76,7 @@ async fn a_server_gets_one_disk_after_the_other() {
     wait(5 * SECOND).await;
     let start = Instant::now();
     assert_eq!(client.attach(&server, &one, "2.60").await.code, 200);
-    assert_eq!(start.elapsed(), 0 * SECOND);
+    assert!(start.elapsed().is_zero());
     assert_eq!(client.attach(&server, &one, "2.60").await.code, 400, "at once");
     assert_eq!(client.attach(&server, &two, "2.60").await.code, 200);
     assert_eq!(start.elapsed(), 4 * SECOND, "nova-compute names the device when it is free");
@@ -96,7 +96,7 @@ async fn from_2_101_on_an_attach_is_answered_before_the_server_is_free() {
     for volume in [&one, &two] {
         assert_eq!(client.attach(&server, volume, "2.101").await.code, 202);
     }
-    assert_eq!(start.elapsed(), 0 * SECOND);
+    assert!(start.elapsed().is_zero());
     wait(4 * SECOND).await;
     assert_eq!((client.status(&one).await, client.status(&two).await), ("in-use".into(), "reserved".into()));
 }
