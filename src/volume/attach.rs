@@ -15,9 +15,8 @@ pub struct Published {
     pub device: Option<String>,
 }
 
-/// The line is joined for so long before the volume is looked at, and for so long at all.
+/// The line is joined for so long before the volume is looked at.
 const SOON: Duration = Duration::from_secs(1);
-const LONGEST_IN_LINE: Duration = Duration::from_secs(30);
 
 /// How often one unchanged state may refuse one call before the refusal is the answer.
 pub(super) const REFUSALS: u32 = 2;
@@ -99,7 +98,7 @@ impl Volumes {
                     return Err(self.over_limit(id, server, error).await);
                 }
                 Step::Attach if turn.is_none() => {
-                    turn = Some(self.queue.turn(server, LONGEST_IN_LINE).await?);
+                    turn = Some(self.queue.turn(server, Duration::MAX).await?);
                     // Nova would attach it, whoever has it by now.
                     if seen.multiattach {
                         seen = self.observe_known(id).await?;
