@@ -27,8 +27,8 @@ use poller::Poller;
 
 /// A look that takes longer is told of.
 const SILENCE: Duration = Duration::from_secs(2);
-/// Between lists, and at least as long as the last one took: they keep the cloud busy for half of the time at most.
-const LIST_EVERY: Duration = Duration::from_millis(50);
+/// Between lists, and at least twice as long as the last one took: they keep the cloud busy for a third of the time at most.
+const LIST_EVERY: Duration = Duration::from_millis(100);
 /// `updated_at` may miss a change, and hosts of the API have clocks of their own.
 const PATIENCE: Duration = Duration::from_secs(10);
 

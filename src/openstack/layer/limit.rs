@@ -40,7 +40,7 @@ impl Default for Limits {
 /// Cheap to clone: the clones share the limits.
 #[derive(Clone)]
 pub(in crate::openstack) struct Limit {
-    turns: Arc<[Turns; 2]>,
+    turns: Turns,
     slots: Arc<[Semaphore; KINDS]>,
 }
 
@@ -50,8 +50,7 @@ impl Limit {
             kind if kind == Kind::Attach as usize => Semaphore::new(limits.attaches),
             _ => Semaphore::new(limits.concurrent),
         });
-        let turns = std::array::from_fn(|_| Turns::new(Budget::new(limits.per_second, limits.burst)));
-        Self { turns: Arc::new(turns), slots: Arc::new(slots) }
+        Self { turns: Turns::new(Budget::new(limits.per_second, limits.burst)), slots: Arc::new(slots) }
     }
 
     pub fn layer<S: Calls>(self, cloud: Arc<str>, inner: S) -> impl Calls {
@@ -62,7 +61,7 @@ impl Limit {
                 // The semaphore is never closed.
                 let _slot = limit.slots[kind as usize].acquire().await;
                 let service = request.service;
-                limit.turns_of(service).take(kind).await;
+                limit.turns.take(kind).await;
                 let sent = Instant::now();
                 // A thousand who wait for their turn have no room for the call itself yet.
                 let result = Box::pin(inner.oneshot(request)).await;
@@ -72,23 +71,15 @@ impl Limit {
         })
     }
 
-    /// Each service has its own proxy, or its own part of one.
-    fn turns_of(&self, service: Service) -> &Turns {
-        &self.turns[usize::from(service == Service::Nova)]
-    }
-
     fn learn(&self, cloud: &Arc<str>, service: Service, sent: Instant, result: &Result<Answer>) {
-        let turns = self.turns_of(service);
         match result {
             // Keystone's, where a token was needed, says nothing of the service.
             Err(error) if error.service != service => {}
             Err(error) if error.kind == ErrorKind::Throttled => {
-                let rate = turns.refused(sent, error.retry_after);
-                let (cloud, service) = (cloud.clone(), service.name());
-                metrics::gauge!("openstack_api_budget_per_second", "cloud" => cloud, "service" => service)
-                    .set(rate);
+                let rate = self.turns.refused(sent, error.retry_after);
+                metrics::gauge!("openstack_api_budget_per_second", "cloud" => cloud.clone()).set(rate);
             }
-            _ => turns.taken(),
+            _ => self.turns.taken(),
         }
     }
 }

@@ -163,7 +163,7 @@ impl Poller {
 
     fn listed(&self, began: &Began) {
         let took = began.at.elapsed();
-        self.0.lock().listing_from = Some(Instant::now() + LIST_EVERY.max(took.min(LONGEST_DISTANCE)));
+        self.0.lock().listing_from = Some(Instant::now() + LIST_EVERY.max((2 * took).min(LONGEST_DISTANCE)));
     }
 
     /// Answers every ask of those `concerned` that was there when the look began and that `seen` knows something for;
