@@ -8,6 +8,7 @@ mod kubernetes;
 mod pre_stop;
 #[cfg(feature = "sandbox")]
 mod sandbox;
+mod which;
 
 pub use check::{Check, Subject};
 pub use kubernetes::StartupTaint;
@@ -27,6 +28,7 @@ use crate::config::{Error, Source};
 use crate::csi::Endpoint;
 use crate::k8s;
 use crate::telemetry::Format;
+use which::{CloudFlags, Clouds, Node, NodeFlags};
 
 /// A CSI driver for OpenStack Cinder: serves CSI on a socket until SIGTERM.
 #[derive(Debug, Parser)]
@@ -83,17 +85,8 @@ struct ServeFlags {
     #[arg(long, value_name = "URL")]
     endpoint: Option<String>,
 
-    /// cloud.conf; repeat it or use commas for several, of which later ones override earlier ones
-    #[arg(long, value_name = "FILE", value_parser = flags::list, action = ArgAction::Append)]
-    cloud_config: Vec<Vec<String>>,
-
-    /// The cloud to use, a section [Global "NAME"] of cloud.conf; repeatable; without it [Global]
-    #[arg(long, value_name = "NAME", value_parser = flags::list, action = ArgAction::Append)]
-    cloud_name: Vec<Vec<String>>,
-
-    /// The cloud of clouds.yaml to use, instead of or beneath cloud.conf's [Global]
-    #[arg(long, value_name = "NAME")]
-    cloud: Option<String>,
+    #[command(flatten)]
+    clouds: CloudFlags,
 
     /// The name of this cluster, written into the metadata of the volumes it makes
     #[arg(long, value_name = "NAME", default_value = "")]
@@ -150,17 +143,8 @@ struct ServeFlags {
     #[arg(long, value_name = "WORD", action = ArgAction::Append)]
     user_agent: Vec<String>,
 
-    /// The id of this node's server, instead of asking config drive, metadata service and DMI
-    #[arg(long, value_name = "UUID", default_value = "")]
-    node_id: String,
-
-    /// Where the links to disks by their serial are
-    #[arg(long, value_name = "DIR", default_value = "/dev/disk/by-id")]
-    device_dir: PathBuf,
-
-    /// The metadata service's URL, which begins with http://
-    #[arg(long, value_name = "URL", default_value = "http://169.254.169.254")]
-    metadata_url: String,
+    #[command(flatten)]
+    machine: NodeFlags,
 
     /// Register with the kubelet, which finds the CSI socket at this path of the node; if empty, the driver doesn't register itself
     #[arg(long, value_name = "PATH", default_value = "")]
@@ -299,7 +283,8 @@ impl ServeFlags {
                 "--provide-controller-service and --provide-node-service are both false: nothing is left to serve",
             ));
         }
-        let mut cloud_names: Vec<_> = self.cloud_name.into_iter().flatten().collect();
+        let Clouds { files: cloud_config, names: mut cloud_names, cloud } = self.clouds.finish();
+        let Node { id: node_id, device_dir, metadata_url } = self.machine.finish()?;
         if cloud_names.is_empty() {
             cloud_names.push(String::new());
         }
@@ -310,15 +295,9 @@ impl ServeFlags {
             startup_taint,
             pod: kubernetes::pod(source),
             endpoint: Endpoint::parse(&endpoint).map_err(|why| usage(&format!("--endpoint {why}")))?,
-            cloud_config: self
-                .cloud_config
-                .into_iter()
-                .flatten()
-                .filter(|file| !file.is_empty())
-                .map(PathBuf::from)
-                .collect(),
+            cloud_config,
             cloud_names,
-            cloud: self.cloud.and_then(given),
+            cloud,
             cluster: self.cluster,
             list_only_cluster: self.list_only_cluster,
             strict_parameters: self.strict_parameters,
@@ -330,12 +309,9 @@ impl ServeFlags {
             controller: self.provide_controller_service,
             node: self.provide_node_service,
             user_agent: self.user_agent,
-            node_id: given(self.node_id)
-                .map(|id| flags::server(&id))
-                .transpose()
-                .map_err(|why| usage(&why))?,
-            device_dir: self.device_dir,
-            metadata_url: flags::metadata_url(self.metadata_url).map_err(|why| usage(&why))?,
+            node_id,
+            device_dir,
+            metadata_url,
             registration: given(self.kubelet_registration_path)
                 .map(|socket| (socket, self.plugin_registration_path)),
             pvc_annotations: self.pvc_annotations,

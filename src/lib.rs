@@ -13,7 +13,8 @@
 //! | `csi/request.rs` and below | the message becomes a type, or INVALID_ARGUMENT |
 //! | `csi/locks.rs` | one operation at a time for one object, or ABORTED |
 //! | `volume/attach.rs` | observe, plan (pure, a table in its test), act once, observe again |
-//! | `volume/watch.rs` | waits: one poller serves every waiter of a cloud |
+//! | `volume/queue.rs` | the attaches of one server, one after another |
+//! | `volume/watch.rs`, `volume/watch/` | waits: one poller serves every waiter of a cloud, and learns when to look |
 //! | `openstack/nova.rs`, `openstack/cinder.rs` | one call as a value: method, path, body, microversion |
 //! | `openstack/stack.rs`, `openstack/layer/` | what every call passes: metrics, deadline, retry, limit, microversion, token |
 //! | `openstack/exchange.rs`, `openstack/http.rs` | one HTTP exchange; `openstack/answer.rs` reads what came back |

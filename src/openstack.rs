@@ -20,6 +20,7 @@ mod page;
 pub mod recorded;
 mod request;
 mod stack;
+mod zone;
 
 pub use cinder::{
     Attachment, Backup, BackupService, BackupStatus, Changes, Cinder, Group, GroupSnapshot, GroupState,

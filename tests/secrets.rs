@@ -11,8 +11,6 @@ mod driver;
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::io::Write;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bed::options;
@@ -35,38 +33,21 @@ const CANARY: &str = "canary-s3cr3t";
 const VOLUME: &str = "6f1f0c66-4c3e-4b7e-9d51-0a1b2c3d4e5f";
 const SERVER: &str = "565a704c-1cc8-4653-af53-6e8bc1dc4022";
 
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Log {
-    /// What `work` logs, ours at TRACE and the rest at INFO: h2 shows the bytes that pass at its own TRACE, and nobody
-    /// can turn that on without meaning it.
-    async fn of<T>(work: impl Future<Output = T>) -> (T, String) {
-        let log = Self::default();
-        let writer = log.clone();
-        let subscriber = tracing_subscriber::fmt()
-            .with_env_filter(tracing_subscriber::EnvFilter::new("info,cinder_csi=trace"))
-            .with_writer(move || writer.clone())
-            .finish();
-        // With one subscriber only, tracing lets another test's thread decide for all what is logged:
-        // https://github.com/tokio-rs/tracing/issues/3611. With two it asks both.
-        let _second = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::new());
-        // The driver's tasks are of this thread, too.
-        let _guard = tracing::subscriber::set_default(subscriber);
-        let output = work.await;
-        let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-        (output, text)
-    }
+/// What `work` logs, ours at TRACE and the rest at INFO: h2 shows the bytes that pass at its own TRACE, and nobody can turn
+/// that on without meaning it.
+async fn logged<T>(work: impl Future<Output = T>) -> (T, String) {
+    let log = tempfile::NamedTempFile::new().unwrap();
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::new("info,cinder_csi=trace"))
+        .with_writer(log.reopen().unwrap())
+        .finish();
+    // With one subscriber only, tracing lets another test's thread decide for all what is logged:
+    // https://github.com/tokio-rs/tracing/issues/3611. With two it asks both.
+    let _second = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::new());
+    // The driver's tasks are of this thread, too.
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let output = work.await;
+    (output, std::fs::read_to_string(log.path()).unwrap())
 }
 
 /// `csi:canary-s3cr3t`, as a client of an identity provider writes it.
@@ -234,7 +215,7 @@ async fn no_credential_is_shown_by_a_cloud_that_repeats_it() {
         {
             let options = Options { credential: credential.clone(), ..options("csi", "k8s") };
             let shown = format!("{options:?}");
-            let (seen, log) = Log::of(async {
+            let (seen, log) = logged(async {
                 let cloud = Cloud::new(echo(status), options);
                 let volumes = Volumes::new(cloud.clone());
                 let driver = Driver::in_memory(volumes.clone());
@@ -253,7 +234,7 @@ async fn no_token_is_shown_by_a_cloud_that_repeats_it() {
     for status in [400, 401, 403, 404, 409, 413, 500, 503] {
         let cloud = SimulatedCloud::new(Settings::default());
         let http = echo_behind_keystone(&cloud, status);
-        let (seen, log) = Log::of(async {
+        let (seen, log) = logged(async {
             let driver = Driver::in_memory(Volumes::new(Cloud::new(http, options("csi", "k8s"))));
             every_answer(&driver, mounted(&[])).await
         })
@@ -275,7 +256,7 @@ async fn no_secret_of_a_request_and_no_mount_flag_is_shown() {
     ];
     for flag in &flags {
         let cloud = SimulatedCloud::new(Settings::default());
-        let (seen, log) = Log::of(async {
+        let (seen, log) = logged(async {
             let driver = Driver::in_memory(bed::controller(&cloud));
             let answers = every_answer(&driver, mounted(&[flag])).await;
             let stage = NodeStageVolumeRequest {

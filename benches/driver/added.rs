@@ -19,7 +19,7 @@ use super::process::Driver;
 use super::rpc::Rpc;
 
 const ROUNDS: usize = 100;
-/// Shorter than the shortest pause (`FIRST_LOOK` of `volume/watch.rs`, less a quarter), longer than work takes.
+/// Shorter than the shortest pause (`FIRST_LOOK` of `volume/watch/experience.rs`, less a quarter), longer than work takes.
 const PAUSE: Duration = Duration::from_millis(60);
 
 /// What was seen of one kind of operation.

@@ -4,23 +4,15 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args};
 
-use super::{Exit, flags, given, go_bool, usage};
+use super::which::{CloudFlags, Clouds, Node, NodeFlags};
+use super::{Exit, go_bool};
 use crate::config::{Request, Source};
 
 /// Look whether a cloud, or this node, is as the driver needs it, and say what to do where it isn't; changes nothing
 #[derive(Debug, Args)]
 pub struct CheckFlags {
-    /// cloud.conf, as for the driver
-    #[arg(long, value_name = "FILE", value_parser = flags::list, action = ArgAction::Append)]
-    cloud_config: Vec<Vec<String>>,
-
-    /// The cloud to check, a section [Global "NAME"] of cloud.conf; repeatable; without it [Global]
-    #[arg(long, value_name = "NAME", value_parser = flags::list, action = ArgAction::Append)]
-    cloud_name: Vec<Vec<String>>,
-
-    /// The cloud of clouds.yaml to check
-    #[arg(long, value_name = "NAME")]
-    cloud: Option<String>,
+    #[command(flatten)]
+    clouds: CloudFlags,
 
     /// Check this node, which needs no credentials; also where nothing says which cloud
     #[arg(long, conflicts_with_all = ["cloud_name", "cloud"])]
@@ -35,17 +27,8 @@ pub struct CheckFlags {
         default_value = "true", default_missing_value = "true", action = ArgAction::Set)]
     with_topology: bool,
 
-    /// The id of this node's server, as for the driver
-    #[arg(long, value_name = "UUID", default_value = "")]
-    node_id: String,
-
-    /// Where the links to disks by their serial are
-    #[arg(long, value_name = "DIR", default_value = "/dev/disk/by-id")]
-    device_dir: PathBuf,
-
-    /// The metadata service's URL, which begins with http://
-    #[arg(long, value_name = "URL", default_value = "http://169.254.169.254")]
-    metadata_url: String,
+    #[command(flatten)]
+    machine: NodeFlags,
 }
 
 /// Look whether all is well.
@@ -71,25 +54,17 @@ pub enum Subject {
 
 impl CheckFlags {
     pub fn finish(self, source: &dyn Source) -> Result<Check, Exit> {
-        let files: Vec<_> = self.cloud_config.into_iter().flatten().filter(|file| !file.is_empty()).collect();
-        let files: Vec<PathBuf> = files.into_iter().map(PathBuf::from).collect();
-        let clouds: Vec<_> = self.cloud_name.into_iter().flatten().collect();
-        let cloud = self.cloud.and_then(given);
+        let Clouds { files, names: clouds, cloud } = self.clouds.finish();
         let is_named = !files.is_empty() || !clouds.is_empty() || cloud.is_some();
         let is_set = ["OS_CLOUD", "OS_AUTH_URL"]
             .iter()
             .any(|name| source.var(name).is_some_and(|text| !text.is_empty()));
         let subject = match self.node || !(is_named || is_set) {
             false => Subject::Clouds(Request { files, clouds, cloud, user_agent: Vec::new() }),
-            true => Subject::Node {
-                cloud_config: files,
-                node_id: given(self.node_id)
-                    .map(|id| flags::server(&id))
-                    .transpose()
-                    .map_err(|why| usage(&why))?,
-                device_dir: self.device_dir,
-                metadata_url: flags::metadata_url(self.metadata_url).map_err(|why| usage(&why))?,
-            },
+            true => {
+                let Node { id, device_dir, metadata_url } = self.machine.finish()?;
+                Subject::Node { cloud_config: files, node_id: id, device_dir, metadata_url }
+            }
         };
         Ok(Check { subject, json: self.json, with_topology: self.with_topology })
     }

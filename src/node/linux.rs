@@ -2,32 +2,32 @@
 
 #![allow(clippy::disallowed_methods, reason = "this is the file that the other files are sent to")]
 
+mod aligned;
 mod bind;
 #[cfg(feature = "crash")]
 mod end;
 mod spawn;
 mod sweep;
+mod uevents;
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};
-use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
 use nix::fcntl::OFlag;
 use nix::mount::{MntFlags, MsFlags};
-use nix::sys::socket::{self, AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType};
 use nix::sys::stat::{major, minor};
-use tokio::io::unix::AsyncFd;
 
 use super::host::{
     Command, FileKind, Flags, Hold, Host, MountCall, MountKind, Number, Output, Reply, Stat, Statfs, Uevents,
 };
 use super::zeros::Area;
+use aligned::Aligned;
+use uevents::KernelEvents;
 
 /// This machine.
 #[derive(Clone, Debug)]
@@ -37,12 +37,6 @@ pub struct Linux {
 
 /// Where images and distributions put blkid, mkfs and their kin, whatever `PATH` a daemon is started with.
 const SEARCH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
-/// O_DIRECT wants memory, offset and length in whole logical blocks; no disk's are larger than this.
-const ALIGNMENT: usize = 4096;
-
-/// The multicast group of the kernel's own events; group 2 is udev's.
-const KERNEL_EVENTS: u32 = 1;
 
 impl Default for Linux {
     fn default() -> Self {
@@ -250,16 +244,7 @@ impl Host for Linux {
     }
 
     fn uevents(&self) -> Reply<Box<dyn Uevents>> {
-        Box::pin(async {
-            let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-            let protocol = SockProtocol::NetlinkKObjectUEvent;
-            let socket = socket::socket(AddressFamily::Netlink, SockType::Datagram, flags, protocol)?;
-            socket::bind(socket.as_raw_fd(), &NetlinkAddr::new(0, KERNEL_EVENTS))?;
-            // SAFETY: an OwnedFd keeps its descriptor open and the same until it's dropped, and AsyncFd owns it.
-            #[allow(unsafe_code)]
-            let socket = unsafe { AsyncFd::register(socket) }?;
-            Ok(Box::new(Netlink(socket)) as Box<dyn Uevents>)
-        })
+        Box::pin(async { Ok(Box::new(KernelEvents::listen()?) as Box<dyn Uevents>) })
     }
 
     fn get(&self, url: &str, timeout: Duration) -> Reply<Vec<u8>> {
@@ -276,55 +261,6 @@ impl Host for Linux {
     }
 }
 
-/// Kernel events, `action@devpath` and then `KEY=value`, each ended by a NUL.
-struct Netlink(AsyncFd<OwnedFd>);
-
-impl Uevents for Netlink {
-    fn next(&mut self) -> BoxFuture<'_, io::Result<()>> {
-        Box::pin(async {
-            loop {
-                let mut ready = self.0.readable().await?;
-                let mut event = vec![0; 16 << 10];
-                let received = ready
-                    .try_io(|socket| Ok(socket::recv(socket.as_raw_fd(), &mut event, MsgFlags::empty())?));
-                match received {
-                    Ok(Ok(length)) if is_of_block_device(&event[..length]) => return Ok(()),
-                    // ENOBUFS: events were lost, so one may have been ours.
-                    Ok(Err(error)) if error.raw_os_error() == Some(nix::libc::ENOBUFS) => return Ok(()),
-                    Ok(Err(error)) => return Err(error),
-                    Ok(Ok(_)) | Err(_) => {}
-                }
-            }
-        })
-    }
-}
-
-/// Memory that O_DIRECT accepts.
-struct Aligned {
-    memory: Vec<u8>,
-    start: usize,
-    length: usize,
-}
-
-impl Aligned {
-    fn new(length: usize) -> Self {
-        let memory = vec![0; length + ALIGNMENT];
-        let start = memory.as_ptr().align_offset(ALIGNMENT).min(ALIGNMENT);
-        Self { memory, start, length }
-    }
-
-    fn bytes(&mut self) -> &mut [u8] {
-        &mut self.memory[self.start..self.start + self.length]
-    }
-
-    /// Without a second piece of memory of this size.
-    fn into_bytes(mut self) -> Vec<u8> {
-        self.memory.truncate(self.start + self.length);
-        self.memory.drain(..self.start);
-        self.memory
-    }
-}
-
 /// The kernel refuses it of a disk that is mounted, or that a mkfs is at work on: EBUSY.
 fn write_alone(disk: &Path, offset: u64, bytes: &[u8]) -> io::Result<()> {
     let alone = OFlag::O_DIRECT | OFlag::O_SYNC | OFlag::O_EXCL;
@@ -337,10 +273,6 @@ fn write_alone(disk: &Path, offset: u64, bytes: &[u8]) -> io::Result<()> {
 /// A system call on a sick disk can hang: it never runs on a thread that serves other calls.
 fn blocking<T: Send + 'static>(call: impl FnOnce() -> io::Result<T> + Send + 'static) -> Reply<T> {
     Box::pin(async { tokio::task::spawn_blocking(call).await.map_err(io::Error::other)? })
-}
-
-fn is_of_block_device(event: &[u8]) -> bool {
-    event.split(|byte| *byte == 0).any(|field| field == b"SUBSYSTEM=block")
 }
 
 fn stat_of(found: &std::fs::Metadata) -> Stat {
@@ -380,21 +312,6 @@ fn mount_flags(flags: Flags) -> MsFlags {
 mod tests {
     use super::*;
 
-    #[test]
-    fn only_events_of_block_devices_wake() {
-        assert!(is_of_block_device(b"change@/devices/x\0ACTION=change\0SUBSYSTEM=block\0RESIZE=1\0"));
-        assert!(!is_of_block_device(b"add@/devices/x\0SUBSYSTEM=pci\0"));
-    }
-
-    #[test]
-    fn aligned_memory_is_aligned() {
-        for length in [512, 4096, 4 << 20] {
-            let mut memory = Aligned::new(length);
-            assert_eq!(memory.bytes().len(), length);
-            assert_eq!(memory.bytes().as_ptr() as usize % ALIGNMENT, 0);
-        }
-    }
-
     #[tokio::test]
     async fn a_missing_command_says_so() {
         let error = Linux::default().run(Command::new("mkfs.nowhere")).await.unwrap_err();
@@ -413,10 +330,5 @@ mod tests {
         assert_eq!(std::fs::read(&file).unwrap(), b"second");
         assert_eq!(std::fs::read(&before).unwrap(), b"first");
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 2);
-    }
-
-    #[tokio::test]
-    async fn the_kernel_lets_us_listen() {
-        Linux::default().uevents().await.unwrap();
     }
 }

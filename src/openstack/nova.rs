@@ -9,7 +9,7 @@ use serde_json::json;
 use super::client::Client;
 use super::page;
 use super::request::{Microversion, Request, Version};
-use super::{Kind, Result, ServerId, Service, VolumeId};
+use super::{Kind, Result, ServerId, Service, VolumeId, zone};
 
 /// A multiattach volume can be attached from here on.
 const MULTIATTACH: Version = Version::Wanted(Microversion(2, 60));
@@ -70,18 +70,6 @@ struct Event {
     details: Option<String>,
 }
 
-#[derive(Deserialize)]
-struct Zones {
-    #[serde(rename = "availabilityZoneInfo")]
-    zones: Vec<Zone>,
-}
-
-#[derive(Deserialize)]
-struct Zone {
-    #[serde(rename = "zoneName")]
-    name: String,
-}
-
 impl Nova {
     pub(super) fn new(client: Client) -> Self {
         Self { client }
@@ -110,8 +98,7 @@ impl Nova {
 
     /// GET /os-availability-zone: the names of the zones that have a compute host.
     pub async fn list_zones(&self) -> Result<Vec<String>> {
-        let answer = self.client.call(get("list the zones", &["os-availability-zone"])).await?;
-        Ok(answer.json::<Zones>()?.zones.into_iter().map(|zone| zone.name).collect())
+        zone::names(&self.client.call(get("list the zones", &["os-availability-zone"])).await?)
     }
 
     /// POST /servers/ID/os-volume_attachments at 2.60, or the newest that an older cloud has. Returns the request id.

@@ -68,9 +68,6 @@ fn agent(words: &[String]) -> HeaderValue {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
-    use std::sync::{Arc, Mutex};
-
     use secrecy::SecretString;
 
     use super::super::options::{ApplicationCredential, Credential, Scope};
@@ -79,26 +76,12 @@ mod tests {
     };
     use super::super::{Cloud, Options};
 
-    #[derive(Clone, Default)]
-    struct Log(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Log {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
-        }
-
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-
     /// All that a person may get to see of `cloud`'s work, everything of which fails in the end.
     async fn seen_of(recorded: &Recorded, options: Options) -> String {
-        let log = Log::default();
-        let writer = log.clone();
+        let log = tempfile::NamedTempFile::new().unwrap();
         let subscriber = tracing_subscriber::fmt()
             .with_max_level(tracing::Level::TRACE)
-            .with_writer(move || writer.clone())
+            .with_writer(log.reopen().unwrap())
             .finish();
         // While there is only one subscriber, tracing lets each thread, another test's too, decide for all what is
         // logged: https://github.com/tokio-rs/tracing/issues/3611. With two it asks both.
@@ -113,7 +96,7 @@ mod tests {
                 cloud.nova.attach_volume(server, id).await.map_err(|error| format!("{error} {error:?}"));
             seen.push_str(&format!("{shown:?} {attached:?} {cloud:?}"));
         }
-        let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        let log = std::fs::read_to_string(log.path()).unwrap();
         assert!(log.contains("give a token"), "{log}");
         seen + &log
     }

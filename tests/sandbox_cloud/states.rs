@@ -67,13 +67,17 @@ async fn codes(client: &Client, volume: &str, first: &str, second: &str) -> (Str
     (client.status(volume).await, codes)
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_server_gets_one_disk_after_the_other() {
+async fn server_and_two_volumes() -> (Client, String, [String; 2]) {
     let cloud = slow_cloud();
     let client = Client::of(&cloud).await;
-    let server = cloud.server_id("node-1");
-    let (one, two) = (client.volume("one").await, client.volume("two").await);
+    let volumes = [client.volume("one").await, client.volume("two").await];
     wait(5 * SECOND).await;
+    (client, cloud.server_id("node-1"), volumes)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_gets_one_disk_after_the_other() {
+    let (client, server, [one, two]) = server_and_two_volumes().await;
     let start = Instant::now();
     assert_eq!(client.attach(&server, &one, "2.60").await.code, 200);
     assert!(start.elapsed().is_zero());
@@ -87,11 +91,7 @@ async fn a_server_gets_one_disk_after_the_other() {
 
 #[tokio::test(start_paused = true)]
 async fn from_2_101_on_an_attach_is_answered_before_the_server_is_free() {
-    let cloud = slow_cloud();
-    let client = Client::of(&cloud).await;
-    let server = cloud.server_id("node-1");
-    let (one, two) = (client.volume("one").await, client.volume("two").await);
-    wait(5 * SECOND).await;
+    let (client, server, [one, two]) = server_and_two_volumes().await;
     let start = Instant::now();
     for volume in [&one, &two] {
         assert_eq!(client.attach(&server, volume, "2.101").await.code, 202);

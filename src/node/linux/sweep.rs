@@ -9,7 +9,7 @@ use std::path::Path;
 use nix::fcntl::OFlag;
 
 use super::super::zeros::{self, Area, PIECE};
-use super::Aligned;
+use super::aligned::Aligned;
 
 /// Reads all areas, whatever it finds in the first ones.
 pub fn is_zero(disk: &Path, areas: Vec<Area>) -> io::Result<bool> {

@@ -3,11 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Deserialize;
 use tokio::time::Instant;
 
 use super::super::flight::Age;
-use super::super::{BackupId, Kind, Result, SnapshotId};
+use super::super::{BackupId, Kind, Result, SnapshotId, zone};
 use super::{Cinder, get};
 use crate::pace::{self, Deadline};
 
@@ -23,18 +22,6 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub struct Zones {
     names: Arc<[String]>,
     when: Instant,
-}
-
-#[derive(Deserialize)]
-struct Answer {
-    #[serde(rename = "availabilityZoneInfo")]
-    zones: Vec<Zone>,
-}
-
-#[derive(Deserialize)]
-struct Zone {
-    #[serde(rename = "zoneName")]
-    name: String,
 }
 
 impl Zones {
@@ -70,8 +57,7 @@ impl Cinder {
 
     async fn list_zones(&self) -> Result<Zones> {
         let answer = self.call(get("list the zones", &["os-availability-zone"])).await?;
-        let names = answer.json::<Answer>()?.zones.into_iter().map(|zone| zone.name).collect();
-        Ok(Zones { names, when: Instant::now() })
+        Ok(Zones { names: zone::names(&answer)?, when: Instant::now() })
     }
 
     /// GET /snapshots/ID: is it there?

@@ -1,7 +1,7 @@
 //! How much one process asks of one cloud: requests a second, and requests at a time.
 
 mod budget;
-mod kind;
+mod class;
 mod turns;
 
 use std::sync::Arc;
@@ -12,10 +12,10 @@ use tower::{ServiceExt, service_fn};
 
 use super::super::answer::Answer;
 use super::super::request::Request;
-use super::super::{Kind as ErrorKind, Result, Service};
+use super::super::{Kind, Result, Service};
 use super::Calls;
 use budget::Budget;
-use kind::{KINDS, Kind};
+use class::{CLASSES, Class};
 use turns::Turns;
 
 /// What a cloud is asked at most. What it has room for, its answers tell: who waits for an answer asks nothing else, and a
@@ -25,7 +25,7 @@ pub struct Limits {
     pub per_second: u32,
     /// How many may come at once after a quiet time.
     pub burst: u32,
-    /// Requests of one kind under way at a time.
+    /// Requests of one class under way at a time.
     pub concurrent: usize,
     /// Attaches under way at a time: most of them wait for their compute hosts.
     pub attaches: usize,
@@ -41,13 +41,13 @@ impl Default for Limits {
 #[derive(Clone)]
 pub(in crate::openstack) struct Limit {
     turns: Turns,
-    slots: Arc<[Semaphore; KINDS]>,
+    slots: Arc<[Semaphore; CLASSES]>,
 }
 
 impl Limit {
     pub fn new(limits: Limits) -> Self {
-        let slots = std::array::from_fn(|kind| match kind {
-            kind if kind == Kind::Attach as usize => Semaphore::new(limits.attaches),
+        let slots = std::array::from_fn(|class| match class {
+            class if class == Class::Attach as usize => Semaphore::new(limits.attaches),
             _ => Semaphore::new(limits.concurrent),
         });
         Self { turns: Turns::new(Budget::new(limits.per_second, limits.burst)), slots: Arc::new(slots) }
@@ -57,11 +57,11 @@ impl Limit {
         service_fn(move |request: Request| {
             let (inner, limit, cloud) = (inner.clone(), self.clone(), cloud.clone());
             async move {
-                let kind = Kind::of(&request);
+                let class = Class::of(&request);
                 // The semaphore is never closed.
-                let _slot = limit.slots[kind as usize].acquire().await;
+                let _slot = limit.slots[class as usize].acquire().await;
                 let service = request.service;
-                limit.turns.take(kind).await;
+                limit.turns.take(class).await;
                 let sent = Instant::now();
                 // A thousand who wait for their turn have no room for the call itself yet.
                 let result = Box::pin(inner.oneshot(request)).await;
@@ -75,7 +75,7 @@ impl Limit {
         match result {
             // Keystone's, where a token was needed, says nothing of the service.
             Err(error) if error.service != service => {}
-            Err(error) if error.kind == ErrorKind::Throttled => {
+            Err(error) if error.kind == Kind::Throttled => {
                 let rate = self.turns.refused(sent, error.retry_after);
                 metrics::gauge!("openstack_api_budget_per_second", "cloud" => cloud.clone()).set(rate);
             }

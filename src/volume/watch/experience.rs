@@ -94,9 +94,9 @@ impl Default for Schedule {
 }
 
 impl Schedule {
-    /// The length of the next pause of one of so many who wait.
-    pub fn step(&mut self, crowd: usize) -> Duration {
-        let share = (crowd / SHARERS).max(1) as u32;
+    /// The length of the next pause, where so many share the looks.
+    pub fn step(&mut self, sharers: usize) -> Duration {
+        let share = (sharers / SHARERS).max(1) as u32;
         let pause = match self.expected {
             Some(expected) if self.passed < expected.from => (expected.from - self.passed).min(LONGEST_PAUSE),
             Some(expected) if self.passed < expected.until => (expected.pause / share).max(SHORTEST_PAUSE),

@@ -1,6 +1,4 @@
 use std::convert::Infallible;
-use std::io::Write;
-use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
 use tower::{Layer, Service};
@@ -11,19 +9,6 @@ use super::*;
 use crate::pace;
 
 const VOLUME: &str = "6f1f0c66-4c3e-4b7e-9d51-0a1b2c3d4e5f";
-
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
 
 /// An RPC that takes so long and ends so.
 async fn serve(method: &str, seconds: u64, code: Code) {
@@ -39,20 +24,19 @@ async fn serve(method: &str, seconds: u64, code: Code) {
 
 /// What is logged of `work`, as JSON, one document a line.
 async fn logged(work: impl Future<Output = ()>) -> Vec<Value> {
-    let log = Log::default();
-    let writer = log.clone();
+    let log = tempfile::NamedTempFile::new().unwrap();
     let subscriber = tracing_subscriber::fmt()
         .json()
         .flatten_event(true)
         .with_max_level(tracing::Level::DEBUG)
-        .with_writer(move || writer.clone())
+        .with_writer(log.reopen().unwrap())
         .finish();
     // With one subscriber alone, another test's thread decides for all what is logged:
     // https://github.com/tokio-rs/tracing/issues/3611.
     let _second = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::new());
     let _guard = tracing::subscriber::set_default(subscriber);
     work.await;
-    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let text = std::fs::read_to_string(log.path()).unwrap();
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 

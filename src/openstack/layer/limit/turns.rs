@@ -8,17 +8,17 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::budget::Budget;
-use super::kind::{KINDS, Kind};
+use super::class::{CLASSES, Class};
 use crate::pace;
 
-/// Each kind of request has a turn after the others, so that none starves another. Cheap to clone.
+/// Each class of request has a turn after the others, so that none starves another. Cheap to clone.
 #[derive(Clone)]
 pub struct Turns(Arc<Mutex<State>>);
 
 struct State {
     budget: Budget,
-    waiting: [VecDeque<oneshot::Sender<()>>; KINDS],
-    /// The kind that had the last turn.
+    waiting: [VecDeque<oneshot::Sender<()>>; CLASSES],
+    /// The class that had the last turn.
     last: usize,
     /// A task gives out turns.
     is_served: bool,
@@ -30,15 +30,15 @@ impl Turns {
         Self(Arc::new(Mutex::new(State { budget, waiting, last: 0, is_served: false })))
     }
 
-    /// Returns when a request of this kind may be sent.
-    pub async fn take(&self, kind: Kind) {
+    /// Returns when a request of this class may be sent.
+    pub async fn take(&self, class: Class) {
         let turn = {
             let mut state = self.lock();
             if !state.is_served && state.budget.take().is_zero() {
                 return;
             }
             let (sender, turn) = oneshot::channel();
-            state.waiting[kind as usize].push_back(sender);
+            state.waiting[class as usize].push_back(sender);
             if !std::mem::replace(&mut state.is_served, true) {
                 tokio::spawn(self.clone().serve());
             }
@@ -76,17 +76,18 @@ impl Turns {
 impl State {
     /// Gives a turn, or says when the next one is; `None` where nobody waits.
     fn step(&mut self) -> Option<Duration> {
-        self.waiting.iter_mut().for_each(|kind| kind.retain(|turn| !turn.is_closed()));
-        let next =
-            (1..=KINDS).map(|step| (self.last + step) % KINDS).find(|kind| !self.waiting[*kind].is_empty());
-        let Some(kind) = next else {
+        self.waiting.iter_mut().for_each(|class| class.retain(|turn| !turn.is_closed()));
+        let next = (1..=CLASSES)
+            .map(|step| (self.last + step) % CLASSES)
+            .find(|class| !self.waiting[*class].is_empty());
+        let Some(class) = next else {
             self.is_served = false;
             return None;
         };
         let wait = self.budget.take();
         if wait.is_zero() {
-            self.last = kind;
-            while self.waiting[kind].pop_front().is_some_and(|turn| turn.send(()).is_err()) {}
+            self.last = class;
+            while self.waiting[class].pop_front().is_some_and(|turn| turn.send(()).is_err()) {}
         }
         Some(wait)
     }
@@ -99,43 +100,43 @@ mod tests {
     use super::*;
 
     /// Numbers of those that waited, in the order of their turns.
-    async fn served(kinds: &[Kind]) -> Vec<usize> {
+    async fn served(classes: &[Class]) -> Vec<usize> {
         let turns = Turns::new(Budget::new(10, 1));
-        turns.take(Kind::Read).await;
+        turns.take(Class::Read).await;
         let order = Mutex::new(Vec::new());
-        let wait = async |number: usize, kind| {
-            turns.take(kind).await;
+        let wait = async |number: usize, class| {
+            turns.take(class).await;
             order.lock().unwrap().push(number);
         };
-        join_all(kinds.iter().enumerate().map(|(number, kind)| wait(number, *kind))).await;
+        join_all(classes.iter().enumerate().map(|(number, class)| wait(number, *class))).await;
         order.into_inner().unwrap()
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_crowd_of_one_kind_keeps_no_other_waiting() {
-        let mut kinds = vec![Kind::Delete; 50];
-        kinds.extend([Kind::Attach, Kind::Attach, Kind::Detach]);
-        let served = served(&kinds).await;
+        let mut classes = vec![Class::Delete; 50];
+        classes.extend([Class::Attach, Class::Attach, Class::Detach]);
+        let served = served(&classes).await;
         assert!(
             served[..6].contains(&50) && served[..6].contains(&51) && served[..6].contains(&52),
             "{served:?}"
         );
-        assert_eq!(served.len(), kinds.len());
+        assert_eq!(served.len(), classes.len());
     }
 
     #[tokio::test(start_paused = true)]
     async fn those_of_one_kind_come_in_order() {
-        assert_eq!(served(&[Kind::Attach; 5]).await, [0, 1, 2, 3, 4]);
+        assert_eq!(served(&[Class::Attach; 5]).await, [0, 1, 2, 3, 4]);
     }
 
     #[tokio::test(start_paused = true)]
     async fn who_goes_away_keeps_nobody() {
         let turns = Turns::new(Budget::new(1, 1));
-        turns.take(Kind::Read).await;
+        turns.take(Class::Read).await;
         let began = Instant::now();
-        let gone = tokio::time::timeout(Duration::from_millis(10), turns.take(Kind::Read)).await;
+        let gone = tokio::time::timeout(Duration::from_millis(10), turns.take(Class::Read)).await;
         assert!(gone.is_err());
-        turns.take(Kind::Create).await;
+        turns.take(Class::Create).await;
         assert_eq!(began.elapsed().as_secs(), 1);
     }
 }

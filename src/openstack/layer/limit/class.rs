@@ -1,4 +1,4 @@
-//! Kinds of requests that have turns after each other, and room at the cloud apart from each other.
+//! Classes of requests that have turns after each other, and room at the cloud apart from each other.
 
 use http::Method;
 
@@ -6,7 +6,7 @@ use super::super::super::Service;
 use super::super::super::request::Request;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum Class {
     /// One list for all who wait.
     Look,
     Read,
@@ -18,17 +18,17 @@ pub enum Kind {
     Detach,
 }
 
-pub const KINDS: usize = 6;
+pub const CLASSES: usize = 6;
 
-impl Kind {
+impl Class {
     pub fn of(request: &Request) -> Self {
         match (&request.method, request.service) {
-            (method, _) if method.is_safe() && request.serves_many => Kind::Look,
-            (method, _) if method.is_safe() => Kind::Read,
-            (&Method::POST, Service::Nova) => Kind::Attach,
-            (&Method::DELETE, Service::Nova) => Kind::Detach,
-            (&Method::DELETE, _) => Kind::Delete,
-            _ => Kind::Create,
+            (method, _) if method.is_safe() && request.serves_many => Class::Look,
+            (method, _) if method.is_safe() => Class::Read,
+            (&Method::POST, Service::Nova) => Class::Attach,
+            (&Method::DELETE, Service::Nova) => Class::Detach,
+            (&Method::DELETE, _) => Class::Delete,
+            _ => Class::Create,
         }
     }
 }
