@@ -14,6 +14,7 @@
 //! | `csi/locks.rs` | one operation at a time for one object, or ABORTED |
 //! | `volume/attach.rs` | observe, plan (pure, a table in its test), act once, observe again |
 //! | `volume/queue.rs` | the attaches of one server, one after another |
+//! | `volume/attach/unanswered.rs` | attaches that Nova hasn't answered: no detach is over before |
 //! | `volume/watch.rs`, `volume/watch/` | waits: one poller serves every waiter of a cloud, and learns when to look |
 //! | `openstack/nova.rs`, `openstack/cinder.rs` | one call as a value: method, path, body, microversion |
 //! | `openstack/stack.rs`, `openstack/layer/` | what every call passes: metrics, deadline, retry, limit, microversion, token |

@@ -54,6 +54,7 @@ pub use crate::openstack::{
 use std::fmt::Display;
 
 use crate::openstack::{self, Cinder, Cloud, Kind, Nova};
+use attach::Unanswered;
 use namesakes::Doubts;
 use queue::Queue;
 use snapshot::KnownZones;
@@ -71,6 +72,7 @@ pub struct Volumes {
     doubts: Doubts,
     known_zones: KnownZones,
     queue: Queue,
+    unanswered: Unanswered,
 }
 
 impl Volumes {
@@ -83,6 +85,7 @@ impl Volumes {
             doubts: Doubts::default(),
             known_zones: KnownZones::default(),
             queue: Queue::default(),
+            unanswered: Unanswered::default(),
         }
     }
 

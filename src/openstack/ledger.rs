@@ -2,9 +2,9 @@
 
 mod spent;
 
-use std::cell::RefCell;
 use std::fmt;
 use std::future::Future;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use spent::Clocks;
 pub(super) use spent::Stretch;
@@ -12,8 +12,8 @@ pub(super) use spent::Stretch;
 /// The most request ids that a record keeps: one line of a log, not a list.
 const KEPT: usize = 8;
 
-/// The exchanges with the cloud during one piece of work. Tasks that it spawned, and work that it shares with others
-/// (a token, the poller), don't count.
+/// The exchanges with the cloud during one piece of work. Tasks that it spawned count where they are [`carried`]; work that
+/// it shares with others (a token, the poller) doesn't.
 #[derive(Clone, Debug, Default)]
 pub struct Record {
     pub calls: u32,
@@ -22,18 +22,32 @@ pub struct Record {
     clocks: Clocks,
 }
 
+#[derive(Clone, Debug, Default)]
+struct Page(Arc<Mutex<Record>>);
+
 tokio::task_local! {
-    static RECORD: RefCell<Record>;
+    static PAGE: Page;
 }
 
 /// Runs `work` and says what it asked of the cloud.
 pub async fn recorded<F: Future>(work: F) -> (F::Output, Record) {
-    RECORD
-        .scope(RefCell::default(), async {
-            let output = work.await;
-            (output, RECORD.with(RefCell::take))
-        })
-        .await
+    let page = Page::default();
+    let output = PAGE.scope(page.clone(), work).await;
+    let mut record = std::mem::take(&mut *page.lock());
+    record.close();
+    (output, record)
+}
+
+/// `work` for a task of its own, which may outlive what it is a part of.
+pub fn carried<F: Future>(work: F) -> impl Future<Output = F::Output> {
+    let page = PAGE.try_with(Page::clone).unwrap_or_default();
+    PAGE.scope(page, work)
+}
+
+impl Page {
+    fn lock(&self) -> MutexGuard<'_, Record> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// One exchange happened, or was given up.
@@ -62,7 +76,7 @@ impl Drop for On {
 }
 
 fn note(what: impl FnOnce(&mut Record)) {
-    let _ = RECORD.try_with(|record| what(&mut record.borrow_mut()));
+    let _ = PAGE.try_with(|page| what(&mut page.lock()));
 }
 
 impl fmt::Display for Record {
@@ -77,7 +91,10 @@ impl fmt::Display for Record {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::pace;
 
     #[tokio::test]
     async fn a_record_counts_its_own_work_only() {
@@ -91,6 +108,22 @@ mod tests {
         enter(None);
         assert_eq!(output, 7);
         assert_eq!(record.to_string(), "2 calls, requests req-1");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_carried_task_counts_and_what_it_has_under_way_at_the_end_too() {
+        let (_, record) = recorded(async {
+            let late = carried(async {
+                enter(Some("req-1".into()));
+                let _on = on(Stretch::Exchange);
+                std::future::pending::<()>().await;
+            });
+            drop(tokio::spawn(late));
+            pace::sleep(Duration::from_secs(3)).await;
+        })
+        .await;
+        assert_eq!(record.to_string(), "2 calls, requests req-1");
+        assert_eq!(record.spent(Duration::from_secs(3))[0], ("answers", Duration::from_secs(3)));
     }
 
     #[tokio::test]

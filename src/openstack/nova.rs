@@ -2,6 +2,8 @@
 //!
 //! <https://docs.openstack.org/api-ref/compute/>
 
+use std::time::Duration;
+
 use http::Method;
 use serde::Deserialize;
 use serde_json::json;
@@ -13,6 +15,9 @@ use super::{Kind, Result, ServerId, Service, VolumeId, zone};
 
 /// A multiattach volume can be attached from here on.
 const MULTIATTACH: Version = Version::Wanted(Microversion(2, 60));
+/// Nova gives up on a nova-compute that is gone after a minute, and waits up to half an hour for one that is there
+/// (`reserve_block_device_name` in nova/compute/rpcapi.py); a proxy that is silent for so long has forgotten the request.
+const LONGEST_ATTACH: Duration = Duration::from_secs(600);
 /// The owner of a server sees the details of an action's events from here on.
 const EVENT_DETAILS: Version = Version::Wanted(Microversion(2, 84));
 
@@ -102,12 +107,16 @@ impl Nova {
     }
 
     /// POST /servers/ID/os-volume_attachments at 2.60, or the newest that an older cloud has. Returns the request id.
+    ///
+    /// Below 2.101 Nova answers only once nova-compute has named the device, and goes on whether or not anybody listens: the
+    /// answer is awaited beyond the deadline.
     pub async fn attach_volume(&self, server: ServerId, volume: VolumeId) -> Result<Option<String>> {
         let path = ["servers", &server.to_string(), "os-volume_attachments"];
         let body = json!({ "volumeAttachment": { "volumeId": volume.to_string() } });
         let request = Request::new(Service::Nova, "attach the volume", Method::POST, &path)
             .json(&body)
-            .version(MULTIATTACH);
+            .version(MULTIATTACH)
+            .outliving(LONGEST_ATTACH);
         Ok(self.client.call(request).await?.request_id())
     }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::Method;
@@ -56,6 +57,8 @@ pub(super) struct Request {
     pub repeatable: bool,
     /// Everybody who waits gets this one's answer.
     pub serves_many: bool,
+    /// For so long its answer is awaited once it is sent, whatever the deadline.
+    pub outlives: Option<Duration>,
     doubt: Arc<AtomicBool>,
 }
 
@@ -74,6 +77,7 @@ impl Request {
             microversion: None,
             doubt: Arc::default(),
             serves_many: false,
+            outlives: None,
         }
     }
 
@@ -116,6 +120,11 @@ impl Request {
 
     pub fn for_many(mut self) -> Self {
         self.serves_many = true;
+        self
+    }
+
+    pub fn outliving(mut self, time: Duration) -> Self {
+        self.outlives = Some(time);
         self
     }
 

@@ -234,8 +234,15 @@ impl SimulatedCloud {
             _ => {}
         }
         let work = tokio::spawn(self.router().oneshot(request.map(Body::from)));
+        let patience = match &trouble {
+            Some(Trouble::GatewayTimeout(time)) => *time,
+            _ => Duration::MAX,
+        };
+        let Ok(done) = tokio::time::timeout(patience, work).await else {
+            return Ok(self.trouble_answer(504, None));
+        };
         let response =
-            work.await.map_err(std::io::Error::other)?.unwrap_or_else(|never: Infallible| match never {});
+            done.map_err(std::io::Error::other)?.unwrap_or_else(|never: Infallible| match never {});
         let (head, body) = response.into_parts();
         let body = body.collect().await.map_err(std::io::Error::other)?.to_bytes();
         match trouble {

@@ -17,6 +17,8 @@ pub enum Trouble {
     ResetAfter,
     /// It is done, and no answer ever comes.
     ReplyLost,
+    /// A gateway waits no longer than this for the answer, and says 504; it is done all the same.
+    GatewayTimeout(Duration),
     /// 429 with Retry-After in whole seconds.
     Throttled(Duration),
     /// It is done at once, and the answer comes this much later.

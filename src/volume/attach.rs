@@ -1,8 +1,13 @@
 //! A volume becomes a disk of a server.
 
+mod unanswered;
+
+pub(super) use unanswered::Unanswered;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::queue::Turn;
 use super::watch::{Interest, Looks};
 use super::{Condition, Error, Result, ServerId, Volume, VolumeId, Volumes, not_found, remedy};
 use crate::openstack::{self, Effect, Kind, Status};
@@ -97,7 +102,7 @@ impl Volumes {
                 Step::Attach if let Some(error) = &full => {
                     return Err(self.over_limit(id, server, error).await);
                 }
-                Step::Attach if turn.is_none() => {
+                Step::Attach if turn.is_none() && !self.unanswered.is_waiting((id, server)) => {
                     turn = Some(self.queue.turn(server, Duration::MAX).await?);
                     // Nova would attach it, whoever has it by now.
                     if seen.multiattach {
@@ -105,12 +110,15 @@ impl Volumes {
                     }
                     continue;
                 }
-                Step::Attach => match self.nova.attach_volume(server, id).await {
-                    Ok(request) => sent = Sent::Accepted(request),
-                    Err(error) if error.effect == Effect::Unknown => sent = Sent::Unclear(error.to_string()),
-                    Err(error) if error.kind == Kind::Refused && refusals < REFUSALS => refusals += 1,
-                    Err(error) if error.kind == Kind::OverLimit => full = Some(error),
-                    Err(error) => return Err(self.refused(id, server, &error).await),
+                Step::Attach => match self.ask_to_attach(id, server, turn.take()).await {
+                    None => sent = Sent::Unclear("Nova hasn't answered it yet".to_owned()),
+                    Some(Ok(request)) => sent = Sent::Accepted(request),
+                    Some(Err(error)) if error.effect == Effect::Unknown => {
+                        sent = Sent::Unclear(error.to_string())
+                    }
+                    Some(Err(error)) if error.kind == Kind::Refused && refusals < REFUSALS => refusals += 1,
+                    Some(Err(error)) if error.kind == Kind::OverLimit => full = Some(error),
+                    Some(Err(error)) => return Err(self.refused(id, server, &error).await),
                 },
                 Step::Wait => {}
                 Step::Failed => {
@@ -126,6 +134,21 @@ impl Volumes {
             seen =
                 looks.next().await.map_err(|error| sent.told(error))?.ok_or_else(|| not_found(id, None))?;
         }
+    }
+
+    /// The next of the server's line has its turn once Nova has answered.
+    async fn ask_to_attach(
+        &self,
+        id: VolumeId,
+        server: ServerId,
+        turn: Option<Turn>,
+    ) -> Option<openstack::Result<Option<String>>> {
+        let nova = self.nova.clone();
+        let call = async move {
+            let _turn = turn;
+            nova.attach_volume(server, id).await
+        };
+        self.unanswered.ask((id, server), call).await
     }
 
     /// Nova drops its own record last: while it has one, the attach hasn't ended.

@@ -58,11 +58,12 @@ impl Volumes {
             let seen = looks.next().await?;
             match plan(seen.as_ref(), server, &nova) {
                 Step::AskNova => {
-                    if nova == Nova::NamesNone || !self.still_named(server, id).await? {
+                    let is_named = nova != Nova::NamesNone && self.still_named(server, id).await?;
+                    if !is_named && self.unanswered.none_may_come((id, server)).await? {
                         looks.ended();
                         return Ok(());
                     }
-                    if nova == Nova::Refused {
+                    if !is_named || nova == Nova::Refused {
                         nova = self.ask_to_detach(id, server, &mut refusals).await?;
                     }
                 }
@@ -82,7 +83,10 @@ impl Volumes {
         refusals: &mut Vec<CallError>,
     ) -> Result<Nova> {
         match self.nova.detach_volume(server, id).await {
-            Ok(()) => Ok(Nova::Detaching),
+            Ok(()) => {
+                self.unanswered.has_come((id, server));
+                Ok(Nova::Detaching)
+            }
             Err(error) if error.kind == Kind::NotFound => Ok(Nova::NamesNone),
             Err(error) if error.effect == Effect::Unknown => Ok(Nova::Unclear),
             Err(error) if error.kind == Kind::Refused => {

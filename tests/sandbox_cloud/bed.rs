@@ -15,7 +15,7 @@ pub fn cloud_of(settings: Settings) -> SimulatedCloud {
 
 /// Every operation takes four seconds, so that the states between can be looked at.
 pub fn slow_cloud() -> SimulatedCloud {
-    cloud_of(Settings { latency: Latency::fixed(4 * SECOND), attaches_wait: true, ..Settings::default() })
+    cloud_of(Settings { latency: Latency::fixed(4 * SECOND), ..Settings::default() })
 }
 
 pub async fn attached(cloud: &SimulatedCloud, client: &Client) -> (String, String) {

@@ -168,7 +168,7 @@ impl Disasters {
     fn trouble(&mut self) -> Trouble {
         let failure = [500, 502, 503, 504][self.random.usize(..4)];
         let refusal = [400, 401, 403, 404, 409, 413][self.random.usize(..6)];
-        match self.random.u8(..10) {
+        match self.random.u8(..11) {
             0 | 1 => Trouble::Refused(failure),
             2 => Trouble::Refused(refusal),
             3 => Trouble::FailedAfter(failure),
@@ -177,6 +177,7 @@ impl Disasters {
             6 => Trouble::ReplyLost,
             7 => Trouble::Throttled(self.seconds(1..10)),
             8 => Trouble::Slow(self.seconds(5..90)),
+            9 => Trouble::GatewayTimeout(self.seconds(1..60)),
             _ => Trouble::TokenRevoked,
         }
     }
@@ -253,5 +254,12 @@ impl Disasters {
 
 /// It may be done, and the answer doesn't say so.
 fn hides_its_effect(trouble: &Trouble) -> bool {
-    matches!(trouble, Trouble::FailedAfter(_) | Trouble::ResetAfter | Trouble::ReplyLost | Trouble::Slow(_))
+    matches!(
+        trouble,
+        Trouble::FailedAfter(_)
+            | Trouble::ResetAfter
+            | Trouble::ReplyLost
+            | Trouble::Slow(_)
+            | Trouble::GatewayTimeout(_)
+    )
 }

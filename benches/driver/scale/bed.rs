@@ -28,8 +28,7 @@ enum Subject {
 
 impl Bed {
     pub async fn new(options: &Options, limit: Option<ApiLimit>) -> Outcome<Self> {
-        let settings =
-            Settings { latency: latency(), api_limit: limit, attaches_wait: true, ..Settings::default() };
+        let settings = Settings { latency: latency(), api_limit: limit, ..Settings::default() };
         let cloud = Cloud::serve_at(&options.cloud, options.servers, settings).await?;
         if let Some(file) = &options.cloud_conf {
             cloud.write_cloud_conf(file)?;

@@ -42,7 +42,7 @@ impl Clocks {
         let clock = self.of(stretch);
         clock.calls = clock.calls.saturating_sub(1);
         if clock.calls == 0 {
-            clock.total += clock.since.take().map(|since| since.elapsed()).unwrap_or_default();
+            clock.halt();
         }
     }
 
@@ -57,7 +57,19 @@ impl Clocks {
     }
 }
 
+impl Clock {
+    fn halt(&mut self) {
+        self.total += self.since.take().map(|since| since.elapsed()).unwrap_or_default();
+    }
+}
+
 impl Record {
+    /// Nothing counts from here on; an exchange that is still under way has happened.
+    pub(super) fn close(&mut self) {
+        self.clocks.0.iter_mut().for_each(Clock::halt);
+        self.calls += self.clocks.of(Stretch::Exchange).calls;
+    }
+
     /// The parts of `took`, by name:
     ///
     /// | part | what went on |

@@ -36,9 +36,7 @@ impl World {
     /// How long a new attach waits before Nova answers it at all: it asks nova-compute for the device's name. A volume of which it
     /// has a record it refuses before (`_check_volume_already_attached` in nova/compute/api.py).
     pub fn reservation_waits(&self, server: &str, volume: &str) -> Duration {
-        if !self.settings.attaches_wait
-            || self.servers.values().any(|server| server.rows.iter().any(|row| row.volume == volume))
-        {
+        if self.servers.values().any(|server| server.rows.iter().any(|row| row.volume == volume)) {
             return Duration::ZERO;
         }
         let free_at = self.servers.get(server).map(|server| server.free_at);

@@ -44,8 +44,6 @@ pub struct Settings {
     /// it shows none.
     pub consistent_group_types: Option<Vec<String>>,
     pub quota: Quota,
-    /// Nova keeps an attach below 2.101 without an answer while it works on another disk of the server, as the real one does.
-    pub attaches_wait: bool,
     /// What a proxy before the services lets through; `None`: everything.
     pub api_limit: Option<ApiLimit>,
 }
@@ -81,7 +79,6 @@ impl Default for Settings {
             group_types: vec!["lab-consistent".to_owned()],
             consistent_group_types: Some(vec!["lab-consistent".to_owned()]),
             quota: Quota::default(),
-            attaches_wait: false,
             api_limit: None,
         }
     }
