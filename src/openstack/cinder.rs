@@ -206,6 +206,11 @@ impl Cinder {
         self.clock.now()
     }
 
+    /// How many requests a second the cloud takes, as far as is known.
+    pub fn rate(&self) -> f64 {
+        self.client.rate()
+    }
+
     /// The cloud's name, as `--cloud-name` has it.
     pub fn cloud_name(&self) -> Arc<str> {
         Arc::clone(self.client.name())

@@ -46,6 +46,11 @@ impl Client {
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = new;
     }
 
+    /// How many requests a second the cloud takes, as far as is known.
+    pub fn rate(&self) -> f64 {
+        self.limit.rate()
+    }
+
     pub async fn call(&self, request: Request) -> Result<Answer> {
         let stack = self.current.read().unwrap_or_else(PoisonError::into_inner).stacks.calls.clone();
         stack.oneshot(request).await

@@ -25,7 +25,7 @@ use tower::util::BoxCloneSyncService;
 
 use super::calls::{Call, dissect, normalized};
 use super::faults::{Fault, Mishap, Ordered, Trouble};
-use super::world::{Deed, Held, Hypervisor, Identity, Settings, World};
+use super::world::{Deed, Held, Hypervisor, Identity, Kept, Settings, World};
 use answer::Answer;
 use request::Request;
 use turnstile::Turnstile;
@@ -156,6 +156,12 @@ impl SimulatedCloud {
         self.with_world(|world| std::mem::take(&mut world.deeds))
     }
 
+    /// Whether Nova has an attach of that volume to that server that it hasn't begun.
+    pub fn keeps_attach(&self, volume: &str, server: &str) -> bool {
+        let kept = Kept { volume: volume.to_owned(), server: server.to_owned() };
+        self.with_world(|world| world.kept.contains(&kept))
+    }
+
     /// Lets `hypervisor` give the servers real disks, at the moment they are due and not at the next request.
     /// Inside a tokio runtime.
     pub fn plug_into(&self, hypervisor: Box<dyn Hypervisor>) {
@@ -261,14 +267,17 @@ impl SimulatedCloud {
         let (head, body) = request.into_parts();
         let body =
             Limited::new(body, LARGEST_BODY).collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+        let kept = nova::kept(&head, &body);
         let wait = self.with_world(|world| {
+            world.kept.extend(kept.clone());
             let span = world.settings.latency.get;
-            world.pick(span) + nova::waits(&head, &body, world)
+            world.pick(span) + kept.as_ref().map_or(Duration::ZERO, |kept| world.reservation_waits(kept))
         });
         if !wait.is_zero() {
             crate::pace::sleep(wait).await;
         }
         let (mut answer, stamp) = self.with_world(|world| {
+            kept.iter().for_each(|kept| world.keep_no_more(kept));
             let request = Request::read(&head, &body, world.new_request_id());
             (request.answer(world), world.now())
         });

@@ -39,7 +39,7 @@ pub(super) use server::{Action, Order, Row, Server};
 pub(super) use snapshot::{NewSnapshot, Snapshot};
 pub(super) use volume::{NewVolume, Volume, VolumeAttachment};
 
-pub use compute::Deed;
+pub use compute::{Deed, Kept};
 pub use held::Held;
 pub use quota::Quota;
 pub(super) use quota::Usage;
@@ -134,6 +134,7 @@ pub(super) struct World {
     /// When the event was due that is being done: what follows from it follows from then, however late we look.
     moment: Option<Instant>,
     pub(super) deeds: Vec<Deed>,
+    pub(super) kept: Vec<Kept>,
     random: fastrand::Rng,
 }
 
@@ -195,6 +196,7 @@ impl World {
             scheduled: 0,
             moment: None,
             deeds: Vec::new(),
+            kept: Vec::new(),
         };
         for (name, zone) in world.settings.servers.clone() {
             world.boot(name, zone);

@@ -2,7 +2,7 @@
 
 mod unanswered;
 
-pub(super) use unanswered::Unanswered;
+pub(super) use unanswered::{Unanswered, heard};
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -102,7 +102,7 @@ impl Volumes {
                 Step::Attach if let Some(error) = &full => {
                     return Err(self.over_limit(id, server, error).await);
                 }
-                Step::Attach if turn.is_none() && !self.unanswered.is_waiting((id, server)) => {
+                Step::Attach if turn.is_none() && self.unanswered.waiting((id, server)).is_none() => {
                     turn = Some(self.queue.turn(server, Duration::MAX).await?);
                     // Nova would attach it, whoever has it by now.
                     if seen.multiattach {

@@ -3,6 +3,7 @@
 //! The DELETE is Nova's own observation, too: 404 says that Nova names no such attachment. Cinder's entry goes before
 //! Nova's record (`_detach_volume` in nova/compute/manager.py), so both are looked at.
 
+use super::attach::heard;
 use super::watch::Interest;
 use super::{Condition, Error, Result, ServerId, Volume, VolumeId, Volumes};
 use crate::openstack::{Effect, Error as CallError, Kind, Status};
@@ -30,7 +31,7 @@ pub(super) enum Nova {
     NamesNone,
     /// 400 or 409: not in this state.
     Refused,
-    /// No clear answer.
+    /// No clear answer, or one from before an attach that Nova had still to answer.
     Unclear,
 }
 
@@ -59,7 +60,8 @@ impl Volumes {
             match plan(seen.as_ref(), server, &nova) {
                 Step::AskNova => {
                     let is_named = nova != Nova::NamesNone && self.still_named(server, id).await?;
-                    if !is_named && self.unanswered.none_may_come((id, server)).await? {
+                    if !is_named && matches!(nova, Nova::NamesNone | Nova::Detaching) {
+                        self.unanswered.none_may_come((id, server))?;
                         looks.ended();
                         return Ok(());
                     }
@@ -82,12 +84,19 @@ impl Volumes {
         server: ServerId,
         refusals: &mut Vec<CallError>,
     ) -> Result<Nova> {
+        let waiting = self.unanswered.waiting((id, server));
         match self.nova.detach_volume(server, id).await {
             Ok(()) => {
                 self.unanswered.has_come((id, server));
                 Ok(Nova::Detaching)
             }
-            Err(error) if error.kind == Kind::NotFound => Ok(Nova::NamesNone),
+            Err(error) if error.kind == Kind::NotFound => match waiting {
+                None => Ok(Nova::NamesNone),
+                Some(attach) => {
+                    heard(attach).await?;
+                    Ok(Nova::Unclear)
+                }
+            },
             Err(error) if error.effect == Effect::Unknown => Ok(Nova::Unclear),
             Err(error) if error.kind == Kind::Refused => {
                 if refusals.len() as u32 >= REFUSALS {

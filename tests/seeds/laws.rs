@@ -9,6 +9,7 @@ use tonic::{Code, Status};
 
 use crate::bug;
 use crate::ledger::{Ledger, Promise};
+use crate::replica::Replica;
 use crate::rpc::{Answer, Group, Rpc, SHARED};
 use crate::scene::{Scene, count};
 
@@ -62,6 +63,19 @@ impl Scene {
         }
     }
 
+    /// A detach is over once no attach that its process asked for may still come.
+    pub fn check_nothing_comes(&self, rpc: &Rpc, replica: &Replica) {
+        let Rpc::Unpublish { volume, server } = rpc else { return };
+        let may_bring = |replica: &Replica| replica.traffic.may_bring(volume, server);
+        if may_bring(replica) {
+            if self.cloud.keeps_attach(volume, server) {
+                self.broke(format_args!("{rpc} was OK, and Nova has yet to attach it"));
+            }
+        } else if self.all_replicas().iter().any(|one| may_bring(one)) {
+            self.ledger.borrow_mut().forgotten.insert((volume.clone(), server.clone()));
+        }
+    }
+
     /// A name has one id, unless its owner took that one away.
     fn check_name(&self, ledger: &mut Ledger, name: &str, id: &str) {
         let earlier = ledger.ids.insert(name.to_owned(), id.to_owned());
@@ -99,7 +113,8 @@ impl Scene {
                 (!is_there || !is_alone).then(|| format!("it is {} on {:?}", held.status, held.entries))
             }
             Rpc::Unpublish { volume: id, server } => {
-                let held = volume(id).filter(|held| held.entries.contains(server));
+                let is_forgotten = ledger.forgotten.contains(&(id.clone(), server.clone()));
+                let held = volume(id).filter(|held| held.entries.contains(server) && !is_forgotten);
                 held.map(|held| format!("it is {} on {:?}", held.status, held.entries))
             }
             Rpc::Expand { volume: id, gib } => {

@@ -20,6 +20,9 @@ pub struct Ledger {
     /// Volumes that their owner deleted behind the driver's back.
     pub taken: BTreeSet<String>,
     pub gone_servers: BTreeSet<String>,
+    /// Attaches, by volume and server, that Nova may still have kept when a process that doesn't know of them said that the
+    /// volume isn't there: that is known (docs/reliability.md).
+    pub forgotten: BTreeSet<(String, String)>,
     /// Names of what two leaders are making.
     pub doubled: BTreeSet<String>,
     /// What others made under names of claims, by id.

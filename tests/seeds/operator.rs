@@ -31,7 +31,7 @@ pub async fn calm(scene: &Scene) {
 /// What is as it was then.
 fn mend(scene: &Scene, volumes: &[Held], saved: &[Held]) {
     let is_at_rest = |held: &Held| match held.status.as_str() {
-        "in-use" => scene.ledger.borrow().coming(held).is_empty(),
+        "in-use" => scene.ledger.borrow().coming(held).is_empty() && forgotten(scene, held).is_empty(),
         status => status == "available" && held.rows.is_empty(),
     };
     let is_stuck = |held: &&Held| !is_at_rest(held);
@@ -54,6 +54,17 @@ fn mend(scene: &Scene, volumes: &[Held], saved: &[Held]) {
     }
 }
 
+/// Where a volume is that nobody asked for: what a process left that has died since, or leads no more.
+fn forgotten<'h>(scene: &Scene, held: &'h Held) -> Vec<&'h String> {
+    let ledger = scene.ledger.borrow();
+    let promised = ledger.volumes.get(&held.id).map(|promise| &promise.servers);
+    let is_forgotten = |server: &&String| {
+        ledger.forgotten.contains(&(held.id.clone(), server.to_string()))
+            && promised.is_none_or(|servers| !servers.contains(*server))
+    };
+    held.rows.iter().filter(is_forgotten).collect()
+}
+
 fn reset_volume(scene: &Scene, held: &Held) {
     let at_rest = if held.entries.is_empty() { "available" } else { "in-use" };
     let is_promised = scene.ledger.borrow().volumes.contains_key(&held.id);
@@ -73,7 +84,7 @@ fn reset_volume(scene: &Scene, held: &Held) {
         }
         // The end of another server's migration hides that the attach goes on.
         "in-use" => {
-            for server in scene.ledger.borrow().coming(held) {
+            for server in scene.ledger.borrow().coming(held).into_iter().chain(forgotten(scene, held)) {
                 scene.cloud.release(&held.id, server);
             }
         }

@@ -178,6 +178,9 @@ impl Scene {
             patience.as_secs()
         ));
         self.check_manners(rpc, &answer, patience, took);
+        if answer.is_ok() {
+            self.check_nothing_comes(rpc, replica);
+        }
         answer
     }
 

@@ -44,9 +44,22 @@ pub struct Traffic(Arc<Mutex<State>>);
 #[derive(Default)]
 struct State {
     sent: Vec<Sent>,
+    attaches: Vec<Attach>,
     rpcs: usize,
     idle_since: Option<Instant>,
 }
+
+/// An attach that was asked for.
+struct Attach {
+    volume: String,
+    server: String,
+    /// Which of the requests it is.
+    number: usize,
+}
+
+/// The driver awaits an answer for so long, and what a gateway gave up.
+const AWAITED: Duration = Duration::from_secs(600);
+const DOUBTED: Duration = Duration::from_secs(120);
 
 /// An RPC that is under way.
 pub struct Served(Traffic);
@@ -71,7 +84,22 @@ impl Traffic {
         let method = request.method().clone();
         let (task, deadline) = (tokio::task::try_id(), pace::deadline());
         state.sent.push(Sent { at: now, task, method, what: what(request), deadline, idle, answered: None });
-        state.sent.len() - 1
+        let number = state.sent.len() - 1;
+        state.attaches.extend(attach(request, number));
+        number
+    }
+
+    /// Whether it has asked for this attach, and has to know that it may still come.
+    pub fn may_bring(&self, volume: &str, server: &str) -> bool {
+        let state = self.0.lock().unwrap();
+        let mut asked = state.attaches.iter().filter(|one| one.volume == volume && one.server == server);
+        asked.any(|attach| {
+            let sent = &state.sent[attach.number];
+            match sent.answered {
+                Some((at, _)) => at.elapsed() < DOUBTED,
+                None => sent.at.elapsed() < AWAITED,
+            }
+        })
     }
 
     pub fn answer(&self, number: usize, status: u16) {
@@ -89,6 +117,14 @@ impl Drop for Served {
         state.rpcs -= 1;
         state.idle_since = Some(Instant::now());
     }
+}
+
+fn attach(request: &Request<Bytes>, number: usize) -> Option<Attach> {
+    let path: Vec<_> = request.uri().path().split('/').collect();
+    let [.., "servers", server, "os-volume_attachments"] = path.as_slice() else { return None };
+    let body: serde_json::Value = serde_json::from_slice(request.body()).ok()?;
+    let volume = body["volumeAttachment"]["volumeId"].as_str()?.to_owned();
+    Some(Attach { volume, server: server.to_string(), number })
 }
 
 fn what(request: &Request<Bytes>) -> String {

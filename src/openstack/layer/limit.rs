@@ -33,7 +33,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { per_second: 500, burst: 500, concurrent: 64, attaches: 128 }
+        Self { per_second: 500, burst: 500, concurrent: 64, attaches: 256 }
     }
 }
 
@@ -51,6 +51,11 @@ impl Limit {
             _ => Semaphore::new(limits.concurrent),
         });
         Self { turns: Turns::new(Budget::new(limits.per_second, limits.burst)), slots: Arc::new(slots) }
+    }
+
+    /// How many requests a second the cloud takes, as far as is known.
+    pub fn rate(&self) -> f64 {
+        self.turns.rate()
     }
 
     pub fn layer<S: Calls>(self, cloud: Arc<str>, inner: S) -> impl Calls {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::super::calls::{Service, dissect};
-use super::super::world::{Action, Order, Row, Server, World, timestamp, timestamp_with};
+use super::super::world::{Action, Kept, Order, Row, Server, World, timestamp, timestamp_with};
 use super::answer::Answer;
 use super::request::{Caller, Request, unknown_path};
 
@@ -39,23 +39,17 @@ pub(super) fn answer(request: &Request<'_>, world: &mut World) -> Answer {
         .with("Vary", "OpenStack-API-Version, X-OpenStack-Nova-API-Version")
 }
 
-/// How long Nova keeps a request that it then deals with: it asks nova-compute for a new disk's name before all else, and
-/// that works on another disk. From [`ASYNC_ATTACH`] on it answers first.
-pub(super) fn waits(head: &http::request::Parts, body: &[u8], world: &World) -> Duration {
+/// The attach that Nova keeps before it deals with it: it asks nova-compute for a new disk's name before all else, and that
+/// works on another disk. From [`ASYNC_ATTACH`] on it answers first.
+pub(super) fn kept(head: &http::request::Parts, body: &[u8]) -> Option<Kept> {
     let asked = head.headers.get("OpenStack-API-Version").and_then(|value| value.to_str().ok());
     let minor = asked.and_then(|asked| asked.strip_prefix("compute 2.")?.parse::<u32>().ok());
     let is_kept = head.method == http::Method::POST && minor.is_none_or(|minor| minor < ASYNC_ATTACH.1);
-    let Some((Service::Nova, segments)) = dissect(head.uri.path()).filter(|_| is_kept) else {
-        return Duration::ZERO;
-    };
-    match segments.as_slice() {
-        [_, "servers", server, "os-volume_attachments"] => {
-            let body: Value = serde_json::from_slice(body).unwrap_or_default();
-            let volume = body["volumeAttachment"]["volumeId"].as_str().unwrap_or_default();
-            world.reservation_waits(server, volume)
-        }
-        _ => Duration::ZERO,
-    }
+    let (Service::Nova, segments) = dissect(head.uri.path()).filter(|_| is_kept)? else { return None };
+    let [_, "servers", server, "os-volume_attachments"] = segments.as_slice() else { return None };
+    let body: Value = serde_json::from_slice(body).ok()?;
+    let volume = body["volumeAttachment"]["volumeId"].as_str()?;
+    Some(Kept { volume: volume.to_owned(), server: server.to_string() })
 }
 
 fn route(request: &Request<'_>, world: &mut World, caller: &Caller) -> Result<Answer, Answer> {

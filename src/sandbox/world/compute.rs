@@ -23,6 +23,13 @@ pub struct Deed {
     pub ends: Instant,
 }
 
+/// An attach that Nova hasn't begun, and answers then.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    pub volume: String,
+    pub server: String,
+}
+
 impl World {
     /// The server's next free time of this length is taken: how long it is until then.
     pub(super) fn take_turn(&mut self, server: &str, time: Duration) -> Duration {
@@ -35,12 +42,18 @@ impl World {
 
     /// How long a new attach waits before Nova answers it at all: it asks nova-compute for the device's name. A volume of which it
     /// has a record it refuses before (`_check_volume_already_attached` in nova/compute/api.py).
-    pub fn reservation_waits(&self, server: &str, volume: &str) -> Duration {
-        if self.servers.values().any(|server| server.rows.iter().any(|row| row.volume == volume)) {
+    pub fn reservation_waits(&self, kept: &Kept) -> Duration {
+        if self.servers.values().any(|server| server.rows.iter().any(|row| row.volume == kept.volume)) {
             return Duration::ZERO;
         }
-        let free_at = self.servers.get(server).map(|server| server.free_at);
+        let free_at = self.servers.get(&kept.server).map(|server| server.free_at);
         free_at.map_or(Duration::ZERO, |at| at.saturating_duration_since(Instant::now()))
+    }
+
+    pub fn keep_no_more(&mut self, kept: &Kept) {
+        if let Some(index) = self.kept.iter().position(|one| one == kept) {
+            self.kept.swap_remove(index);
+        }
     }
 
     pub(super) fn note_deed(

@@ -39,7 +39,7 @@ enum Asked {
     Unclear(Instant),
 }
 
-type Waiting = Shared<BoxFuture<'static, Answer>>;
+pub type Waiting = Shared<BoxFuture<'static, Answer>>;
 
 impl Unanswered {
     /// The answer to `call`, or to an earlier one for the same pair, within the RPC's deadline. The call goes on without us.
@@ -72,21 +72,21 @@ impl Unanswered {
         answer
     }
 
-    /// Whether Nova still has an attach of the pair to answer.
-    pub fn is_waiting(&self, of: Pair) -> bool {
-        matches!(self.lock().get(&of), Some(Asked::Waiting { .. }))
+    /// What Nova still has to answer for the pair.
+    pub fn waiting(&self, of: Pair) -> Option<Waiting> {
+        match self.lock().get(&of) {
+            Some(Asked::Waiting { answer, .. }) => Some(answer.clone()),
+            Some(Asked::Unclear(_)) | None => None,
+        }
     }
 
-    /// Waits for the answer to what is under way for the pair; an error while it may still be carried out. `true`: there was
-    /// nothing under way.
-    pub async fn none_may_come(&self, of: Pair) -> std::result::Result<bool, Error> {
-        let waiting = match self.lock().get(&of) {
-            None => return Ok(true),
-            Some(Asked::Unclear(since)) => return Err(unclear(DOUBTFUL_FOR.saturating_sub(since.elapsed()))),
-            Some(Asked::Waiting { answer, .. }) => answer.clone(),
-        };
-        let answer = timeout(pace::deadline().remaining(), waiting).await;
-        answer.map(|_| false).map_err(|_| Error::new(Condition::TimedOut, STILL_WAITING))
+    /// An error while an attach of the pair may still be carried out.
+    pub fn none_may_come(&self, of: Pair) -> std::result::Result<(), Error> {
+        match self.lock().get(&of) {
+            None => Ok(()),
+            Some(Asked::Waiting { .. }) => Err(Error::new(Condition::Unsettled, STILL_WAITING)),
+            Some(Asked::Unclear(since)) => Err(unclear(DOUBTFUL_FOR.saturating_sub(since.elapsed()))),
+        }
     }
 
     /// Nova detaches it: what was asked for had come.
@@ -100,6 +100,12 @@ impl Unanswered {
         asked.retain(|_, one| !matches!(one, Asked::Unclear(since) if since.elapsed() >= DOUBTFUL_FOR));
         asked
     }
+}
+
+/// Waits for the answer, within the RPC's deadline.
+pub async fn heard(waiting: Waiting) -> std::result::Result<(), Error> {
+    let answer = timeout(pace::deadline().remaining(), waiting).await;
+    answer.map(drop).map_err(|_| Error::new(Condition::TimedOut, STILL_WAITING))
 }
 
 fn unclear(left: Duration) -> Error {

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::lists::List;
 use super::told;
-use super::{About, Answer, Ask, Interest, LIST_EVERY, Seen, Shared, State};
+use super::{About, Answer, Ask, Interest, LIST_EVERY, LISTS, Seen, Shared, State};
 use crate::openstack::{self, Kind, Volume, VolumeId};
 use crate::pace::{self, Deadline};
 use crate::volume::group::Sight;
@@ -22,7 +22,7 @@ const GETS_AT_ONCE: usize = 4;
 const OVERLAP: Duration = Duration::from_secs(3);
 /// A cloud is upgraded under us, and a version document may be out of reach for a while.
 const TOO_OLD_FOR: Duration = Duration::from_secs(300);
-/// A list may have waited for its turn.
+/// A list may have waited for its turn, and a rate may be low.
 const LONGEST_DISTANCE: Duration = Duration::from_secs(1);
 const ONE_LOOK: Duration = Duration::from_secs(30);
 
@@ -162,8 +162,9 @@ impl Poller {
     }
 
     fn listed(&self, began: &Began) {
-        let took = began.at.elapsed();
-        self.0.lock().listing_from = Some(Instant::now() + LIST_EVERY.max((2 * took).min(LONGEST_DISTANCE)));
+        let rest =
+            (2 * began.at.elapsed()).max(Duration::from_secs_f64(1.0 / (LISTS * self.0.cinder.rate())));
+        self.0.lock().listing_from = Some(Instant::now() + rest.clamp(LIST_EVERY, LONGEST_DISTANCE));
     }
 
     /// Answers every ask of those `concerned` that was there when the look began and that `seen` knows something for;

@@ -48,6 +48,11 @@ impl Turns {
         let _ = turn.await;
     }
 
+    /// Requests a second, now.
+    pub fn rate(&self) -> f64 {
+        self.lock().budget.rate()
+    }
+
     pub fn taken(&self) {
         self.lock().budget.taken();
     }
