@@ -53,10 +53,13 @@ impl fmt::Display for Row {
     }
 }
 
-/// At spaces; a longer word has a line of its own.
+/// At spaces; a longer word has a line of its own. What the cloud says may hold what a terminal would obey.
 fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
-    for word in text.split_whitespace() {
+    for word in text.split(|letter: char| letter.is_whitespace() || letter.is_control()) {
+        if word.is_empty() {
+            continue;
+        }
         let Some(line) = lines.last_mut() else { break };
         if line.is_empty() {
             line.push_str(word);
@@ -77,7 +80,7 @@ mod tests {
     #[test]
     fn a_long_text_goes_on_below_itself() {
         let found = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen";
-        let rows = vec![Row::ok("clock", "as ours"), Row::failed("authentication", found, "look")];
+        let rows = vec![Row::ok("clock", "as\u{1b}ours"), Row::failed("authentication", found, "look")];
         let about = About::Cloud { name: "east".into(), auth_url: "https://k/v3".into() };
         let text = Report(vec![Section { about, rows }]).to_string();
         let expected = "cloud \"east\" at https://k/v3\n  \

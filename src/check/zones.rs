@@ -25,6 +25,10 @@ pub fn row(compute: &[String], volume: &[String], rules: Rules<'_>) -> Row {
         let found = format!("{found}; az-map leads where Cinder has no zone: {}", misled.join(","));
         return Row::failed(CHECK, found, "correct \"az-map\" in [BlockStorage] of cloud.conf");
     }
+    if compute.is_empty() {
+        let next = "is a compute host up, and may this project see its zone (openstack availability zone list --compute)?";
+        return Row::warning(CHECK, format!("{found}: Nova names no zone"), next);
+    }
     let lost: Vec<&str> =
         compute.iter().filter(|zone| !has(led(zone, rules.map))).map(String::as_str).collect();
     if lost.is_empty() {
@@ -74,7 +78,7 @@ mod tests {
     #[test]
     fn zones_that_do_not_match_have_the_map_to_write() {
         type Map<'a> = &'a [(&'a str, &'a str)];
-        let table: [(&str, &str, Map<'_>, Verdict, &str); 9] = [
+        let table: [(&str, &str, Map<'_>, Verdict, &str); 10] = [
             ("az1 az2", "az1 az2", &[], Verdict::Ok, "by name"),
             ("az1", "az1 az2", &[], Verdict::Ok, "by name"),
             ("n1 n2", "nova", &[], Verdict::Failed, "\"az-map = n1=nova,n2=nova\" in [BlockStorage]"),
@@ -84,6 +88,7 @@ mod tests {
             ("n1", "nova", &[("n1", "novo")], Verdict::Failed, "n1=novo"),
             ("AZ1 east", "az1 az2", &[], Verdict::Failed, "AZ1=az1,east=A-ZONE-OF-VOLUMES"),
             ("az1", "", &[], Verdict::Failed, "A-ZONE-OF-VOLUMES"),
+            ("", "az1", &[], Verdict::Warning, "is a compute host up"),
         ];
         for (compute, volume, map, verdict, words) in table {
             let zones = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
