@@ -289,6 +289,41 @@ async fn a_detach_is_not_over_while_an_attach_may_come_that_a_gateway_gave_up() 
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_attach_that_did_nothing_says_nothing_of_one_before_it() {
+    let (bed, volume) = a_busy_server().await;
+    let node = bed.server("node-1");
+    let path = "/servers/{id}/os-volume_attachments";
+    bed.cloud.fault(Fault::on(Method::POST, path, Trouble::GatewayTimeout(Duration::from_millis(500))));
+    rpc(Duration::from_secs(1), bed.volumes.ensure_attached(volume, node)).await.unwrap_err();
+    bed.cloud.fault(Fault::on(Method::POST, path, Trouble::Refused(409)).always());
+    rpc(Duration::from_secs(1), bed.volumes.ensure_attached(volume, node)).await.unwrap_err();
+    let error = rpc(MINUTE, bed.volumes.ensure_detached(volume, node, Orphan::Ended)).await.unwrap_err();
+    assert_eq!(error.condition, Condition::Unsettled, "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_never_comes_keeps_no_other_disk_of_the_server_waiting() {
+    let bed = Bed::warm(taking(1000)).await;
+    let [first, second] = two_volumes(&bed).await;
+    let node = bed.server("node-1");
+    bed.cloud.fault(Fault::on(Method::POST, "/servers/{id}/os-volume_attachments", Trouble::ReplyLost));
+    rpc(Duration::from_secs(5), bed.volumes.ensure_attached(first, node)).await.unwrap_err();
+    rpc(Duration::from_secs(5), bed.volumes.ensure_attached(first, node)).await.unwrap();
+    rpc(Duration::from_secs(5), bed.volumes.ensure_attached(second, node)).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_comes_to_a_server_that_is_gone() {
+    let bed = Bed::warm(Settings::default()).await;
+    let [volume, _] = two_volumes(&bed).await;
+    let node = bed.server("node-1");
+    bed.cloud.fault(Fault::on(Method::POST, "/servers/{id}/os-volume_attachments", Trouble::Refused(503)));
+    bed.cloud.delete_server(&node.to_string());
+    rpc(Duration::from_secs(5), bed.volumes.ensure_attached(volume, node)).await.unwrap_err();
+    rpc(MINUTE, bed.volumes.ensure_detached(volume, node, Orphan::Ended)).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_attach_without_an_answer_that_never_comes_holds_up_a_detach_for_two_minutes() {
     let bed = Bed::warm(Settings::default()).await;
     let [volume, _] = two_volumes(&bed).await;

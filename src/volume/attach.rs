@@ -96,6 +96,7 @@ impl Volumes {
         loop {
             match plan(&seen, server, sharing, &sent) {
                 Step::Done => {
+                    self.unanswered.has_come((id, server));
                     looks.iter().for_each(Looks::ended);
                     return Ok(published(seen, server));
                 }

@@ -61,7 +61,7 @@ impl Volumes {
                 Step::AskNova => {
                     let is_named = nova != Nova::NamesNone && self.still_named(server, id).await?;
                     if !is_named && matches!(nova, Nova::NamesNone | Nova::Detaching) {
-                        self.unanswered.none_may_come((id, server))?;
+                        self.none_may_come(id, server).await?;
                         looks.ended();
                         return Ok(());
                     }
@@ -72,6 +72,9 @@ impl Volumes {
                 Step::Detach => nova = self.ask_to_detach(id, server, &mut refusals).await?,
                 Step::Wait => {}
                 Step::Failed => return Err(self.detach_failed(id).await),
+                Step::Orphan if self.unanswered.none_may_come((id, server)).is_err() => {
+                    nova = self.ask_to_detach(id, server, &mut refusals).await?;
+                }
                 Step::Orphan if orphan == Orphan::Kept => return Err(orphaned(server, "")),
                 Step::Orphan => self.end_entries(seen.as_ref(), server).await?,
             }
@@ -106,6 +109,15 @@ impl Volumes {
                 Ok(Nova::Refused)
             }
             Err(error) => Err(Error::unsettled(&error)),
+        }
+    }
+
+    /// An attach that was asked for may still come, but not to a server that is gone.
+    async fn none_may_come(&self, id: VolumeId, server: ServerId) -> Result<()> {
+        let Err(doubt) = self.unanswered.none_may_come((id, server)) else { return Ok(()) };
+        match self.nova.find_server(server).await.map_err(Error::unsettled)? {
+            None => Ok(()),
+            Some(_) => Err(doubt),
         }
     }
 

@@ -63,16 +63,27 @@ impl Scene {
         }
     }
 
+    /// Whether Nova has an attach that this detach is to wait for.
+    pub fn is_kept(&self, rpc: &Rpc) -> bool {
+        matches!(rpc, Rpc::Unpublish { volume, server } if self.cloud.keeps_attach(volume, server))
+    }
+
     /// A detach is over once no attach that its process asked for may still come.
-    pub fn check_nothing_comes(&self, rpc: &Rpc, replica: &Replica) {
-        let Rpc::Unpublish { volume, server } = rpc else { return };
-        let may_bring = |replica: &Replica| replica.traffic.may_bring(volume, server);
-        if may_bring(replica) {
-            if self.cloud.keeps_attach(volume, server) {
-                self.broke(format_args!("{rpc} was OK, and Nova has yet to attach it"));
+    pub fn check_nothing_comes(&self, rpc: &Rpc, replica: &Replica, was_kept: bool) {
+        let is_kept = self.is_kept(rpc);
+        match rpc {
+            Rpc::Publish { volume, server, .. } => {
+                self.ledger.borrow_mut().forgotten.remove(&(volume.clone(), server.clone()));
             }
-        } else if self.all_replicas().iter().any(|one| may_bring(one)) {
-            self.ledger.borrow_mut().forgotten.insert((volume.clone(), server.clone()));
+            Rpc::Unpublish { volume, server } if replica.traffic.may_bring(volume, server) => {
+                if is_kept {
+                    self.broke(format_args!("{rpc} was OK, and Nova has yet to attach it"));
+                }
+            }
+            Rpc::Unpublish { volume, server } if is_kept || was_kept => {
+                self.ledger.borrow_mut().forgotten.insert((volume.clone(), server.clone()));
+            }
+            _ => {}
         }
     }
 

@@ -160,6 +160,7 @@ impl Scene {
         if self.ledger.borrow_mut().send(rpc) {
             count(&self.figures.beside);
         }
+        let was_kept = self.is_kept(rpc);
         let answer = tokio::select! {
             biased;
             () = replica.died() => Err(Status::unavailable("the driver has died")),
@@ -179,7 +180,7 @@ impl Scene {
         ));
         self.check_manners(rpc, &answer, patience, took);
         if answer.is_ok() {
-            self.check_nothing_comes(rpc, replica);
+            self.check_nothing_comes(rpc, replica, was_kept);
         }
         answer
     }

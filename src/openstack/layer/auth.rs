@@ -8,6 +8,7 @@ use super::super::keystone::{Keystone, Session};
 use super::super::request::Request;
 use super::super::{Error, Kind, Result};
 use super::{Calls, Exchanges};
+use crate::pace;
 
 pub(in crate::openstack) fn auth<S: Exchanges>(keystone: Keystone, inner: S) -> impl Calls {
     service_fn(move |request: Request| {
@@ -25,7 +26,8 @@ pub(in crate::openstack) fn auth<S: Exchanges>(keystone: Keystone, inner: S) -> 
                 answered => return answered,
             };
             tracing::debug!(%error, "the token is no longer taken");
-            if !keystone.forget(&session) {
+            // The answer may have been awaited beyond the deadline; nothing new is sent then.
+            if !keystone.forget(&session) || pace::deadline().has_passed() {
                 return Err(explained(error));
             }
             let session = keystone.session().await?;

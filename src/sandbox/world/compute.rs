@@ -43,7 +43,9 @@ impl World {
     /// How long a new attach waits before Nova answers it at all: it asks nova-compute for the device's name. A volume of which it
     /// has a record it refuses before (`_check_volume_already_attached` in nova/compute/api.py).
     pub fn reservation_waits(&self, kept: &Kept) -> Duration {
-        if self.servers.values().any(|server| server.rows.iter().any(|row| row.volume == kept.volume)) {
+        let is_shared = self.volumes.get(&kept.volume).is_some_and(|volume| volume.multiattach);
+        let mut servers = self.servers.iter().filter(|(id, _)| !is_shared || **id == kept.server);
+        if servers.any(|(_, server)| server.rows.iter().any(|row| row.volume == kept.volume)) {
             return Duration::ZERO;
         }
         let free_at = self.servers.get(&kept.server).map(|server| server.free_at);

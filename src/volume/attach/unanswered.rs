@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
+use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout};
 use tracing::Instrument;
 use uuid::Uuid;
@@ -30,16 +31,25 @@ type Answer = Option<Result<Option<String>>>;
 /// after its host was lost (`rpc_response_timeout`): then the volume is needed elsewhere.
 const DOUBTFUL_FOR: Duration = Duration::from_secs(120);
 
+/// A call that was never sent ends with the deadline, too, and tells why.
+const UNSENT: Duration = Duration::from_millis(20);
+
 /// Cheap to clone: the clones share what they know.
 #[derive(Clone, Default)]
 pub struct Unanswered(Arc<Mutex<HashMap<Pair, Asked>>>);
 
 enum Asked {
-    Waiting { number: Uuid, answer: Waiting },
+    Waiting(Waiting),
     Unclear(Instant),
 }
 
-pub type Waiting = Shared<BoxFuture<'static, Answer>>;
+struct Waiting {
+    number: Uuid,
+    answer: Awaited,
+    task: AbortHandle,
+}
+
+pub type Awaited = Shared<BoxFuture<'static, Answer>>;
 
 impl Unanswered {
     /// The answer to `call`, or to an earlier one for the same pair, within the RPC's deadline. The call goes on without us.
@@ -48,34 +58,37 @@ impl Unanswered {
         F: Future<Output = Result<Option<String>>> + Send + 'static,
     {
         let answer = self.begin(of, call);
-        timeout(pace::deadline().remaining(), answer).await.ok().flatten()
+        timeout(pace::deadline().remaining() + UNSENT, answer).await.ok().flatten()
     }
 
-    fn begin<F>(&self, of: Pair, call: F) -> Waiting
+    fn begin<F>(&self, of: Pair, call: F) -> Awaited
     where
         F: Future<Output = Result<Option<String>>> + Send + 'static,
     {
         let mut asked = self.lock();
-        if let Some(Asked::Waiting { answer, .. }) = asked.get(&of) {
-            return answer.clone();
-        }
-        let number = Uuid::new_v4();
-        let mut end = End { unanswered: self.clone(), of, number, is_clear: false };
+        let earlier = match asked.get(&of) {
+            Some(Asked::Waiting(waiting)) => return waiting.answer.clone(),
+            Some(Asked::Unclear(since)) => Some(*since),
+            None => None,
+        };
+        let (unanswered, number) = (self.clone(), Uuid::new_v4());
         let work = ledger::carried(pace::within(pace::deadline(), call)).in_current_span();
         let task = tokio::spawn(async move {
+            let mut end = End { unanswered, of, number, doubt: Some(Instant::now()) };
             let answer = work.await;
-            end.heard(&answer);
+            end.heard(&answer, earlier);
             answer
         });
+        let handle = task.abort_handle();
         let answer = task.map(std::result::Result::ok).boxed().shared();
-        asked.insert(of, Asked::Waiting { number, answer: answer.clone() });
+        asked.insert(of, Asked::Waiting(Waiting { number, answer: answer.clone(), task: handle }));
         answer
     }
 
     /// What Nova still has to answer for the pair.
-    pub fn waiting(&self, of: Pair) -> Option<Waiting> {
+    pub fn waiting(&self, of: Pair) -> Option<Awaited> {
         match self.lock().get(&of) {
-            Some(Asked::Waiting { answer, .. }) => Some(answer.clone()),
+            Some(Asked::Waiting(waiting)) => Some(waiting.answer.clone()),
             Some(Asked::Unclear(_)) | None => None,
         }
     }
@@ -84,14 +97,16 @@ impl Unanswered {
     pub fn none_may_come(&self, of: Pair) -> std::result::Result<(), Error> {
         match self.lock().get(&of) {
             None => Ok(()),
-            Some(Asked::Waiting { .. }) => Err(Error::new(Condition::Unsettled, STILL_WAITING)),
+            Some(Asked::Waiting(_)) => Err(Error::new(Condition::Unsettled, STILL_WAITING)),
             Some(Asked::Unclear(since)) => Err(unclear(DOUBTFUL_FOR.saturating_sub(since.elapsed()))),
         }
     }
 
-    /// Nova detaches it: what was asked for had come.
+    /// The server has the volume, or Nova takes it away again: what was asked for has come, whether or not its answer does.
     pub fn has_come(&self, of: Pair) {
-        self.lock().remove(&of);
+        if let Some(Asked::Waiting(waiting)) = self.lock().remove(&of) {
+            waiting.task.abort();
+        }
     }
 
     /// Without the doubts that are too old.
@@ -103,7 +118,7 @@ impl Unanswered {
 }
 
 /// Waits for the answer, within the RPC's deadline.
-pub async fn heard(waiting: Waiting) -> std::result::Result<(), Error> {
+pub async fn heard(waiting: Awaited) -> std::result::Result<(), Error> {
     let answer = timeout(pace::deadline().remaining(), waiting).await;
     answer.map(drop).map_err(|_| Error::new(Condition::TimedOut, STILL_WAITING))
 }
@@ -111,7 +126,7 @@ pub async fn heard(waiting: Waiting) -> std::result::Result<(), Error> {
 fn unclear(left: Duration) -> Error {
     let why = format!(
         "Nova gave no clear answer to an attach of that volume to that server, and may still carry it out: the next call goes on, \
-         and in {} s it is certain that nothing comes",
+         and in {} s it is taken for lost",
         left.as_secs() + 1
     );
     Error::new(Condition::Unsettled, why)
@@ -126,12 +141,18 @@ struct End {
     unanswered: Unanswered,
     of: Pair,
     number: Uuid,
-    is_clear: bool,
+    /// Since when nobody knows what became of it, or of one before it.
+    doubt: Option<Instant>,
 }
 
 impl End {
-    fn heard(&mut self, answer: &Result<Option<String>>) {
-        self.is_clear = !matches!(answer, Err(error) if error.effect == Effect::Unknown);
+    /// A disk is attached once. One that did nothing says nothing of one before it.
+    fn heard(&mut self, answer: &Result<Option<String>>, earlier: Option<Instant>) {
+        self.doubt = match answer {
+            Ok(_) => None,
+            Err(error) if error.effect == Effect::Unknown => Some(Instant::now()),
+            Err(_) => earlier,
+        };
     }
 }
 
@@ -139,12 +160,12 @@ impl Drop for End {
     fn drop(&mut self) {
         let mut asked = self.unanswered.lock();
         match asked.get(&self.of) {
-            Some(Asked::Waiting { number, .. }) if *number == self.number => {}
+            Some(Asked::Waiting(waiting)) if waiting.number == self.number => {}
             _ => return,
         }
-        match self.is_clear {
-            true => asked.remove(&self.of),
-            false => asked.insert(self.of, Asked::Unclear(Instant::now())),
+        match self.doubt {
+            None => asked.remove(&self.of),
+            Some(since) => asked.insert(self.of, Asked::Unclear(since)),
         };
     }
 }
