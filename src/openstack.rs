@@ -26,7 +26,7 @@ pub use cinder::{
     Attachment, Backup, BackupService, BackupStatus, Changes, Cinder, Group, GroupSnapshot, GroupState,
     GroupType, Hints, MEMBERS_AT_ONCE, Migration, NewBackup, NewGroup, NewSnapshot, NewVolume, Origin, Page,
     Part, Placed, Portion, Quota, Quotas, Row, Search, Snapshot, SnapshotStatus, Status, Supply, Volume,
-    VolumeType, Zones,
+    VolumeName, VolumeType, Zones,
 };
 pub use error::{Effect, Error, Kind, Result, Service};
 pub use id::{BackupId, GroupId, GroupSnapshotId, NotAnId, ServerId, SnapshotId, VolumeId};

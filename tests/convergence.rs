@@ -7,6 +7,10 @@
 mod bed;
 #[path = "convergence/contest.rs"]
 mod contest;
+#[path = "convergence/crowds.rs"]
+mod crowds;
+#[path = "convergence/deletes.rs"]
+mod deletes;
 #[path = "convergence/late_lists.rs"]
 mod late_lists;
 
@@ -57,7 +61,7 @@ async fn an_operation_costs_few_calls() {
     assert!(calls.len() <= 3, "unpublish:\n{}", printed(&calls));
     bed.volumes.ensure_deleted(volume).await.unwrap();
     let calls = bed.calls();
-    assert!(calls.len() <= 3, "delete:\n{}", printed(&calls));
+    assert!(calls.len() <= 2, "delete:\n{}", printed(&calls));
     assert!(bed.all().await.is_empty());
 }
 

@@ -39,10 +39,10 @@ pub use list::{Page, Placed, Row, Search};
 pub use new_volume::{Hints, NewVolume, Origin};
 pub use service::BackupService;
 pub use snapshot::{NewSnapshot, Part, Portion, Snapshot, SnapshotStatus};
-pub use volume::{Attachment, Changes, Status, Volume};
+pub use volume::{Attachment, Changes, Status, Volume, VolumeName};
 pub use whereabouts::Zones;
 
-/// `updated_at=gte:` is understood from here on.
+/// `updated_at=gte:` and `created_at=gte:` are understood from here on.
 const TIME_COMPARISON: Version = Version::Needed(Microversion(3, 60));
 /// An attached volume can be extended from here on.
 const ONLINE_EXTEND: Version = Version::Needed(Microversion(3, 42));
@@ -136,6 +136,15 @@ impl Cinder {
         let part = page::all(&self.client, request).await?;
         self.clock.set(part.date);
         Ok(Changes { volumes: part.items, date: part.date })
+    }
+
+    /// GET /volumes?created_at=gte:TIME, all pages: names and ids. Kind::Unsupported below 3.60.
+    pub async fn list_volumes_created_since(&self, since: SystemTime) -> Result<Vec<VolumeName>> {
+        let request = get("list the volumes that are new", &["volumes"])
+            .query("created_at", format!("gte:{}", seconds(timestamp(since))))
+            .version(TIME_COMPARISON)
+            .for_many();
+        self.all(request).await
     }
 
     /// GET /volumes?status=deleting, all pages: ids only.

@@ -13,8 +13,10 @@ pub use plan::Posted;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
+use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::remedy::ASK;
@@ -22,6 +24,10 @@ use super::watch::{Interest, Looks, Seen};
 use super::{Condition, Error, Result, Volumes, metadata};
 use crate::openstack;
 use plan::{Attempt, Step, plan};
+
+/// So long before a list by name showed none, one may have been created that turns up later: lists may come from a replica of the
+/// database that is behind, and hosts of the API have clocks of their own.
+const LISTED_AFTER: Duration = Duration::from_secs(300);
 
 /// One of those that may have the name.
 pub trait Candidate: Clone + fmt::Debug + PartialEq + Send + Sync {
@@ -136,12 +142,13 @@ impl Volumes {
 
     async fn converge<O: Order>(&self, order: &O) -> Result<O::Made> {
         // An earlier call of this name may have left one: until that is known, nothing is final.
-        let mut seen = self.named(order).await?;
+        let (mut seen, mut free_from) = self.first_look(order).await?;
         let posted = self.earlier(order, &seen).await?;
         let mut attempt = Attempt { id: Uuid::new_v4().to_string(), posted };
         let mut looks = None;
         loop {
             self.add_unlisted(order, &mut attempt, &mut seen).await?;
+            free_from = free_from.filter(|_| attempt.is_alone(&seen));
             match plan(order, &attempt, &seen, self.cinder.clock()) {
                 Step::Create => attempt.posted = order.post(self, &attempt.id).await?,
                 Step::Wait => {}
@@ -162,12 +169,21 @@ impl Volumes {
                 Step::Broken(id) => return Err(self.while_in_doubt(order, broken::<O>(self, id).await)),
                 Step::Refuse(error) => return Err(self.while_in_doubt(order, error)),
             }
-            let interest = order.interest(attempt.followed(&seen));
+            let interest = order.interest(attempt.followed(&seen)).under_a_free_name(free_from);
             let looks =
                 looks.get_or_insert_with(|| self.watch.follow(("create", O::Made::WHAT), interest.clone()));
             looks.turn_to(interest);
             seen = self.look(looks, order).await?;
         }
+    }
+
+    /// All of the name; where there is none, from when on another one would have been created.
+    async fn first_look<O: Order>(&self, order: &O) -> Result<(Vec<O::Made>, Option<SystemTime>)> {
+        let (in_doubt, asked) = (self.doubts.are_there(&doubt(order)), Instant::now());
+        let seen = self.named(order).await?;
+        let is_free = seen.is_empty() && !in_doubt;
+        let from = is_free.then(|| self.cinder.clock() - asked.elapsed() - LISTED_AFTER);
+        Ok((seen, from))
     }
 
     /// Marks it. Cinder writes the metadata of what is being deleted, too, so that another call of the name may be removing

@@ -4,9 +4,11 @@
 //! served by a GET each; more are served together by one list of what changed, at most every [`LIST_EVERY`].
 
 mod experience;
+mod free;
 #[cfg(test)]
 mod interleaved;
 mod lists;
+mod newcomers;
 mod poller;
 mod told;
 
@@ -22,6 +24,7 @@ use super::{BackupId, Condition, Error, Result, SnapshotId, Volume, VolumeId};
 use crate::openstack::{self, Backup, Cinder, Snapshot};
 use crate::pace;
 use experience::{Experience, Schedule, Work};
+use free::Free;
 use lists::List;
 use poller::Poller;
 
@@ -42,6 +45,13 @@ pub enum Interest {
     Deletion(VolumeId),
     /// Every volume of a name, and of them this one where it is known.
     Named(String, Option<VolumeId>),
+    /// A volume that was made under a name which none had, and every other one of that name. Only those can have come under it
+    /// that were created from then on, by the cloud's clock.
+    New {
+        name: String,
+        id: VolumeId,
+        from: SystemTime,
+    },
     Snapshot(About<SnapshotId>),
     Backup(About<BackupId>),
     /// The groups and the group snapshots of a name.
@@ -57,10 +67,18 @@ pub enum About<I> {
 }
 
 impl Interest {
+    /// As it is where none had the name, and one that turns up there was created from then on.
+    pub fn under_a_free_name(self, from: Option<SystemTime>) -> Self {
+        match (self, from) {
+            (Interest::Named(name, Some(id)), Some(from)) => Interest::New { name, id, from },
+            (interest, _) => interest,
+        }
+    }
+
     /// The volume.
     fn id(&self) -> Option<VolumeId> {
         match self {
-            Interest::Change(id) | Interest::Deletion(id) => Some(*id),
+            Interest::Change(id) | Interest::Deletion(id) | Interest::New { id, .. } => Some(*id),
             Interest::Named(_, id) => *id,
             Interest::Snapshot(_) | Interest::Backup(_) | Interest::Group(_) => None,
         }
@@ -72,7 +90,9 @@ impl fmt::Display for Interest {
         match self {
             Interest::Change(id) | Interest::Deletion(id) => write!(f, "volume {id}"),
             Interest::Named(name, None) => write!(f, "volume {name}"),
-            Interest::Named(name, Some(id)) => write!(f, "volume {name} ({id})"),
+            Interest::Named(name, Some(id)) | Interest::New { name, id, .. } => {
+                write!(f, "volume {name} ({id})")
+            }
             Interest::Snapshot(about) => write!(f, "snapshot {about}"),
             Interest::Backup(about) => write!(f, "backup {about}"),
             Interest::Group(name) => write!(f, "group {name}"),
@@ -104,6 +124,14 @@ pub enum Seen {
 }
 
 impl Seen {
+    fn volumes(&self) -> &[Volume] {
+        match self {
+            Seen::Volume(volume) => std::slice::from_ref(volume),
+            Seen::Named(volumes) => volumes,
+            _ => &[],
+        }
+    }
+
     /// The status of the one that was looked at.
     fn status(&self, interest: &Interest) -> Option<String> {
         match self {
@@ -157,6 +185,7 @@ struct Shared {
 struct State {
     asks: Vec<Ask>,
     experience: Experience,
+    free: Free,
     polling: bool,
     /// The last look that failed since the last that didn't.
     failure: Option<String>,
@@ -233,6 +262,11 @@ impl Watch {
             last: "not seen yet".to_owned(),
             shared: Arc::clone(&self.shared),
         }
+    }
+
+    /// Whether the volume was free when it was last seen here.
+    pub fn saw_free(&self, id: VolumeId) -> bool {
+        self.shared.lock().free.has(id)
     }
 }
 

@@ -32,9 +32,9 @@ impl Sent {
         !is_version && !self.what.contains("/identity/")
     }
 
-    /// Whether it's a list of what changed, or of what has a status.
+    /// Whether it's a list of what changed, of what is new, or of what has a status.
     pub fn serves_many(&self) -> bool {
-        ["updated_at", "status="].iter().any(|query| self.what.contains(query))
+        ["updated_at", "?created_at", "status="].iter().any(|query| self.what.contains(query))
     }
 }
 

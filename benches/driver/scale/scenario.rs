@@ -65,7 +65,11 @@ impl Scenario {
             Self::Growth100 => attaches("100 attaches".to_owned(), bed, &rpc, 100, options).await,
             Self::Growth5000 => attaches("5000 attaches".to_owned(), bed, &rpc, 5000, options).await,
             Self::Deletes => {
-                let orders = bed.volumes(many)?.into_iter().map(Order::Delete);
+                // As in the life of a volume, the controller has made what it deletes.
+                let names = (0..many).map(|number| Order::Create(format!("pvc-{number}")));
+                let made = names.map(|order| spawn(&rpc, order, &Waiting::default()));
+                let made = all(made.collect()).await?;
+                let orders = made.into_iter().map(|done| Order::Delete(done.volume));
                 at_once(format!("{many} deletes"), bed, &rpc, orders).await
             }
             Self::Drain => drain(bed, &rpc).await,

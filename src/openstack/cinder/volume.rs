@@ -44,6 +44,14 @@ pub struct Volume {
     pub updated_at: Option<Timestamp>,
 }
 
+/// A volume in the list without details.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct VolumeName {
+    pub id: VolumeId,
+    #[serde(default, deserialize_with = "or_default")]
+    pub name: String,
+}
+
 /// One entry of a volume's `attachments`: Cinder lists it once the attachment is complete.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Attachment {

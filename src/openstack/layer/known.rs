@@ -16,6 +16,7 @@ pub(super) fn known(operation: &str) -> &'static str {
         "list volumes"
         | "list the volumes of a name"
         | "list the volumes that changed"
+        | "list the volumes that are new"
         | "list the volumes being deleted" => "volume_list",
         "snapshot the volume" => "snapshot_create",
         "show the snapshot" => "snapshot_get",

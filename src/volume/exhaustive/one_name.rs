@@ -215,6 +215,13 @@ impl Display for Made {
     }
 }
 
+/// One of somebody else that lists show late.
+fn late_stranger(rules: Rules, faults: u8) -> Names {
+    let mut names = Names::new(rules, faults, Some(By::Stranger));
+    names.there.iter_mut().for_each(|one| (one.old, one.listed) = (false, false));
+    names
+}
+
 const BEGINNINGS: [Option<By>; 3] = [None, Some(By::ExistingDriver), Some(By::Stranger)];
 
 fn worlds(rules: Rules, faults: u8) -> [Names; 3] {
@@ -233,8 +240,13 @@ fn every_interleaving_of_calls_of_one_name_ends_with_one_of_it() {
         let name = format!("{kind:?}s of one name: two controllers, one fault").to_lowercase();
         rows.add(name + if late { ", a late POST" } else { "" }, worlds(Rules { late, ..two(kind) }, 1));
     }
-    let rules = Rules { processes: 1, lists_lag: true, ..two(Kind::Volume) };
-    rows.add("volumes of one name: one controller, lists that lag, three faults", worlds(rules, 3));
+    for (processes, who, faults, how_many) in
+        [(1, "one controller", 3, "three faults"), (2, "two controllers", 0, "no fault")]
+    {
+        let rules = Rules { processes, lists_lag: true, ..two(Kind::Volume) };
+        let beginnings = worlds(rules, faults).into_iter().chain([late_stranger(rules, faults)]);
+        rows.add(format!("volumes of one name: {who}, lists that lag, {how_many}"), beginnings);
+    }
     let rules = Rules { race_window: RaceWindow::Excused, ..two(Kind::Volume) };
     rows.add(
         "volumes of one name: two controllers, one fault, a DELETE later than its look",

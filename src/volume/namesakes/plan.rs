@@ -65,6 +65,11 @@ impl<I: Copy + Eq> Attempt<I> {
         self.made().filter(|made| is_other && seen.iter().all(|one| one.id() != *made))
     }
 
+    /// Nothing is seen but what this process made.
+    pub fn is_alone<C: Candidate<Id = I>>(&self, seen: &[C]) -> bool {
+        seen.iter().all(|one| self.made() == Some(one.id()))
+    }
+
     /// What this process made is gone, or another process has settled it.
     pub fn lose(&mut self, gone: I) {
         if self.made() == Some(gone) {

@@ -53,7 +53,7 @@ impl Interest {
     /// The list that tells what becomes of it; none where nobody knows yet which one it will be.
     pub fn list(&self) -> Option<List> {
         match self {
-            Interest::Change(_) | Interest::Named(..) => Some(List::Changes),
+            Interest::Change(_) | Interest::Named(..) | Interest::New { .. } => Some(List::Changes),
             Interest::Deletion(_) => Some(List::VolumesDeleting),
             Interest::Snapshot(About::Named(_, id)) => id.map(|_| List::SnapshotsCreating),
             Interest::Snapshot(About::End(_)) => Some(List::SnapshotsDeleting),
@@ -66,7 +66,9 @@ impl Interest {
     /// As it stands on that list.
     pub fn listed(&self) -> Option<Listed> {
         match self {
-            Interest::Change(id) | Interest::Deletion(id) => Some(Listed::Volume(*id)),
+            Interest::Change(id) | Interest::Deletion(id) | Interest::New { id, .. } => {
+                Some(Listed::Volume(*id))
+            }
             Interest::Named(_, id) => id.map(Listed::Volume),
             Interest::Snapshot(About::End(id)) => Some(Listed::Snapshot(*id)),
             Interest::Snapshot(About::Named(_, id)) => id.map(Listed::Snapshot),

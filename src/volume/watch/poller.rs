@@ -1,6 +1,6 @@
 //! The task that looks, for as long as somebody waits.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -8,6 +8,7 @@ use futures_util::future::join_all;
 use tokio::time::Instant;
 
 use super::lists::List;
+use super::newcomers::Newcomers;
 use super::told;
 use super::{About, Answer, Ask, Interest, LIST_EVERY, LISTS, Seen, Shared, State};
 use crate::openstack::{self, Kind, Volume, VolumeId};
@@ -85,7 +86,9 @@ impl Poller {
         let cinder = &self.0.cinder;
         limited(async {
             match interest {
-                Interest::Named(name, _) => cinder.list_volumes_named(name).await.map(Seen::Named),
+                Interest::Named(name, _) | Interest::New { name, .. } => {
+                    cinder.list_volumes_named(name).await.map(Seen::Named)
+                }
                 Interest::Change(id) | Interest::Deletion(id) => {
                     let found = cinder.find_volume(*id).await?;
                     Ok(found.map_or(Seen::Gone, |volume| Seen::Volume(Box::new(volume))))
@@ -117,14 +120,8 @@ impl Poller {
         match listed {
             Ok(changes) => {
                 began.clock = changes.date.unwrap_or(began.clock);
-                let volumes: BTreeMap<VolumeId, Volume> =
-                    changes.volumes.into_iter().map(|volume| (volume.id, volume)).collect();
-                let listed = |ask: &Ask| ask.interest.id().and_then(|id| volumes.get(&id));
-                self.deliver(
-                    &began,
-                    |ask| ask.list() == Some(List::Changes) || listed(ask).is_some(),
-                    |ask| listed(ask).map(|volume| Ok(Seen::Volume(Box::new(volume.clone())))),
-                );
+                let volumes = changes.volumes.into_iter().map(|volume| (volume.id, volume)).collect();
+                self.tell_changes(&began, &volumes).await;
             }
             // An operator may not let this filter be used (`resource_filters_file`).
             Err(error) if matches!(error.kind, Kind::Unsupported | Kind::Refused | Kind::Forbidden) => {
@@ -132,6 +129,46 @@ impl Poller {
             }
             Err(error) => self.fail(&began, List::Changes, &error),
         }
+    }
+
+    async fn tell_changes(&self, began: &Began, volumes: &BTreeMap<VolumeId, Volume>) {
+        let listed = |ask: &Ask| ask.interest.id().and_then(|id| volumes.get(&id));
+        let seen = |volume: &Volume| Some(Ok(Seen::Volume(Box::new(volume.clone()))));
+        let newcomers = self.newcomers(began, volumes);
+        self.deliver(
+            began,
+            |ask| !newcomers.has(ask) && (ask.list() == Some(List::Changes) || listed(ask).is_some()),
+            |ask| seen(listed(ask)?),
+        );
+        let Some(from) = newcomers.from() else { return };
+        let alone = self.alone(began, &newcomers, from).await;
+        self.deliver(
+            began,
+            |ask| newcomers.has(ask),
+            |ask| {
+                let volume = listed(ask)?;
+                if alone.contains(&volume.id) {
+                    return Some(Ok(Seen::Named(vec![volume.clone()])));
+                }
+                seen(volume)
+            },
+        );
+    }
+
+    /// None where they are few: then each looks itself.
+    fn newcomers(&self, began: &Began, volumes: &BTreeMap<VolumeId, Volume>) -> Newcomers {
+        let state = self.0.lock();
+        let asks = state.asks.iter().filter(|ask| ask.asked <= began.at);
+        let newcomers = Newcomers::of(asks, volumes, began.clock);
+        if newcomers.len() > FEW { newcomers } else { Newcomers::default() }
+    }
+
+    /// Those that have their name alone for certain; the others look themselves.
+    async fn alone(&self, began: &Began, newcomers: &Newcomers, from: SystemTime) -> BTreeSet<VolumeId> {
+        told::look_for_namesakes(&self.0.cinder.cloud_name());
+        let listed = limited(self.0.cinder.list_volumes_created_since(from)).await;
+        self.listed(began);
+        listed.map(|listed| newcomers.alone(&listed)).unwrap_or_default()
     }
 
     /// Only those hear of it that would have been told by that list.
@@ -190,6 +227,8 @@ impl Poller {
                 }
                 Some(seen) => {
                     state.failure = None;
+                    let volumes = seen.as_ref().map_or(&[][..], Seen::volumes);
+                    volumes.iter().for_each(|volume| state.free.see(volume));
                     let Ask { reply, schedule, .. } = ask;
                     // A caller that has gone away needs no answer.
                     let _ = reply.send(Answer { seen, clock: began.clock, looked: began.at, schedule });

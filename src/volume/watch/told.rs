@@ -20,6 +20,15 @@ pub fn looks(cloud: &Arc<str>, plan: &Plan) {
         Plan::Changes(_) => ("changed", 1),
         Plan::Passing(..) => ("status", 1),
     };
+    count_looks(cloud, kind, count);
+}
+
+/// A list of what is new.
+pub fn look_for_namesakes(cloud: &Arc<str>) {
+    count_looks(cloud, "new", 1);
+}
+
+fn count_looks(cloud: &Arc<str>, kind: &'static str, count: usize) {
     metrics::counter!("cinder_csi_looks_total", "cloud" => cloud.clone(), "kind" => kind)
         .increment(count as u64);
 }

@@ -65,6 +65,34 @@ impl Walk {
             self.listed(&format!("volumes by metadata={metadata}"), &path, "3.60").await;
         }
         self.listed("volumes in short", &format!("/volumes?{MARK}&sort=name:asc&limit=2"), "3.60").await;
+        for (query, version) in [
+            ("created_at=gte:2000-01-01T00:00:00", "3.60"),
+            ("created_at=gte:2000-01-01T00:00:00&limit=1", "3.60"),
+            ("created_at=gte:2099-01-01T00:00:00", "3.60"),
+            ("created_at=gte:abc", "3.60"),
+        ] {
+            let path = format!("/volumes?{MARK}&sort=name:asc&{query}");
+            self.listed(&format!("volumes in short by {query} at {version:?}"), &path, version).await;
+        }
+        self.new_ones().await;
+    }
+
+    /// As the driver asks for what is new: what of it has a name of this walk, and what it is shown with.
+    async fn new_ones(&mut self) {
+        let path = "/volumes?created_at=gte:2000-01-01T00:00:00";
+        let reply = self.client.cinder(Method::GET, path, "3.60", None).await;
+        let all = reply.body["volumes"].as_array().unwrap();
+        let ours =
+            all.iter().filter(|one| one["name"].as_str().is_some_and(|name| name.starts_with("cloud-list-")));
+        let shown = |one: &Value| {
+            let mut keys: Vec<_> = one.as_object().unwrap().keys().cloned().collect();
+            keys.sort();
+            keys.join(" ")
+        };
+        let mut ours: Vec<_> =
+            ours.map(|one| format!("{} ({})", one["name"].as_str().unwrap(), shown(one))).collect();
+        ours.sort();
+        self.lines.push(format!("volumes that are new | {} | {}", reply.code, ours.join(", ")));
     }
 
     /// Snapshots or backups: one of the first volume, two of the second.

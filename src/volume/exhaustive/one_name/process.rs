@@ -6,13 +6,15 @@ use std::fmt::Display;
 
 use super::super::is_asked_again;
 use super::kind::{Own, Said};
-use super::{By, Made, Move, Names, Posted, Stage, Wish};
+use super::{By, Made, Move, Names, Posted, Process, Stage, Wish};
 use crate::volume::{Condition, Error};
 
 /// A call that runs: what it asks the cloud next.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Call {
     posted: Posted<u8>,
+    /// Its first list showed none, and it has seen none but its own since.
+    free: bool,
     next: Next,
 }
 
@@ -26,6 +28,8 @@ enum Next {
     Look {
         followed: Option<u8>,
     },
+    /// A list of what is new, for the own one that was seen at rest: `watch/newcomers.rs`.
+    LookForNew(Made),
     /// `sure`: nobody can be removing it.
     Settle {
         id: u8,
@@ -73,6 +77,7 @@ impl Call {
                 ids.extend(seen.iter().map(|one| one.id));
             }
             Next::Look { followed } => ids.extend(followed),
+            Next::LookForNew(one) => ids.push(one.id),
             Next::Settle { id, .. } | Next::Confirm(id) | Next::Remove(Ending { id, .. }) => ids.push(*id),
         }
         ids
@@ -119,7 +124,9 @@ impl Names {
         }
         let Some(call) = &process.call else {
             if !matches!(process.wish, Wish::Answered(_)) {
-                let mut to = self.with_call(n, Posted::No, Next::Post);
+                let mut to = self.clone();
+                let free = self.is_free_for(n);
+                to.processes[n].call = Some(Call { posted: Posted::No, free, next: Next::Post });
                 to.processes[n].wish = Wish::Open;
                 out.add("is called and lists", to.recalls(n, self.listed()));
             }
@@ -163,6 +170,18 @@ impl Names {
                 if let Some(one) = followed.and_then(|id| self.get(id)).filter(making) {
                     out.add(format_args!("looks at {}", one.id), self.decides(n, vec![one.clone()]));
                 }
+                let rested = |one: &&Made| call.free && one.stage != Stage::Making;
+                if let Some(one) = followed.and_then(|id| self.get(id)).filter(rested) {
+                    let to = self.with_call(n, call.posted.clone(), Next::LookForNew(one.clone()));
+                    out.add(format_args!("sees {} at rest", one.id), to);
+                }
+            }
+            Next::LookForNew(own) => {
+                let new: Vec<_> = self.listed().into_iter().filter(|one| !one.old).collect();
+                let is_alone = new.iter().map(|one| one.id).eq([own.id]);
+                let again = || self.with_call(n, call.posted.clone(), Next::Look { followed: Some(own.id) });
+                let to = if is_alone { self.decides(n, vec![own.clone()]) } else { again() };
+                out.add("lists what is new", to);
             }
             Next::Settle { id, sure } => self.settles(n, *id, *sure, out),
             Next::Confirm(id) => self.confirms(n, *id, out),
@@ -224,6 +243,12 @@ impl Names {
     /// What the plan of `namesakes/plan.rs` says to this.
     fn planned(&self, n: usize, seen: &[Made]) -> Self {
         let posted = self.posted(n);
+        let is_own = |one: &Made| posted == Posted::As(one.id);
+        if !seen.iter().all(is_own) && self.processes[n].call.as_ref().is_some_and(|call| call.free) {
+            let mut to = self.clone();
+            to.processes[n].call.iter_mut().for_each(|call| call.free = false);
+            return to.planned(n, seen);
+        }
         let said = self.rules.kind.plan(Own { process: n, posted: &posted }, seen);
         let to = |next| self.with_call(n, posted.clone(), next);
         let remove = |id, why| Next::Remove(Ending { id, why, ..Ending::default() });
@@ -300,8 +325,17 @@ impl Names {
 
     fn with_call(&self, n: usize, posted: Posted<u8>, next: Next) -> Self {
         let mut to = self.clone();
-        to.processes[n].call = Some(Call { posted, next });
+        let looks = matches!(next, Next::Fetch(..) | Next::Post | Next::Look { .. });
+        let free = looks && self.processes[n].call.as_ref().is_some_and(|call| call.free);
+        to.processes[n].call = Some(Call { posted, free, next });
         to
+    }
+
+    /// Whether a list of what is new may tell of others: only of volumes is there one.
+    fn is_free_for(&self, n: usize) -> bool {
+        let Process { unclear, made, .. } = self.processes[n];
+        let is_known = self.rules.kind == super::Kind::Volume && !unclear && made.is_none();
+        is_known && self.listed().is_empty()
     }
 
     fn while_in_doubt(&self, n: usize, condition: Condition) -> Condition {

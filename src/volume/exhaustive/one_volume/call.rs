@@ -25,6 +25,8 @@ enum Next {
     Look,
     /// Ask for the change.
     Change,
+    /// The same without a look before: an earlier call has seen it free, however long ago.
+    ChangeUnseen,
     /// GET Nova's record.
     AskNova,
     /// The same after the last refusal.
@@ -58,6 +60,9 @@ impl Life {
         let Some(call) = &self.calls[n] else {
             if self.outcomes[n] != Outcome::Done {
                 add("is called", false, self.called(n));
+                if self.goals[n] == Goal::Delete {
+                    add("is called and remembers it", false, self.called_to(n, Next::ChangeUnseen));
+                }
             }
             return;
         };
@@ -79,7 +84,7 @@ impl Life {
                 let why = if is_named { Condition::Unsettled } else { Condition::Precondition };
                 add("asks Nova", false, self.decided(n, call, Verdict::End(Err(why))));
             }
-            Next::Change => {
+            Next::Change | Next::ChangeUnseen => {
                 let mut to = self.clone();
                 let reply = to.change(n);
                 if self.faults > 0 {
@@ -103,6 +108,10 @@ impl Life {
             Goal::Detach(_) => Next::Change,
             _ => Next::Look,
         };
+        self.called_to(n, next)
+    }
+
+    fn called_to(&self, n: usize, next: Next) -> Self {
         let mut to = self.with(n, Some(Call { next, sent: Answer::Nothing, refusals: 0, before: None }));
         to.outcomes[n] = Outcome::Open;
         to
@@ -161,6 +170,7 @@ impl Life {
                 GO_ON
             }
             (Goal::Delete, Some(Reply::Missing)) => GO_ON,
+            (_, Some(Reply::Refused)) if call.next == Next::ChangeUnseen => GO_ON,
             (_, Some(Reply::Missing)) => Verdict::End(Err(Condition::NotFound)),
             (goal, Some(Reply::Refused)) if u32::from(call.refusals) < refusals_allowed(goal) => {
                 call.refusals += 1;
