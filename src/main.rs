@@ -16,6 +16,7 @@ const CALLS: u8 = 4;
 const TRACES: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
 
 fn main() -> ExitCode {
+    app::keep_small();
     let invocation = match cli::parse(std::env::args().skip(1), &System) {
         Ok(invocation) => invocation,
         Err(exit) if exit.code == 0 => {

@@ -168,10 +168,11 @@ fn redirect(request: &http::Request<Bytes>, response: &reqwest::Response) -> Opt
 
 async fn receive(mut response: reqwest::Response) -> io::Result<http::Response<Bytes>> {
     let too_large = || io::Error::other(format!("the answer is larger than {} MiB", BODY_LIMIT >> 20));
-    if response.content_length().is_some_and(|length| length > BODY_LIMIT as u64) {
+    let told = response.content_length().unwrap_or_default();
+    if told > BODY_LIMIT as u64 {
         return Err(too_large());
     }
-    let mut body = BytesMut::new();
+    let mut body = BytesMut::with_capacity(told as usize);
     while let Some(chunk) = response.chunk().await.map_err(failure)? {
         if body.len() + chunk.len() > BODY_LIMIT {
             return Err(too_large());

@@ -72,7 +72,8 @@ where
         let served = async move {
             let started = Instant::now();
             let mut caller = Caller { method: &method, started, is_served: false };
-            let call = AssertUnwindSafe(async move { inner.call(request).await }).catch_unwind();
+            // Each function around it that is async holds what it's given twice: the box keeps that small.
+            let call = AssertUnwindSafe(async move { inner.call(request).await }).catch_unwind().boxed();
             let (called, phases) = phased(recorded(pace::within(deadline, call))).await;
             let (outcome, cloud) = called;
             let response = outcome.unwrap_or_else(|panic| Ok(panicked(&method, panic.as_ref())))?;
