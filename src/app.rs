@@ -3,7 +3,6 @@
 mod check;
 mod clouds;
 mod controller;
-mod heap;
 mod kubernetes;
 mod pre_stop;
 mod seams;
@@ -31,7 +30,6 @@ use crate::node::{self, Node, Whoami, ZoneMemory};
 use crate::pace::Deadline;
 use crate::telemetry::{self, Measure};
 pub use check::check;
-pub use heap::keep_small;
 pub use pre_stop::pre_stop;
 use seams::Seams;
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use cinder_csi::cli::{self, Check, Command, Log, Serve};
 use cinder_csi::config::{self, Source, System};
-use cinder_csi::{app, telemetry};
+use cinder_csi::{app, node, telemetry};
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
 /// From here on the log has each call to the cloud.
@@ -16,7 +16,7 @@ const CALLS: u8 = 4;
 const TRACES: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
 
 fn main() -> ExitCode {
-    app::keep_small();
+    node::keep_heap_small();
     let invocation = match cli::parse(std::env::args().skip(1), &System) {
         Ok(invocation) => invocation,
         Err(exit) if exit.code == 0 => {

@@ -37,7 +37,7 @@ pub use host::{
     Command, FileKind, Flags, Hold, Host, MountCall, MountKind, Number, Output, Reply, Stat, Statfs, Uevents,
 };
 pub use instance::{Identity, Origin, REMEDY as IDENTITY_REMEDY, Whoami};
-pub use linux::Linux;
+pub use linux::{Linux, keep_heap_small};
 pub use options::forbidden as forbidden_mount_flag;
 pub use phase::{Phase, Phases, phased};
 pub use publish::Publish;

@@ -6,6 +6,7 @@ mod aligned;
 mod bind;
 #[cfg(feature = "crash")]
 mod end;
+mod heap;
 mod spawn;
 mod sweep;
 mod uevents;
@@ -27,6 +28,7 @@ use super::host::{
 };
 use super::zeros::Area;
 use aligned::Aligned;
+pub use heap::keep_heap_small;
 use uevents::KernelEvents;
 
 /// This machine.

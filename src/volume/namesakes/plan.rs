@@ -80,8 +80,10 @@ impl<I: Copy + Eq> Attempt<I> {
     /// The one that the next looks are at.
     pub fn followed<C: Candidate<Id = I>>(&self, seen: &[C]) -> Option<I> {
         let own = self.made();
-        let known = own.filter(|id| seen.is_empty() || seen.iter().any(|one| one.id() == *id));
-        known.or_else(|| seen.iter().find(|one| is_being_made(*one)).map(Candidate::id)).or(own)
+        let is_busy =
+            |id: &I| seen.is_empty() || seen.iter().any(|one| one.id() == *id && is_being_made(one));
+        let others = || seen.iter().find(|one| is_being_made(*one)).map(Candidate::id);
+        own.filter(is_busy).or_else(others).or(own)
     }
 }
 

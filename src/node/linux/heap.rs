@@ -14,7 +14,7 @@ const ARENAS: i32 = 1;
 /// Before there is a second thread.
 #[cfg(target_env = "gnu")]
 #[allow(unsafe_code, reason = "nix has no wrapper of it")]
-pub fn keep_small() {
+pub fn keep_heap_small() {
     use nix::libc::{M_ARENA_MAX, M_MMAP_THRESHOLD, mallopt};
     // SAFETY: it takes two numbers. What it refuses stays as it was.
     unsafe {
@@ -24,4 +24,4 @@ pub fn keep_small() {
 }
 
 #[cfg(not(target_env = "gnu"))]
-pub fn keep_small() {}
+pub fn keep_heap_small() {}
