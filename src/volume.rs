@@ -105,12 +105,15 @@ impl Volumes {
         self.known(id, Error::unsettled).await
     }
 
+    /// The same for one who keeps others waiting meanwhile.
+    async fn observe_for_many(&self, id: VolumeId) -> Result<Volume> {
+        let got = self.cinder.get_volume_for_many(id).await;
+        got.map_err(|error| unknown_or(Error::unsettled, id, error))
+    }
+
     /// The volume, or `NotFound`; `otherwise` is what any other failure means.
     async fn known(&self, id: VolumeId, otherwise: fn(openstack::Error) -> Error) -> Result<Volume> {
-        self.cinder.get_volume(id).await.map_err(|error| match error.kind {
-            Kind::NotFound => not_found(id, Some(&error)),
-            _ => otherwise(error),
-        })
+        self.cinder.get_volume(id).await.map_err(|error| unknown_or(otherwise, id, error))
     }
 
     /// The volume now, and where it is attached.
@@ -127,6 +130,13 @@ impl Volumes {
             }
             Err(error) => format!("its reason couldn't be read: {error}"),
         }
+    }
+}
+
+fn unknown_or(otherwise: fn(openstack::Error) -> Error, id: VolumeId, error: openstack::Error) -> Error {
+    match error.kind {
+        Kind::NotFound => not_found(id, Some(&error)),
+        _ => otherwise(error),
     }
 }
 

@@ -105,8 +105,12 @@ impl Cinder {
 
     /// GET /volumes/ID
     pub async fn get_volume(&self, id: VolumeId) -> Result<Volume> {
-        let request = get("show the volume", &["volumes", &id.to_string()]);
-        Ok(self.call(request).await?.json::<One>()?.volume)
+        Ok(self.call(volume(id)).await?.json::<One>()?.volume)
+    }
+
+    /// As [`Self::get_volume`], with the turn of what many wait for.
+    pub async fn get_volume_for_many(&self, id: VolumeId) -> Result<Volume> {
+        Ok(self.call(volume(id).for_many()).await?.json::<One>()?.volume)
     }
 
     /// As [`Self::get_volume`], with a 404 as `None`.
@@ -257,6 +261,10 @@ impl Cinder {
         self.clock.set(page.date);
         Ok(Portion { items: page.items, more: page.next.is_some() })
     }
+}
+
+fn volume(id: VolumeId) -> Request {
+    get("show the volume", &["volumes", &id.to_string()])
 }
 
 fn get(operation: &'static str, path: &[&str]) -> Request {

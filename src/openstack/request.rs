@@ -55,7 +55,7 @@ pub(super) struct Request {
     pub microversion: Option<Microversion>,
     /// Whether the call may be sent again while nobody knows what became of it.
     pub repeatable: bool,
-    /// Everybody who waits gets this one's answer.
+    /// Many wait for the answer.
     pub serves_many: bool,
     /// For so long its answer is awaited once it is sent, whatever the deadline.
     pub outlives: Option<Duration>,

@@ -268,13 +268,14 @@ impl SimulatedCloud {
         let body =
             Limited::new(body, LARGEST_BODY).collect().await.map(|body| body.to_bytes()).unwrap_or_default();
         let kept = nova::kept(&head, &body);
-        let wait = self.with_world(|world| {
+        let latency = self.with_world(|world| {
             world.kept.extend(kept.clone());
             let span = world.settings.latency.get;
-            world.pick(span) + kept.as_ref().map_or(Duration::ZERO, |kept| world.reservation_waits(kept))
+            world.pick(span)
         });
-        if !wait.is_zero() {
-            crate::pace::sleep(wait).await;
+        rest(latency).await;
+        if let Some(kept) = &kept {
+            rest(self.with_world(|world| world.reservation_waits(kept))).await;
         }
         let (mut answer, stamp) = self.with_world(|world| {
             kept.iter().for_each(|kept| world.keep_no_more(kept));
@@ -338,6 +339,12 @@ impl Credentials {
             trust_id: trust.id.clone(),
             trustee_id: trust.trustee.clone(),
         }
+    }
+}
+
+async fn rest(time: Duration) {
+    if !time.is_zero() {
+        crate::pace::sleep(time).await;
     }
 }
 

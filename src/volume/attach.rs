@@ -7,10 +7,14 @@ pub(super) use unanswered::{Unanswered, heard};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+
 use super::queue::Turn;
 use super::watch::{Interest, Looks};
 use super::{Condition, Error, Result, ServerId, Volume, VolumeId, Volumes, not_found, remedy};
 use crate::openstack::{self, Effect, Kind, Status};
+use crate::pace;
 
 /// What the node needs to know of an attachment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,7 +24,7 @@ pub struct Published {
     pub device: Option<String>,
 }
 
-/// The line is joined for so long before the volume is looked at.
+/// Who has no turn after so long looks without one.
 const SOON: Duration = Duration::from_secs(1);
 
 /// How often one unchanged state may refuse one call before the refusal is the answer.
@@ -86,9 +90,9 @@ impl Volumes {
     }
 
     async fn attach(&self, id: VolumeId, server: ServerId, sharing: Sharing) -> Result<Published> {
-        // What needs no attach isn't kept waiting by those that do.
-        let mut turn = self.queue.turn(server, SOON).await.ok();
-        let mut seen = self.observe_known(id).await?;
+        let mut line = self.queue.turn(server).boxed();
+        let (mut turn, mut seen) = self.look_at_turn(id, &mut line).await?;
+        let mut line = Some(line).filter(|_| turn.is_none());
         let mut sent = Sent::Nothing;
         let mut refusals = 0;
         let mut looks = None;
@@ -104,13 +108,15 @@ impl Volumes {
                     return Err(self.over_limit(id, server, error).await);
                 }
                 Step::Attach if turn.is_none() && self.unanswered.waiting((id, server)).is_none() => {
-                    turn = Some(self.queue.turn(server, Duration::MAX).await?);
+                    turn = Some(line.take().unwrap_or_else(|| self.queue.turn(server).boxed()).await?);
                     // Nova would attach it, whoever has it by now.
                     if seen.multiattach {
-                        seen = self.observe_known(id).await?;
+                        seen = self.observe_for_many(id).await?;
                     }
                     continue;
                 }
+                // A place in the line keeps those behind it waiting.
+                Step::Attach if line.take().is_some() => continue,
                 Step::Attach => match self.ask_to_attach(id, server, turn.take()).await {
                     None => sent = Sent::Unclear("Nova hasn't answered it yet".to_owned()),
                     Some(Ok(request)) => sent = Sent::Accepted(request),
@@ -129,11 +135,28 @@ impl Volumes {
                 }
                 Step::Refuse(condition, why) => return Err(Error::new(condition, why)),
             }
-            turn = None;
+            (turn, line) = (None, None);
             let looks =
                 looks.get_or_insert_with(|| self.watch.follow(("attach", "volume"), Interest::Change(id)));
             seen =
                 looks.next().await.map_err(|error| sent.told(error))?.ok_or_else(|| not_found(id, None))?;
+        }
+    }
+
+    /// At its turn; but what needs no attach isn't kept waiting by those that do.
+    async fn look_at_turn(
+        &self,
+        id: VolumeId,
+        line: &mut BoxFuture<'_, Result<Turn>>,
+    ) -> Result<(Option<Turn>, Volume)> {
+        let later = async {
+            pace::sleep(SOON).await;
+            self.observe_known(id).await
+        };
+        tokio::select! {
+            biased;
+            turn = line => Ok((Some(turn?), self.observe_for_many(id).await?)),
+            seen = later => Ok((None, seen?)),
         }
     }
 

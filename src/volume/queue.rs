@@ -5,7 +5,6 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use tokio::sync::OwnedMutexGuard;
 
@@ -29,11 +28,11 @@ pub struct Turn {
 }
 
 impl Queue {
-    /// Waits for the end of those that came before, for so long and within the RPC's deadline.
-    pub async fn turn(&self, server: ServerId, patience: Duration) -> Result<Turn> {
+    /// Waits for the end of those that came before, within the RPC's deadline.
+    pub async fn turn(&self, server: ServerId) -> Result<Turn> {
         let line = Line::clone(self.lines().entry(server).or_default());
         let mut turn = Turn { queue: self.clone(), server, turn: None };
-        match tokio::time::timeout(patience.min(pace::deadline().remaining()), line.lock_owned()).await {
+        match tokio::time::timeout(pace::deadline().remaining(), line.lock_owned()).await {
             Ok(mine) => turn.turn = Some(mine),
             Err(_) => return Err(Error::new(Condition::Unsettled, IN_LINE)),
         }
@@ -58,6 +57,8 @@ impl Drop for Turn {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use futures_util::future::join_all;
     use tokio::time::Instant;
 
@@ -65,13 +66,11 @@ mod tests {
     use crate::pace::Deadline;
     use crate::volume::sample::server;
 
-    const MINUTE: Duration = Duration::from_secs(60);
-
     #[tokio::test(start_paused = true)]
     async fn each_server_has_a_line_of_its_own_in_order() {
         let (queue, order) = (Queue::default(), Mutex::new(Vec::new()));
         let visit = async |number: u128, of: u128| {
-            let _turn = queue.turn(server(of), MINUTE).await.unwrap();
+            let _turn = queue.turn(server(of)).await.unwrap();
             pace::sleep(Duration::from_secs(1)).await;
             order.lock().unwrap().push((of, number));
         };
@@ -88,10 +87,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_waits_too_long_has_asked_for_nothing() {
         let queue = Queue::default();
-        let first = queue.turn(server(1), MINUTE).await.unwrap();
+        let first = queue.turn(server(1)).await.unwrap();
         let began = Instant::now();
-        let second =
-            pace::within(Deadline::after(Duration::from_secs(5)), queue.turn(server(1), MINUTE)).await;
+        let second = pace::within(Deadline::after(Duration::from_secs(5)), queue.turn(server(1))).await;
         assert_eq!(second.err().map(|error| error.condition), Some(Condition::Unsettled));
         assert_eq!(began.elapsed().as_secs(), 5);
         drop(first);

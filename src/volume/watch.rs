@@ -32,7 +32,7 @@ use poller::Poller;
 const SILENCE: Duration = Duration::from_secs(2);
 /// Between lists, and at least twice as long as the last one took: they keep the cloud busy for a third of the time at most.
 const LIST_EVERY: Duration = Duration::from_millis(50);
-/// The part of the requests that the cloud takes which lists may be.
+/// The part of the requests that the cloud takes which lists may be; where it takes less than twenty a second they are more.
 const LISTS: f64 = 1.0 / 20.0;
 /// `updated_at` may miss a change, and hosts of the API have clocks of their own.
 const PATIENCE: Duration = Duration::from_secs(10);

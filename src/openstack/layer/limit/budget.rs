@@ -97,17 +97,25 @@ impl Budget {
 
     /// It answered 429 to what was sent then.
     pub fn refused(&mut self, sent: Instant, retry_after: Option<Duration>) {
-        let now = Instant::now();
-        let rest = retry_after.unwrap_or(REST).min(LONGEST_REST);
-        self.closed_until = self.closed_until.max(Some(now + rest));
+        let (now, taken) = (Instant::now(), self.taken.a_second());
+        self.close_until(now + retry_after.unwrap_or(REST).min(LONGEST_REST));
         // What was under way at that time says nothing new.
         if self.slowed.is_some_and(|slowed| sent <= slowed) {
             return;
         }
         self.slowed = Some(now);
-        let taken = self.rate.min(self.taken.a_second()) * DECREASE;
+        let taken = self.rate.min(taken) * DECREASE;
         self.rate = taken.max(self.rate * HALF).max(LEAST).min(self.most);
         self.increase = self.rate * INCREASE;
+    }
+
+    /// What the cloud has room for by then is left to it: it would refuse one too many of a crowd.
+    fn close_until(&mut self, until: Instant) {
+        let longer = until.saturating_duration_since(Instant::now() + self.closed_for());
+        self.taken.rest(longer);
+        self.closed_until = self.closed_until.max(Some(until));
+        self.free = 0.0;
+        self.filled = self.filled.max(until);
     }
 
     fn fill(&mut self) {
@@ -123,6 +131,11 @@ impl Budget {
 }
 
 impl Taken {
+    /// Nothing is asked for so long.
+    fn rest(&mut self, time: Duration) {
+        self.began += time;
+    }
+
     fn count(&mut self) {
         let passed = self.began.elapsed();
         if passed >= COUNTED {
@@ -249,7 +262,7 @@ mod tests {
         assert_eq!(budget.rate(), slowed);
         pace::sleep(Duration::from_secs(5)).await;
         budget.take();
-        assert!((budget.rate() - 72.0 * 1.3).abs() < 1e-6, "{}", budget.rate());
+        assert!((budget.rate() - 72.0 * 1.2).abs() < 1e-6, "{}", budget.rate());
         pace::sleep(Duration::from_secs(600)).await;
         budget.take();
         assert_eq!(budget.rate(), 100.0);

@@ -7,7 +7,7 @@ use super::super::super::request::Request;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
-    /// One list for all who wait.
+    /// Many wait for the answer.
     Look,
     Read,
     Create,
