@@ -71,16 +71,15 @@ impl Scene {
     /// A detach is over once no attach that its process asked for may still come.
     pub fn check_nothing_comes(&self, rpc: &Rpc, replica: &Replica, was_kept: bool) {
         let is_kept = self.is_kept(rpc);
+        let is_its_own = |volume, server| replica.traffic.may_bring(volume, server);
         match rpc {
             Rpc::Publish { volume, server, .. } => {
                 self.ledger.borrow_mut().forgotten.remove(&(volume.clone(), server.clone()));
             }
-            Rpc::Unpublish { volume, server } if replica.traffic.may_bring(volume, server) => {
-                if is_kept {
-                    self.broke(format_args!("{rpc} was OK, and Nova has yet to attach it"));
-                }
+            Rpc::Unpublish { volume, server } if is_kept && is_its_own(volume, server) => {
+                self.broke(format_args!("{rpc} was OK, and Nova has yet to attach it"));
             }
-            Rpc::Unpublish { volume, server } if is_kept || was_kept => {
+            Rpc::Unpublish { volume, server } if (is_kept || was_kept) && !is_its_own(volume, server) => {
                 self.ledger.borrow_mut().forgotten.insert((volume.clone(), server.clone()));
             }
             _ => {}
