@@ -106,8 +106,8 @@ impl Volumes {
     }
 
     /// The same for one who keeps others waiting meanwhile.
-    async fn observe_for_many(&self, id: VolumeId) -> Result<Volume> {
-        let got = self.cinder.get_volume_for_many(id).await;
+    async fn observe_known_for_line(&self, id: VolumeId) -> Result<Volume> {
+        let got = self.cinder.get_volume_for_line(id).await;
         got.map_err(|error| unknown_or(Error::unsettled, id, error))
     }
 

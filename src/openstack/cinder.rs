@@ -108,9 +108,9 @@ impl Cinder {
         Ok(self.call(volume(id)).await?.json::<One>()?.volume)
     }
 
-    /// As [`Self::get_volume`], with the turn of what many wait for.
-    pub async fn get_volume_for_many(&self, id: VolumeId) -> Result<Volume> {
-        Ok(self.call(volume(id).for_many()).await?.json::<One>()?.volume)
+    /// As [`Self::get_volume`], before those that keep nobody else waiting.
+    pub async fn get_volume_for_line(&self, id: VolumeId) -> Result<Volume> {
+        Ok(self.call(volume(id).for_line()).await?.json::<One>()?.volume)
     }
 
     /// As [`Self::get_volume`], with a 404 as `None`.

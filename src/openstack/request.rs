@@ -40,6 +40,16 @@ pub(super) enum Path {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Operation(pub &'static str);
 
+/// Who waits for an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Waiting {
+    One,
+    /// One who keeps others waiting meanwhile.
+    Line,
+    /// Everybody gets this one's answer.
+    Many,
+}
+
 #[derive(Clone)]
 pub(super) struct Request {
     pub service: Service,
@@ -55,8 +65,7 @@ pub(super) struct Request {
     pub microversion: Option<Microversion>,
     /// Whether the call may be sent again while nobody knows what became of it.
     pub repeatable: bool,
-    /// Many wait for the answer.
-    pub serves_many: bool,
+    pub waiting: Waiting,
     /// For so long its answer is awaited once it is sent, whatever the deadline.
     pub outlives: Option<Duration>,
     doubt: Arc<AtomicBool>,
@@ -76,7 +85,7 @@ impl Request {
             version: Version::Any,
             microversion: None,
             doubt: Arc::default(),
-            serves_many: false,
+            waiting: Waiting::One,
             outlives: None,
         }
     }
@@ -119,7 +128,12 @@ impl Request {
     }
 
     pub fn for_many(mut self) -> Self {
-        self.serves_many = true;
+        self.waiting = Waiting::Many;
+        self
+    }
+
+    pub fn for_line(mut self) -> Self {
+        self.waiting = Waiting::Line;
         self
     }
 

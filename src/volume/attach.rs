@@ -100,7 +100,7 @@ impl Volumes {
         loop {
             match plan(&seen, server, sharing, &sent) {
                 Step::Done => {
-                    self.unanswered.has_come((id, server));
+                    self.unanswered.is_over((id, server));
                     looks.iter().for_each(Looks::ended);
                     return Ok(published(seen, server));
                 }
@@ -111,7 +111,7 @@ impl Volumes {
                     turn = Some(line.take().unwrap_or_else(|| self.queue.turn(server).boxed()).await?);
                     // Nova would attach it, whoever has it by now.
                     if seen.multiattach {
-                        seen = self.observe_for_many(id).await?;
+                        seen = self.observe_known_for_line(id).await?;
                     }
                     continue;
                 }
@@ -155,7 +155,7 @@ impl Volumes {
         };
         tokio::select! {
             biased;
-            turn = line => Ok((Some(turn?), self.observe_for_many(id).await?)),
+            turn = line => Ok((Some(turn?), self.observe_known_for_line(id).await?)),
             seen = later => Ok((None, seen?)),
         }
     }

@@ -72,7 +72,7 @@ impl Volumes {
                 Step::Detach => nova = self.ask_to_detach(id, server, &mut refusals).await?,
                 Step::Wait => {}
                 Step::Failed => return Err(self.detach_failed(id).await),
-                Step::Orphan if self.unanswered.none_may_come((id, server)).is_err() => {
+                Step::Orphan if self.none_may_come(id, server).await.is_err() => {
                     nova = self.ask_to_detach(id, server, &mut refusals).await?;
                 }
                 Step::Orphan if orphan == Orphan::Kept => return Err(orphaned(server, "")),
@@ -90,13 +90,17 @@ impl Volumes {
         let waiting = self.unanswered.waiting((id, server));
         match self.nova.detach_volume(server, id).await {
             Ok(()) => {
-                self.unanswered.has_come((id, server));
+                self.unanswered.is_over((id, server));
                 Ok(Nova::Detaching)
             }
             Err(error) if error.kind == Kind::NotFound => match waiting {
                 None => Ok(Nova::NamesNone),
                 Some(attach) => {
-                    heard(attach).await?;
+                    if self.server_is_there(server).await? {
+                        heard(attach).await?;
+                    } else {
+                        self.unanswered.is_over((id, server));
+                    }
                     Ok(Nova::Unclear)
                 }
             },
@@ -115,18 +119,18 @@ impl Volumes {
     /// An attach that was asked for may still come, but not to a server that is gone.
     async fn none_may_come(&self, id: VolumeId, server: ServerId) -> Result<()> {
         let Err(doubt) = self.unanswered.none_may_come((id, server)) else { return Ok(()) };
-        match self.nova.find_server(server).await.map_err(Error::unsettled)? {
-            None => Ok(()),
-            Some(_) => Err(doubt),
-        }
+        if self.server_is_there(server).await? { Err(doubt) } else { Ok(()) }
+    }
+
+    async fn server_is_there(&self, server: ServerId) -> Result<bool> {
+        Ok(self.nova.find_server(server).await.map_err(Error::unsettled)?.is_some())
     }
 
     /// Nova lets a server go whose connections Cinder couldn't end, and nobody comes back to them. Cinder itself asks Nova
     /// before it lets a member take such an entry away (`attachment_deletion_allowed` in
     /// <https://opendev.org/openstack/cinder/src/branch/master/cinder/volume/api.py>).
     async fn end_entries(&self, volume: Option<&Volume>, server: ServerId) -> Result<()> {
-        let found = self.nova.find_server(server).await.map_err(Error::unsettled)?;
-        if found.is_some() {
+        if self.server_is_there(server).await? {
             return Err(orphaned(server, ""));
         }
         let entries = volume.into_iter().flat_map(|volume| &volume.attachments);

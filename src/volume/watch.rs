@@ -195,6 +195,8 @@ struct State {
     listing_from: Option<Instant>,
     /// The cloud couldn't be asked for what changed (it is older than microversion 3.60): it isn't until then.
     too_old_until: Option<Instant>,
+    /// What is new couldn't be listed: until then each looks for namesakes itself.
+    unlisted_until: Option<Instant>,
     /// Which of the lists had the last turn; `Some(None)`: those had it that are on no list.
     last_turn: Option<Option<List>>,
     /// A waiter has had a look of its own since the last list.
@@ -264,7 +266,7 @@ impl Watch {
         }
     }
 
-    /// Whether the volume was free when it was last seen here.
+    /// Whether the volume was free when the poller last saw it.
     pub fn saw_free(&self, id: VolumeId) -> bool {
         self.shared.lock().free.has(id)
     }

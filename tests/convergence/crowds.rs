@@ -54,7 +54,7 @@ async fn two_look_for_themselves() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_took_longer_than_ten_minutes_looks_itself() {
+async fn whoever_takes_longer_than_five_minutes_looks_itself() {
     let bed = Bed::warm(taking(320_000)).await;
     let names = names(10);
     let made = join_all(

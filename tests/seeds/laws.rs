@@ -63,9 +63,11 @@ impl Scene {
         }
     }
 
-    /// Whether Nova has an attach that this detach is to wait for.
+    /// Whether Nova has an attach that this detach is to wait for. Nothing comes to a server that is gone.
     pub fn is_kept(&self, rpc: &Rpc) -> bool {
-        matches!(rpc, Rpc::Unpublish { volume, server } if self.cloud.keeps_attach(volume, server))
+        let Rpc::Unpublish { volume, server } = rpc else { return false };
+        let is_gone = self.ledger.borrow().gone_servers.contains(server);
+        !is_gone && self.cloud.keeps_attach(volume, server)
     }
 
     /// A detach is over once no attach that its process asked for may still come.

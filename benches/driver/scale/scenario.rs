@@ -87,19 +87,16 @@ async fn at_once(
     orders: impl IntoIterator<Item = Order>,
 ) -> Outcome<Run> {
     let waiting = Waiting::default();
-    let asked = orders.into_iter().map(|order| spawn(rpc, order, &waiting));
+    let load = all(orders, rpc, &waiting);
+    Run::of(name, bed, waiting.clone(), load).await
+}
+
+async fn all(orders: impl IntoIterator<Item = Order>, rpc: &Rpc, waiting: &Waiting) -> Outcome<Vec<Done>> {
+    let asked = orders.into_iter().map(|order| {
+        let (rpc, waiting) = (rpc.clone(), waiting.clone());
+        tokio::spawn(async move { waiting.during(order.carry_out(&rpc)).await })
+    });
     let asked: Vec<_> = asked.collect();
-    Run::of(name, bed, waiting, all(asked)).await
-}
-
-type Asked = tokio::task::JoinHandle<Done>;
-
-fn spawn(rpc: &Rpc, order: Order, waiting: &Waiting) -> Asked {
-    let (rpc, waiting) = (rpc.clone(), waiting.clone());
-    tokio::spawn(async move { waiting.during(order.carry_out(&rpc)).await })
-}
-
-async fn all(asked: Vec<Asked>) -> Outcome<Vec<Done>> {
     Ok(join_all(asked).await.into_iter().collect::<Result<_, _>>()?)
 }
 
@@ -127,18 +124,17 @@ async fn drain(bed: &Bed, rpc: &Rpc) -> Outcome<Run> {
 async fn restart(bed: &Bed, rpc: &Rpc, options: &Options) -> Outcome<Run> {
     let orders = to_servers(bed, bed.volumes(options.operations)?, options);
     let waiting = Waiting::default();
-    let asked = orders.into_iter().map(|order| spawn(rpc, order, &waiting)).collect();
     let name = format!("{} attaches, restart", options.operations);
     let load = async {
         let killed = async {
             pace::sleep(RESTART_AFTER).await;
             bed.restart().await
         };
-        let (done, killed) = tokio::join!(all(asked), killed);
+        let (done, killed) = tokio::join!(all(orders, rpc, &waiting), killed);
         killed?;
         done
     };
-    Run::of(name, bed, waiting, load).await
+    Run::of(name, bed, waiting.clone(), load).await
 }
 
 async fn listing(bed: &Bed, rpc: &Rpc) -> Outcome<Run> {

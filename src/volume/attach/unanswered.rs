@@ -102,8 +102,8 @@ impl Unanswered {
         }
     }
 
-    /// The server has the volume, or Nova takes it away again: what was asked for has come, whether or not its answer does.
-    pub fn has_come(&self, of: Pair) {
+    /// The server has the volume, or Nova takes it away again, or the server is gone: it's over, whether or not its answer comes.
+    pub fn is_over(&self, of: Pair) {
         if let Some(Asked::Waiting(waiting)) = self.lock().remove(&of) {
             waiting.task.abort();
         }

@@ -1,4 +1,4 @@
-//! Volumes that were free when they were last seen: they may be deleted without a look before.
+//! Volumes that the poller last saw free: they have a host, and may be deleted without a look before.
 //!
 //! Cinder destroys the record of a volume without a host, whatever its status, while the scheduler may still hand it to a back
 //! end, which then has what nobody knows of; all else that mustn't be deleted it refuses with a 400 (`delete` in

@@ -7,8 +7,8 @@ use super::{Ask, Interest};
 use crate::openstack::{Volume, VolumeId, VolumeName};
 use crate::volume::namesakes::plan::is_being_made;
 
-/// For slower ones the list would be long.
-const LONGEST_WAIT: Duration = Duration::from_secs(600);
+/// The list of what was created in a longer time would be long.
+const LONGEST_SPAN: Duration = Duration::from_secs(600);
 
 /// One of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,7 +27,7 @@ impl Newcomers {
         shown: &BTreeMap<VolumeId, Volume>,
         now: SystemTime,
     ) -> Self {
-        let earliest = now - LONGEST_WAIT;
+        let earliest = now - LONGEST_SPAN;
         let newcomer = |ask: &Ask| match &ask.interest {
             Interest::New { name, id, from } if *from >= earliest => {
                 shown.get(id).filter(|one| !is_being_made(*one))?;

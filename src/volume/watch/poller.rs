@@ -75,7 +75,10 @@ impl Poller {
 
     async fn look_at_each(&self, interests: Vec<Interest>) {
         let began = self.begin();
-        self.0.lock().listing_from = Some(began.at + LIST_EVERY);
+        {
+            let mut state = self.0.lock();
+            state.listing_from = state.listing_from.max(Some(began.at + LIST_EVERY));
+        }
         let looks = join_all(interests.iter().map(|interest| self.look(interest))).await;
         for (interest, seen) in interests.iter().zip(looks) {
             self.deliver(&began, |ask| ask.interest == *interest, |_| Some(seen.clone()));
@@ -116,7 +119,7 @@ impl Poller {
     async fn list_changes(&self, since: SystemTime) {
         let mut began = self.begin();
         let listed = limited(self.0.cinder.list_volumes_changed_since(since)).await;
-        self.listed(&began);
+        self.listed(&began, 1);
         match listed {
             Ok(changes) => {
                 began.clock = changes.date.unwrap_or(began.clock);
@@ -158,6 +161,9 @@ impl Poller {
     /// None where they are few: then each looks itself.
     fn newcomers(&self, began: &Began, volumes: &BTreeMap<VolumeId, Volume>) -> Newcomers {
         let state = self.0.lock();
+        if state.unlisted_until.is_some_and(|until| Instant::now() < until) {
+            return Newcomers::default();
+        }
         let asks = state.asks.iter().filter(|ask| ask.asked <= began.at);
         let newcomers = Newcomers::of(asks, volumes, began.clock);
         if newcomers.len() > FEW { newcomers } else { Newcomers::default() }
@@ -167,7 +173,10 @@ impl Poller {
     async fn alone(&self, began: &Began, newcomers: &Newcomers, from: SystemTime) -> BTreeSet<VolumeId> {
         told::look_for_namesakes(&self.0.cinder.cloud_name());
         let listed = limited(self.0.cinder.list_volumes_created_since(from)).await;
-        self.listed(began);
+        self.listed(began, 2);
+        if listed.is_err() {
+            self.0.lock().unlisted_until = Some(Instant::now() + TOO_OLD_FOR);
+        }
         listed.map(|listed| newcomers.alone(&listed)).unwrap_or_default()
     }
 
@@ -180,7 +189,7 @@ impl Poller {
     async fn list_passing(&self, list: List, asks: Vec<Interest>) {
         let began = self.begin();
         let listed = limited(list.passing(&self.0.cinder)).await;
-        self.listed(&began);
+        self.listed(&began, 1);
         match listed {
             Ok(passing) => {
                 let is_over = |ask: &Interest| ask.listed().is_none_or(|listed| !passing.contains(&listed));
@@ -198,9 +207,10 @@ impl Poller {
         Began { at: Instant::now(), clock: self.0.cinder.clock() }
     }
 
-    fn listed(&self, began: &Began) {
-        let rest =
-            (2 * began.at.elapsed()).max(Duration::from_secs_f64(1.0 / (LISTS * self.0.cinder.rate())));
+    /// The last of so many lists is answered.
+    fn listed(&self, began: &Began, lists: u32) {
+        let share = Duration::from_secs_f64(f64::from(lists) / (LISTS * self.0.cinder.rate()));
+        let rest = (2 * began.at.elapsed()).max(share);
         self.0.lock().listing_from = Some(Instant::now() + rest.clamp(LIST_EVERY, LONGEST_DISTANCE));
     }
 

@@ -3,12 +3,14 @@
 use http::Method;
 
 use super::super::super::Service;
-use super::super::super::request::Request;
+use super::super::super::request::{Request, Waiting};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
-    /// Many wait for the answer.
+    /// One list for all who wait.
     Look,
+    /// Who asks keeps others waiting meanwhile.
+    Turn,
     Read,
     Create,
     Delete,
@@ -18,13 +20,16 @@ pub enum Class {
     Detach,
 }
 
-pub const CLASSES: usize = 6;
+pub const CLASSES: usize = 7;
 
 impl Class {
     pub fn of(request: &Request) -> Self {
         match (&request.method, request.service) {
-            (method, _) if method.is_safe() && request.serves_many => Class::Look,
-            (method, _) if method.is_safe() => Class::Read,
+            (method, _) if method.is_safe() => match request.waiting {
+                Waiting::Many => Class::Look,
+                Waiting::Line => Class::Turn,
+                Waiting::One => Class::Read,
+            },
             (&Method::POST, Service::Nova) => Class::Attach,
             (&Method::DELETE, Service::Nova) => Class::Detach,
             (&Method::DELETE, _) => Class::Delete,
