@@ -67,8 +67,7 @@ impl Scenario {
             Self::Deletes => {
                 // As in the life of a volume, the controller has made what it deletes.
                 let names = (0..many).map(|number| Order::Create(format!("pvc-{number}")));
-                let made = names.map(|order| spawn(&rpc, order, &Waiting::default()));
-                let made = all(made.collect()).await?;
+                let made = all(names, &rpc, &Waiting::default()).await?;
                 let orders = made.into_iter().map(|done| Order::Delete(done.volume));
                 at_once(format!("{many} deletes"), bed, &rpc, orders).await
             }
