@@ -12,7 +12,7 @@
 //! | `csi/controller/attachment.rs` | parse, claim, ensure, reply |
 //! | `csi/request.rs` and below | the message becomes a type, or INVALID_ARGUMENT |
 //! | `csi/locks.rs` | one operation at a time for one object, or ABORTED |
-//! | `volume/attach.rs` | observe, plan (pure, a table in its test), act once, observe again |
+//! | `volume/attach.rs`, `volume/attach/plan.rs` | observe, plan (pure, a table in its test), act once, observe again |
 //! | `volume/queue.rs` | the attaches of one server, one after another |
 //! | `volume/attach/unanswered.rs` | attaches that Nova hasn't answered: no detach is over before |
 //! | `volume/watch.rs`, `volume/watch/` | waits: one poller serves every waiter of a cloud, and learns when to look |

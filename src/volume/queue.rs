@@ -6,6 +6,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use tokio::sync::OwnedMutexGuard;
 
 use super::{Condition, Error, Result, ServerId};
@@ -20,6 +22,14 @@ type Line = Arc<tokio::sync::Mutex<()>>;
 #[derive(Clone, Debug, Default)]
 pub struct Queue(Arc<Mutex<HashMap<ServerId, Line>>>);
 
+/// A place in a server's line, and then the turn. It keeps those behind it waiting until it's left.
+pub struct Place<'a> {
+    queue: &'a Queue,
+    server: ServerId,
+    waiting: Option<BoxFuture<'a, Result<Turn>>>,
+    turn: Option<Turn>,
+}
+
 /// The next in the line has its turn once this is dropped.
 pub struct Turn {
     queue: Queue,
@@ -28,8 +38,13 @@ pub struct Turn {
 }
 
 impl Queue {
+    /// In no line yet.
+    pub fn place(&self, server: ServerId) -> Place<'_> {
+        Place { queue: self, server, waiting: None, turn: None }
+    }
+
     /// Waits for the end of those that came before, within the RPC's deadline.
-    pub async fn turn(&self, server: ServerId) -> Result<Turn> {
+    async fn turn(&self, server: ServerId) -> Result<Turn> {
         let line = Line::clone(self.lines().entry(server).or_default());
         let mut turn = Turn { queue: self.clone(), server, turn: None };
         match tokio::time::timeout(pace::deadline().remaining(), line.lock_owned()).await {
@@ -41,6 +56,30 @@ impl Queue {
 
     fn lines(&self) -> std::sync::MutexGuard<'_, HashMap<ServerId, Line>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Place<'_> {
+    pub fn has_turn(&self) -> bool {
+        self.turn.is_some()
+    }
+
+    /// Joins the line where it isn't in it, and waits for the turn. Whoever stops waiting keeps the place.
+    pub async fn turn(&mut self) -> Result<()> {
+        if self.has_turn() {
+            return Ok(());
+        }
+        let (queue, server) = (self.queue, self.server);
+        let turn = self.waiting.get_or_insert_with(|| queue.turn(server).boxed()).await;
+        self.waiting = None;
+        self.turn = Some(turn?);
+        Ok(())
+    }
+
+    /// With the turn, where it has come.
+    pub fn leave(&mut self) -> Option<Turn> {
+        self.waiting = None;
+        self.turn.take()
     }
 }
 

@@ -20,6 +20,7 @@ async fn trouble_comes_before_or_after_the_effect_as_ordered() {
         (Trouble::ResetBefore, Err(Some(std::io::ErrorKind::ConnectionReset)), 0),
         (Trouble::ResetAfter, Err(Some(std::io::ErrorKind::ConnectionReset)), 1),
         (Trouble::ReplyLost, Err(None), 1),
+        (Trouble::GatewayTimeout(Duration::ZERO), Ok(504), 1),
         (Trouble::Throttled(7 * SECOND), Ok(429), 0),
         (Trouble::Slow(3 * SECOND), Ok(202), 1),
         (Trouble::TokenRevoked, Ok(401), 0),

@@ -12,10 +12,9 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
-use tokio::task::AbortHandle;
+use tokio::task::{self, AbortHandle};
 use tokio::time::{Instant, timeout};
 use tracing::Instrument;
-use uuid::Uuid;
 
 use crate::openstack::{Effect, Result, ServerId, VolumeId, ledger};
 use crate::pace;
@@ -24,7 +23,7 @@ use crate::volume::{Condition, Error};
 /// Which volume, to which server.
 pub type Pair = (VolumeId, ServerId);
 
-/// With the id of Nova's request; `None`: a bug of ours ended the call.
+/// With the id of Nova's request; `None`: it isn't there yet, or a bug of ours ended the call.
 type Answer = Option<Result<Option<String>>>;
 
 /// One whose connection was cut is carried out once nova-compute is done with the disks before it, or given up a minute
@@ -44,7 +43,6 @@ enum Asked {
 }
 
 struct Waiting {
-    number: Uuid,
     answer: Awaited,
     task: AbortHandle,
 }
@@ -71,17 +69,17 @@ impl Unanswered {
             Some(Asked::Unclear(since)) => Some(*since),
             None => None,
         };
-        let (unanswered, number) = (self.clone(), Uuid::new_v4());
+        let unanswered = self.clone();
         let work = ledger::carried(pace::within(pace::deadline(), call)).in_current_span();
         let task = tokio::spawn(async move {
-            let mut end = End { unanswered, of, number, doubt: Some(Instant::now()) };
+            let mut end = End { unanswered, of, task: task::id(), doubt: Some(Instant::now()) };
             let answer = work.await;
             end.heard(&answer, earlier);
             answer
         });
         let handle = task.abort_handle();
         let answer = task.map(std::result::Result::ok).boxed().shared();
-        asked.insert(of, Asked::Waiting(Waiting { number, answer: answer.clone(), task: handle }));
+        asked.insert(of, Asked::Waiting(Waiting { answer: answer.clone(), task: handle }));
         answer
     }
 
@@ -140,7 +138,7 @@ const STILL_WAITING: &str = "Nova hasn't answered an attach of that volume to th
 struct End {
     unanswered: Unanswered,
     of: Pair,
-    number: Uuid,
+    task: task::Id,
     /// Since when nobody knows what became of it, or of one before it.
     doubt: Option<Instant>,
 }
@@ -160,7 +158,7 @@ impl Drop for End {
     fn drop(&mut self) {
         let mut asked = self.unanswered.lock();
         match asked.get(&self.of) {
-            Some(Asked::Waiting(waiting)) if waiting.number == self.number => {}
+            Some(Asked::Waiting(waiting)) if waiting.task.id() == self.task => {}
             _ => return,
         }
         match self.doubt {
