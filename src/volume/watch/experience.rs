@@ -8,7 +8,7 @@ use crate::pace::Backoff;
 /// What is waited for: the verb and the kind of object.
 pub type Work = (&'static str, &'static str);
 
-/// No cloud is done sooner.
+/// The first pause where nothing is known.
 const FIRST_LOOK: Duration = Duration::from_millis(100);
 const GROWTH: f64 = 1.4;
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
@@ -77,7 +77,7 @@ impl Known {
         let seconds = |seconds: f64| Duration::from_secs_f64(seconds.max(0.0));
         let width = WIDTH * self.deviation;
         Expected {
-            from: seconds(self.mean - width).max(FIRST_LOOK),
+            from: seconds(self.mean - width).max(SHORTEST_PAUSE),
             until: seconds(self.mean + width),
             pause: seconds((self.mean * SHARE).max(self.deviation * DEVIATION_SHARE))
                 .clamp(SHORTEST_PAUSE, LONGEST_PAUSE),
