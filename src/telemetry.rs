@@ -12,11 +12,12 @@ use std::io;
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing::Subscriber;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, Layer, fmt};
+use tracing_subscriber::{Layer, fmt};
 
 pub use endpoint::{Answer, Answers, Grpc, Measure, bind, serve};
 pub use traces::Traces;
@@ -37,7 +38,7 @@ const SECONDS: [f64; 14] =
     [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0];
 
 /// Starts the log, written to `log`, and the metrics, once for a process. `filter` is in the syntax of `RUST_LOG`
-/// (<https://docs.rs/tracing-subscriber/latest/tracing_subscriber/filter/struct.EnvFilter.html>) and goes before `verbosity`.
+/// (<https://docs.rs/tracing-subscriber/latest/tracing_subscriber/filter/targets/struct.Targets.html>) and goes before `verbosity`.
 pub fn start(verbosity: u8, format: Format, filter: Option<&str>, log: BoxMakeWriter) -> io::Result<Metrics> {
     start_traced(verbosity, format, filter, log, None).map(|(metrics, _)| metrics)
 }
@@ -51,10 +52,10 @@ pub fn start_traced(
     endpoint: Option<&str>,
 ) -> io::Result<(Metrics, Traces)> {
     let filter = match filter {
-        Some(text) => EnvFilter::try_new(text).map_err(|error| {
+        Some(text) => text.parse().map_err(|error| {
             io::Error::new(io::ErrorKind::InvalidInput, format!("RUST_LOG is not a filter: {error}"))
         })?,
-        None => EnvFilter::new(directives(verbosity)),
+        None => targets(verbosity),
     };
     let (traced, traces) = traces::layer(endpoint);
     // Each has a filter of its own: what is logged says nothing of what is traced.
@@ -79,14 +80,14 @@ where
 }
 
 /// Other crates stay at warnings: at trace hyper and h2 print headers, and a token is one.
-fn directives(verbosity: u8) -> String {
+fn targets(verbosity: u8) -> Targets {
     let level = match verbosity {
-        0 => "warn",
-        1..=3 => "info",
-        4..=5 => "debug",
-        _ => "trace",
+        0 => LevelFilter::WARN,
+        1..=3 => LevelFilter::INFO,
+        4..=5 => LevelFilter::DEBUG,
+        _ => LevelFilter::TRACE,
     };
-    format!("warn,cinder_csi={level}")
+    Targets::new().with_default(LevelFilter::WARN).with_target("cinder_csi", level)
 }
 
 fn builder() -> io::Result<PrometheusBuilder> {
@@ -104,8 +105,8 @@ mod tests {
         for (verbosity, expected) in
             [(0, "warn"), (1, "info"), (2, "info"), (4, "debug"), (5, "debug"), (6, "trace"), (255, "trace")]
         {
-            assert_eq!(directives(verbosity), format!("warn,cinder_csi={expected}"));
-            assert!(EnvFilter::try_new(directives(verbosity)).is_ok());
+            let same: Targets = format!("warn,cinder_csi={expected}").parse().unwrap();
+            assert_eq!(targets(verbosity), same);
         }
     }
 

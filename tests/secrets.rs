@@ -28,6 +28,9 @@ use cinder_csi::volume::Volumes;
 use driver::Driver;
 use secrecy::SecretString;
 use tower::{ServiceExt, service_fn};
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
 
 const CANARY: &str = "canary-s3cr3t";
 const VOLUME: &str = "6f1f0c66-4c3e-4b7e-9d51-0a1b2c3d4e5f";
@@ -37,10 +40,9 @@ const SERVER: &str = "565a704c-1cc8-4653-af53-6e8bc1dc4022";
 /// that on without meaning it.
 async fn logged<T>(work: impl Future<Output = T>) -> (T, String) {
     let log = tempfile::NamedTempFile::new().unwrap();
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::new("info,cinder_csi=trace"))
-        .with_writer(log.reopen().unwrap())
-        .finish();
+    let shown = Targets::new().with_default(LevelFilter::INFO).with_target("cinder_csi", LevelFilter::TRACE);
+    let lines = tracing_subscriber::fmt::layer().with_writer(log.reopen().unwrap()).with_filter(shown);
+    let subscriber = tracing_subscriber::registry().with(lines);
     // With one subscriber only, tracing lets another test's thread decide for all what is logged:
     // https://github.com/tokio-rs/tracing/issues/3611. With two it asks both.
     let _second = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::new());

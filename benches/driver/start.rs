@@ -1,6 +1,5 @@
 //! How large the binary is, and how long it takes until it answers.
 
-use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
@@ -9,49 +8,34 @@ use cinder_csi::sandbox::Settings;
 use super::Outcome;
 use super::cloud::Cloud;
 use super::figures::{COLUMNS, Times, title};
-use super::process::{BINARY, Driver};
+use super::process::{BUILT, Driver, shipped};
 
 const ROUNDS: usize = 30;
 
 pub fn size() -> Outcome<()> {
     title("Binary, stripped, millions of bytes");
     for (what, path, aim) in
-        [("as in the image", shipped()?, "   aim 12"), ("this build, the sandbox in it", BINARY.into(), "")]
+        [("as in the image", shipped()?, "   aim 12"), ("this build, the sandbox in it", BUILT.into(), "")]
     {
         println!("{what:<42} {:>8.2}{aim}", std::fs::metadata(path)?.len() as f64 / 1e6);
     }
     Ok(())
 }
 
-/// Built as `.ci/image/image/driver.py` does.
-fn shipped() -> Outcome<PathBuf> {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/shipped");
-    #[allow(clippy::disallowed_methods, reason = "its features are others than the bench's")]
-    let built = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "--release", "--locked", "--no-default-features", "--features", "k8s"])
-        .arg("--target-dir")
-        .arg(&directory)
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .status()?;
-    match built.success() {
-        true => Ok(directory.join("release/cinder-csi")),
-        false => Err("the image's binary can't be built".into()),
-    }
-}
-
 pub async fn measure() -> Outcome<()> {
     title("Start, ms");
     let cloud = Cloud::serve(1, Settings::default()).await?;
+    let binary = shipped()?;
     let (mut ready, mut version) = (Times::default(), Times::default());
     for _ in 0..ROUNDS {
         let began = Instant::now();
-        let mut driver = Driver::start(&cloud)?;
+        let mut driver = Driver::start_as(&binary, &cloud)?;
         driver.connect().await?.probe().await?;
         ready.push(began.elapsed());
         drop(driver);
         let began = Instant::now();
         #[allow(clippy::disallowed_methods, reason = "what any process costs")]
-        Command::new(BINARY).arg("--version").stdout(Stdio::null()).status()?;
+        Command::new(&binary).arg("--version").stdout(Stdio::null()).status()?;
         version.push(began.elapsed());
     }
     println!("{:<42} {COLUMNS}", "");

@@ -1,18 +1,21 @@
 //! The API through crate `kube`: GET of claims and volumes, Events, and what a node is concerned with.
+//!
+//! Objects are large: only the fields that are needed are read.
 
 mod nodes;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use k8s_openapi::api::core::v1::{Event, PersistentVolume, PersistentVolumeClaim};
-use kube::api::{Patch, PatchParams, PostParams};
+use http::header::CONTENT_TYPE;
+use http::{Method, Request};
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
-use kube::{Api, Client, Config};
+use kube::{Client, Config};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::Value;
 
 use super::error::{chain, explained};
@@ -34,6 +37,51 @@ struct Identified {
 #[derive(Deserialize)]
 struct Identity {
     uid: String,
+}
+
+#[derive(Deserialize)]
+struct ClaimObject {
+    metadata: ClaimMetadata,
+    spec: ClaimSpec,
+}
+
+#[derive(Deserialize)]
+struct ClaimMetadata {
+    uid: String,
+    #[serde(default)]
+    annotations: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ClaimSpec {
+    #[serde(default)]
+    volume_name: String,
+}
+
+#[derive(Deserialize)]
+struct VolumeObject {
+    spec: VolumeSpec,
+}
+
+/// Of what the volume is: one of them is set, or another.
+#[derive(Deserialize)]
+struct VolumeSpec {
+    csi: Option<CsiSource>,
+    cinder: Option<CinderSource>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct CsiSource {
+    driver: String,
+    volume_handle: String,
+}
+
+#[derive(Deserialize)]
+struct CinderSource {
+    #[serde(rename = "volumeID")]
+    volume_id: String,
 }
 
 /// Cheap to clone.
@@ -58,23 +106,25 @@ impl Kubernetes {
         if !is_name(namespace) || !is_name(name) {
             return Ok(None);
         }
-        let api: Api<PersistentVolumeClaim> = Api::namespaced(self.client.clone(), namespace);
+        let path = format!("/api/v1/namespaces/{namespace}/persistentvolumeclaims/{name}");
         let doing = format!("get PVC {namespace}/{name}");
-        let found = self.ask(&doing, "get on persistentvolumeclaims", api.get_opt(name)).await?;
+        let found: Option<ClaimObject> = self.read(&path, &doing, "get on persistentvolumeclaims").await?;
         Ok(found.map(|claim| Claim {
-            uid: claim.metadata.uid.unwrap_or_default(),
-            annotations: claim.metadata.annotations.unwrap_or_default(),
-            volume: claim.spec.and_then(|spec| spec.volume_name).filter(|name| !name.is_empty()),
+            uid: claim.metadata.uid,
+            annotations: claim.metadata.annotations,
+            volume: Some(claim.spec.volume_name).filter(|name| !name.is_empty()),
         }))
     }
 
     /// `Some` only where it is a volume of a CSI driver or of the in-tree plugin for Cinder.
     pub async fn find_persistent(&self, name: &str) -> Result<Option<Persistent>> {
-        let api: Api<PersistentVolume> = Api::all(self.client.clone());
-        let doing = format!("get PV {name}");
-        let found = self.ask(&doing, "get on persistentvolumes", api.get_opt(name)).await?;
-        let spec = found.and_then(|volume| volume.spec);
-        Ok(spec.and_then(|spec| match (spec.csi, spec.cinder) {
+        if !is_name(name) {
+            return Ok(None);
+        }
+        let path = format!("/api/v1/persistentvolumes/{name}");
+        let found: Option<VolumeObject> =
+            self.read(&path, &format!("get PV {name}"), "get on persistentvolumes").await?;
+        Ok(found.and_then(|volume| match (volume.spec.csi, volume.spec.cinder) {
             (Some(csi), _) => Some(Persistent { driver: csi.driver, handle: csi.volume_handle }),
             (None, Some(cinder)) => Some(Persistent { driver: IN_TREE.to_owned(), handle: cinder.volume_id }),
             (None, None) => None,
@@ -92,35 +142,33 @@ impl Kubernetes {
         Ok(found.map(|pod| pod.metadata.uid))
     }
 
-    pub(super) async fn create_event(&self, namespace: &str, event: &Event) -> Result<()> {
-        let api: Api<Event> = Api::namespaced(self.client.clone(), namespace);
-        let params = PostParams::default();
-        let work = api.create(&params, event).map(|result| result.map(drop));
+    pub(super) async fn create_event(&self, namespace: &str, event: &Value) -> Result<()> {
+        let path = format!("/api/v1/namespaces/{namespace}/events");
+        let work = self.send(Method::POST, &path, "application/json", event);
         self.ask("create an Event", "create on events", work).await
     }
 
     /// `false`: it is gone, as Events are after an hour
     /// (<https://kubernetes.io/docs/reference/command-line-tools-reference/kube-apiserver/>, `--event-ttl`).
     pub(super) async fn patch_event(&self, namespace: &str, name: &str, patch: &Value) -> Result<bool> {
-        let api: Api<Event> = Api::namespaced(self.client.clone(), namespace);
-        let (params, patch) = (PatchParams::default(), Patch::Merge(patch));
-        let work = api.patch(name, &params, &patch).map(|result| match result {
-            Err(kube::Error::Api(status)) if status.code == 404 => Ok(false),
-            result => result.map(|_| true),
-        });
-        self.ask("count an Event", "patch on events", work).await
+        let path = format!("/api/v1/namespaces/{namespace}/events/{name}");
+        let work = self.send(Method::PATCH, &path, "application/merge-patch+json", patch).map(present);
+        Ok(self.ask("count an Event", "patch on events", work).await?.is_some())
     }
 
     /// `None`: it isn't there.
     async fn read<T: DeserializeOwned>(&self, path: &str, doing: &str, rule: &str) -> Result<Option<T>> {
         let work = async {
-            let request = http::Request::get(path).body(Vec::new()).map_err(kube::Error::HttpError)?;
-            match self.client.request(request).await {
-                Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
-                result => result.map(Some),
-            }
+            let request = Request::get(path).body(Vec::new()).map_err(kube::Error::HttpError)?;
+            self.client.request(request).await
         };
-        self.ask(doing, rule, work).await
+        self.ask(doing, rule, work.map(present)).await
+    }
+
+    async fn send(&self, method: Method, path: &str, content: &str, body: &Value) -> kube::Result<()> {
+        let request = Request::builder().method(method).uri(path).header(CONTENT_TYPE, content);
+        let request = request.body(body.to_string().into_bytes()).map_err(kube::Error::HttpError)?;
+        self.client.request::<IgnoredAny>(request).await.map(drop)
     }
 
     async fn ask<T>(
@@ -150,6 +198,14 @@ impl Kubernetes {
 impl fmt::Debug for Kubernetes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.url)
+    }
+}
+
+/// `None`: there is no such object.
+fn present<T>(answer: kube::Result<T>) -> kube::Result<Option<T>> {
+    match answer {
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
+        answer => answer.map(Some),
     }
 }
 

@@ -2,6 +2,7 @@
 import argparse
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -33,6 +34,7 @@ def parse():
     parser.add_argument('--tag', default=None, metavar='NAME:TAG', help='what containerd and docker call it')
     parser.add_argument('--revision', metavar='TEXT', help='the label org.opencontainers.image.revision')
     parser.add_argument('--tree', action='store_true', help='a directory in place of the tar')
+    parser.add_argument('--driver', action='store_true', help="the driver's binary alone, for --binary")
     parser.add_argument('out', type=pathlib.Path, metavar='OUT_DIR')
     return parser.parse_args()
 
@@ -41,6 +43,8 @@ def make(options):
     root = pathlib.Path(__file__).resolve().parents[3]
     options.out.mkdir(parents=True, exist_ok=True)
     out = options.out.resolve()
+    if options.driver:
+        return shutil.copy2(build(root, options.arch), out / ('cinder-csi-' + options.arch))
     image = out / ('tree' if options.tree else 'cinder-csi-%s.tar' % options.arch)
     state = out / ('%s.inputs' % image.name)
     before = inputs.digest(root, options)

@@ -9,6 +9,8 @@ from image.failure import Failure
 FEATURES = ['--locked', '--no-default-features', '--features', 'k8s']
 TARGETS = {'amd64': 'x86_64-unknown-linux-gnu', 'arm64': 'aarch64-unknown-linux-gnu'}
 LINKERS = {'arm64': 'aarch64-linux-gnu-gcc'}
+# Shared libraries, and relocations one by one, would be a quarter of an idle driver's memory.
+SMALL = ['-Ctarget-feature=+crt-static', '-Clink-arg=-Wl,-z,pack-relative-relocs']
 
 
 def build(root, arch):
@@ -29,10 +31,20 @@ def environment(root, arch):
     names = {root: '.', target_directory(root): './target'}
     names |= {index: 'crates' for index in sorted((home / 'registry/src').glob('*'))}
     # the last one that fits counts
-    flags = ['--remap-path-prefix=%s=%s' % name for name in names.items()]
+    flags = SMALL + ['--remap-path-prefix=%s=%s' % name for name in names.items()]
     if arch in LINKERS and not native(arch):
         flags.append('-Clinker=' + LINKERS[arch])
     return os.environ | {'CARGO_ENCODED_RUSTFLAGS': '\x1f'.join(flags)}
+
+
+def c_library(arch):
+    """The Debian package whose libc.a is in what `build` makes, and its version."""
+    package = 'libc6-dev' if native(arch) else 'libc6-dev-%s-cross' % arch
+    asked = subprocess.run(['dpkg-query', '-W', '-f', '${Version}', package], capture_output=True, text=True)
+    if asked.returncode:
+        raise Failure('there is no package %s here, whose libc.a the driver is linked with: please install it'
+                      % package)
+    return package, asked.stdout
 
 
 def native(arch):

@@ -14,23 +14,24 @@ from image.oci import stamp
 NAMESPACE = uuid.UUID('3c1b5f0a-6d51-4a1e-9d4e-6e1f6f1c2a77')
 
 
-def sbom(root, arch, version, digest, packages, entries, epoch):
+def sbom(root, arch, version, digest, packages, entries, libc, epoch):
     used = contents.used_packages(entries)
     distribution = distribution_of(packages)
     debian = [of_package(package, entries, distribution) for package in packages if package.name in used]
-    crates = [of_crate(*crate) for crate in linked(root, arch)]
+    parts = [of_crate(*crate) for crate in linked(root, arch)]
+    parts += [of_c_library(*libc, arch, distribution)] if libc else []
     driver = {'type': 'application', 'bom-ref': 'cinder-csi', 'name': 'cinder-csi', 'version': version,
               'licenses': [{'license': {'id': 'Apache-2.0'}}],
               'evidence': {'occurrences': [{'location': '/' + contents.DRIVER}]}}
     image = {'type': 'container', 'bom-ref': 'image', 'name': 'cinder-csi', 'version': version,
              'hashes': [{'alg': 'SHA-256', 'content': digest.split(':')[1]}],
              'properties': [{'name': 'architecture', 'value': arch}]}
-    refs = [each['bom-ref'] for each in crates]
+    refs = [each['bom-ref'] for each in parts]
     return json.dumps({
         'bomFormat': 'CycloneDX', 'specVersion': '1.6', 'version': 1,
         'serialNumber': 'urn:uuid:%s' % uuid.uuid5(NAMESPACE, digest),
         'metadata': {'timestamp': stamp(epoch), 'component': image},
-        'components': [driver, *debian, *crates],
+        'components': [driver, *debian, *parts],
         'dependencies': [
             {'ref': 'image', 'dependsOn': ['cinder-csi', *(each['bom-ref'] for each in debian)]},
             {'ref': 'cinder-csi', 'dependsOn': refs}],
@@ -43,10 +44,13 @@ def distribution_of(packages):
     return 'debian-' + re.search(r'^VERSION_ID="(.+)"$', release.data.decode(), re.M)[1]
 
 
+def debian_purl(name, version, arch, distribution):
+    name, version = (urllib.parse.quote(text, safe='') for text in (name, version))
+    return 'pkg:deb/debian/%s@%s?arch=%s&distro=%s' % (name, version, arch, distribution)
+
+
 def of_package(package, entries, distribution):
-    name = urllib.parse.quote(package.name, safe='')
-    version = urllib.parse.quote(package.version, safe='')
-    purl = 'pkg:deb/debian/%s@%s?arch=%s&distro=%s' % (name, version, package.architecture, distribution)
+    purl = debian_purl(package.name, package.version, package.architecture, distribution)
     paths = ['/' + path for path, entry in entries.items() if getattr(entry, 'package', None) == package.name]
     licences = licences_of(entries['usr/share/doc/%s/copyright' % package.name].data)
     return {
@@ -56,6 +60,14 @@ def of_package(package, entries, distribution):
         'properties': [{'name': 'debian:source', 'value': package.source}],
         'evidence': {'occurrences': [{'location': path} for path in sorted(paths)]},
     }
+
+
+def of_c_library(name, version, arch, distribution):
+    """Linked into the driver: no file of the image is its own."""
+    purl = debian_purl(name, version, arch, distribution)
+    return {'type': 'library', 'bom-ref': purl, 'purl': purl, 'name': name, 'version': version,
+            'licenses': [{'license': {'id': 'LGPL-2.1-or-later'}}],
+            'properties': [{'name': 'debian:source', 'value': 'glibc'}]}
 
 
 def licences_of(text):

@@ -1,8 +1,7 @@
 //! Nodes, what their CSINodes list, and what is attached to them.
-//!
-//! Nodes are large and a list of attachments long: only the fields that are needed are read.
 
-use http::{Method, Request};
+use futures_util::FutureExt;
+use http::Method;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
@@ -120,21 +119,14 @@ impl Kubernetes {
     /// Removes the taints at these places of the list as it was read, if all of them still have that key. `false`: the
     /// list has changed since, and nothing was removed.
     pub async fn remove_taints(&self, node: &str, key: &str, places: &[usize]) -> Result<bool> {
-        let patch = serde_json::to_vec(&patch(key, places)).unwrap_or_default();
-        let request = Request::builder()
-            .method(Method::PATCH)
-            .uri(format!("/api/v1/nodes/{node}"))
-            .header("content-type", "application/json-patch+json")
-            .body(patch);
-        let work = async {
-            let request = request.map_err(kube::Error::HttpError)?;
-            match self.client.request::<IgnoredAny>(request).await {
-                // A `test` that failed is a 422, another writer a 409: `jsonPatcher` in
-                // https://github.com/kubernetes/kubernetes/blob/master/staging/src/k8s.io/apiserver/pkg/endpoints/handlers/patch.go
-                Err(kube::Error::Api(status)) if matches!(status.code, 409 | 422) => Ok(false),
-                result => result.map(|_| true),
-            }
-        };
+        let (path, patch) = (format!("/api/v1/nodes/{node}"), patch(key, places));
+        let work = self.send(Method::PATCH, &path, "application/json-patch+json", &patch);
+        let work = work.map(|answer| match answer {
+            // A `test` that failed is a 422, another writer a 409: `jsonPatcher` in
+            // https://github.com/kubernetes/kubernetes/blob/master/staging/src/k8s.io/apiserver/pkg/endpoints/handlers/patch.go
+            Err(kube::Error::Api(status)) if matches!(status.code, 409 | 422) => Ok(false),
+            answer => answer.map(|()| true),
+        });
         self.ask(&format!("remove taint {key} of Node {node}"), "patch on nodes", work).await
     }
 

@@ -1,8 +1,6 @@
 //! An Event as the API takes it: <https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/event-v1/>.
 
-use k8s_openapi::api::core::v1::{Event, EventSource, ObjectReference};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
-use k8s_openapi::jiff::Timestamp;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{Object, Report};
@@ -11,32 +9,33 @@ use crate::pace;
 const COMPONENT: &str = "cinder.csi.openstack.org";
 
 /// `kubectl` finds an Event by the uid of its object.
-pub fn event(report: &Report, uid: &str) -> Event {
-    let now = now();
-    Event {
-        metadata: ObjectMeta {
-            name: Some(name(report.object.name(), now)),
-            namespace: Some(report.namespace.clone()),
-            ..ObjectMeta::default()
+pub fn event(report: &Report, name: &str, uid: &str) -> Value {
+    let now = time(now());
+    json!({
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": { "name": name, "namespace": report.namespace },
+        "involvedObject": {
+            "apiVersion": "v1",
+            "kind": kind(&report.object),
+            "namespace": report.namespace,
+            "name": report.object.name(),
+            "uid": uid,
         },
-        involved_object: ObjectReference {
-            api_version: Some("v1".into()),
-            kind: Some(kind(&report.object).into()),
-            namespace: Some(report.namespace.clone()),
-            name: Some(report.object.name().to_owned()),
-            uid: Some(uid.to_owned()),
-            ..ObjectReference::default()
-        },
-        type_: Some(format!("{:?}", report.severity)),
-        reason: Some(cut(&report.reason, 128)),
-        message: Some(cut(&report.message, 1024)),
-        count: Some(1),
-        first_timestamp: Some(Time(now)),
-        last_timestamp: Some(Time(now)),
-        source: Some(EventSource { component: Some(COMPONENT.into()), host: None }),
-        reporting_component: Some(COMPONENT.into()),
-        ..Event::default()
-    }
+        "type": format!("{:?}", report.severity),
+        "reason": cut(&report.reason, 128),
+        "message": cut(&report.message, 1024),
+        "count": 1,
+        "firstTimestamp": now,
+        "lastTimestamp": now,
+        "source": { "component": COMPONENT },
+        "reportingComponent": COMPONENT,
+    })
+}
+
+/// The object's name and the time, as client-go names them: at most 253 characters.
+pub fn name(report: &Report) -> String {
+    named(report.object.name(), now())
 }
 
 fn kind(object: &Object) -> &'static str {
@@ -48,13 +47,17 @@ fn kind(object: &Object) -> &'static str {
 
 /// Once more.
 pub fn counted(count: i32) -> Value {
-    json!({ "count": count, "lastTimestamp": Time(now()) })
+    json!({ "count": count, "lastTimestamp": time(now()) })
 }
 
-/// The object's name and the time, as client-go names them: at most 253 characters.
-fn name(object: &str, now: Timestamp) -> String {
+fn named(object: &str, now: Timestamp) -> String {
     let object = cut(object, 220);
     format!("{}.{:x}", object.trim_end_matches(['.', '-']), now.as_nanosecond())
+}
+
+/// The API has whole seconds: <https://github.com/kubernetes/apimachinery/blob/master/pkg/apis/meta/v1/time.go>.
+fn time(now: Timestamp) -> String {
+    now.strftime("%FT%TZ").to_string()
 }
 
 fn now() -> Timestamp {
@@ -74,7 +77,7 @@ mod tests {
     #[test]
     fn texts_are_cut_between_characters() {
         assert_eq!((cut("äöü", 3), cut("abc", 3), cut("", 3)), ("ä".into(), "abc".into(), String::new()));
-        let name = name(&format!("{}-{}", "a".repeat(219), "b".repeat(30)), Timestamp::MAX);
+        let name = named(&format!("{}-{}", "a".repeat(219), "b".repeat(30)), Timestamp::MAX);
         assert!(name.len() <= 253 && !name.contains("-."), "{name}");
     }
 }

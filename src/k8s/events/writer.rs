@@ -46,9 +46,9 @@ async fn carry_out(kubernetes: &Kubernetes, report: &Report, step: Step) -> Resu
 
 async fn create(kubernetes: &Kubernetes, report: &Report) -> Result<Option<(String, i32)>> {
     let Some(uid) = uid(kubernetes, report).await? else { return Ok(None) };
-    let event = shape::event(report, &uid);
-    kubernetes.create_event(&report.namespace, &event).await?;
-    Ok(Some((event.metadata.name.unwrap_or_default(), 1)))
+    let name = shape::name(report);
+    kubernetes.create_event(&report.namespace, &shape::event(report, &name, &uid)).await?;
+    Ok(Some((name, 1)))
 }
 
 /// `None`: the object is gone, and nobody would see the Event.
