@@ -45,6 +45,7 @@ use cinder_csi::csi::proto::volume_capability::access_mode::Mode;
 use cinder_csi::csi::proto::volume_capability::{AccessMode, AccessType, BlockVolume};
 use cinder_csi::csi::proto::*;
 use cinder_csi::sandbox::{Settings, SimulatedCloud};
+use futures_util::future::join_all;
 use process::{Driver, PATIENCE, conf};
 use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
@@ -234,6 +235,15 @@ async fn keystone_may_come_after_the_driver() {
     for span in ["rpc{method=\"CreateVolume\" request_name=\"pvc-1\"}", &snapshot] {
         assert!(log.contains(span), "{span}\n{log}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_burst_of_calls_on_one_connection_loses_none() {
+    let bed = Bed::new();
+    let driver = bed.start(&["--provide-controller-service=false"]).await;
+    let asked: Vec<_> = (0..10_000).map(|_| driver.probe()).collect();
+    assert!(join_all(asked).await.into_iter().all(|ready| ready == Some(true)));
+    ended(driver);
 }
 
 #[tokio::test(flavor = "multi_thread")]

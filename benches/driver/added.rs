@@ -19,8 +19,8 @@ use super::process::Driver;
 use super::rpc::Rpc;
 
 const ROUNDS: usize = 100;
-/// Shorter than the shortest pause (`FIRST_LOOK` of `volume/watch/experience.rs`, less a quarter), longer than work takes.
-const PAUSE: Duration = Duration::from_millis(60);
+/// Shorter than the shortest pause (`SHORTEST_PAUSE` of `volume/watch/experience.rs`), longer than work takes.
+const PAUSE: Duration = Duration::from_millis(40);
 
 /// What was seen of one kind of operation.
 #[derive(Default)]

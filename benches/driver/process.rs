@@ -100,12 +100,10 @@ pub fn shipped() -> Outcome<PathBuf> {
     let built = Command::new(".ci/image/build")
         .args(["--driver", "target/shipped"])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .stderr(Stdio::inherit())
         .output()?;
-    let path = String::from_utf8(built.stdout)?;
     match built.status.success() {
-        true => Ok(path.trim_end().into()),
-        false => Err("the image's binary can't be built".into()),
+        true => Ok(String::from_utf8(built.stdout)?.trim_end().into()),
+        false => Err(String::from_utf8_lossy(&built.stderr).into()),
     }
 }
 

@@ -27,6 +27,12 @@ use super::proto::identity_server::IdentityServer;
 use super::proto::node_server::NodeServer;
 use super::{Controller, Health, Identity, NodeService, Registration};
 
+/// RPCs at a time on one connection; a caller has the others wait. h2 ends a connection, and so all RPCs on it, where
+/// messages that nobody has read yet are many and small: each costs at most 256 bytes of half the connection's window
+/// (<https://docs.rs/h2/latest/h2/server/struct.Builder.html#method.data_frame_budget>).
+const STREAMS: u32 = 8192;
+const WINDOW: u32 = 2 * 256 * STREAMS;
+
 /// Where the orchestrator finds the driver.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Endpoint {
@@ -106,6 +112,8 @@ where
     C: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
 {
     Server::builder()
+        .max_concurrent_streams(STREAMS)
+        .initial_connection_window_size(WINDOW)
         .layer(rpc::RpcLayer)
         .add_service(IdentityServer::new(services.identity))
         .add_optional_service(services.controller.clone().map(GroupControllerServer::new))

@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use nix::fcntl::OFlag;
 use nix::mount::{MntFlags, MsFlags};
 use nix::sys::stat::{major, minor};
@@ -204,8 +205,15 @@ impl Host for Linux {
     }
 
     fn is_zero(&self, disk: &Path, areas: Vec<Area>) -> Reply<bool> {
-        let disk = disk.to_owned();
-        blocking(move || sweep::is_zero(&disk, areas))
+        let reader = |share| {
+            let disk = disk.to_owned();
+            blocking(move || sweep::is_zero(&disk, share))
+        };
+        let readers: Vec<_> = sweep::shares(areas).into_iter().map(reader).collect();
+        // All have closed the disk then, also where one has failed.
+        Box::pin(async {
+            join_all(readers).await.into_iter().try_fold(true, |zero, share| Ok(zero & share?))
+        })
     }
 
     fn write_disk(&self, disk: &Path, offset: u64, bytes: Vec<u8>) -> Reply<()> {

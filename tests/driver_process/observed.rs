@@ -5,6 +5,7 @@ use std::time::Duration;
 use cinder_csi::csi::proto::CreateVolumeRequest;
 use http::StatusCode;
 use serde_json::Value;
+use tonic::Code;
 
 use super::access::cloud;
 use super::http::ANY_PORT;
@@ -89,5 +90,17 @@ async fn a_node_tells_how_many_volumes_it_has() {
     let driver = bed.start(&["--provide-controller-service=false", ANY_PORT]).await;
     let told = driver.gets("/metrics", StatusCode::OK, "cinder_csi_node_attached_volumes ").await;
     assert!(!told.contains("cinder_csi_node_attach_limit "), "nobody has asked for it yet: {told}");
+    ended(driver);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_caller_asks_for_in_vain_is_no_series_of_its_own() {
+    let bed = Bed::new();
+    let driver = bed.start(&["--provide-controller-service=false", ANY_PORT]).await;
+    let asked = driver.create_as(CreateVolumeRequest::default(), Duration::from_secs(20)).await;
+    assert_eq!(asked.unwrap_err().code(), Code::Unimplemented);
+    let expected = "cinder_csi_rpc_duration_seconds_count{method=\"unknown\",code=\"Unimplemented\"} 1";
+    let told = driver.gets("/metrics", StatusCode::OK, expected).await;
+    assert!(!told.contains("CreateVolume"), "{told}");
     ended(driver);
 }

@@ -41,7 +41,7 @@ impl SimulatedCloud {
             let project = world.identity.projects[0].id.clone();
             let (name, size) = (Some(name.to_owned()), Some(gigabytes));
             let made = world.create_volume(NewVolume { name, size, project, ..NewVolume::default() }).ok()?;
-            world.held_volumes().into_iter().find(|held| held.id == made.id)
+            world.held_volume(&made.id)
         })
     }
 

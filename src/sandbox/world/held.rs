@@ -35,7 +35,11 @@ impl fmt::Display for Held {
 
 impl World {
     pub fn held_volumes(&self) -> Vec<Held> {
-        self.volumes.values().map(|volume| self.held_volume(volume)).collect()
+        self.volumes.values().map(|volume| self.shown(volume)).collect()
+    }
+
+    pub fn held_volume(&self, id: &str) -> Option<Held> {
+        self.volumes.get(id).map(|volume| self.shown(volume))
     }
 
     pub fn held_snapshots(&self) -> Vec<Held> {
@@ -63,7 +67,7 @@ impl World {
         self.groups.values().map(group).chain(self.group_snapshots.values().map(cut)).collect()
     }
 
-    fn held_volume(&self, volume: &Volume) -> Held {
+    fn shown(&self, volume: &Volume) -> Held {
         let Volume { id, name, status, size, kind, metadata, .. } = volume;
         let has_row = |server: &&String| self.servers[*server].rows.iter().any(|row| row.volume == *id);
         Held {
