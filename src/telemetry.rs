@@ -12,7 +12,7 @@ use std::io;
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing::Subscriber;
-use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::filter::{LevelFilter, ParseError, Targets};
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
@@ -52,9 +52,7 @@ pub fn start_traced(
     endpoint: Option<&str>,
 ) -> io::Result<(Metrics, Traces)> {
     let filter = match filter {
-        Some(text) => text.parse().map_err(|error| {
-            io::Error::new(io::ErrorKind::InvalidInput, format!("RUST_LOG is not a filter: {error}"))
-        })?,
+        Some(text) => parsed(text)?,
         None => targets(verbosity),
     };
     let (traced, traces) = traces::layer(endpoint);
@@ -76,6 +74,21 @@ where
     match format {
         Format::Text => lines.with_ansi(false).boxed(),
         Format::Json => lines.json().flatten_event(true).with_span_list(false).boxed(),
+    }
+}
+
+/// `Targets` itself takes a space for a part of a name, nothing for ERROR, and what it doesn't know for a name: whatever was
+/// meant, the log would be silent.
+fn parsed(text: &str) -> io::Result<Targets> {
+    let refused = |why: &str| {
+        let why = format!("RUST_LOG is not a filter: {why}; write it as warn,cinder_csi::node=debug");
+        io::Error::new(io::ErrorKind::InvalidInput, why)
+    };
+    let parts: Vec<_> = text.split(',').map(str::trim).filter(|part| !part.is_empty()).collect();
+    let is_whole = |part: &str| part.chars().all(|c| c.is_ascii_alphanumeric() || ":_=-".contains(c));
+    match parts.iter().find(|part| !is_whole(part) || part.ends_with('=')) {
+        Some(part) => Err(refused(part)),
+        None => parts.join(",").parse().map_err(|error: ParseError| refused(&error.to_string())),
     }
 }
 
@@ -111,10 +124,21 @@ mod tests {
     }
 
     #[test]
+    fn a_filter_is_read_as_it_was_meant() {
+        for text in
+            ["warn,cinder_csi::node=debug", " warn, cinder_csi::node=debug ,", "cinder_csi::node=DEBUG,,WARN"]
+        {
+            assert_eq!(parsed(text).unwrap(), "warn,cinder_csi::node=debug".parse().unwrap(), "{text}");
+        }
+    }
+
+    #[test]
     fn a_bad_filter_is_refused() {
-        let error = start(2, Format::Text, Some("cinder_csi=loud=1"), BoxMakeWriter::new(io::sink))
-            .map(|_| ())
-            .unwrap_err();
-        assert!(error.to_string().starts_with("RUST_LOG is not a filter"), "{error}");
+        for text in ["cinder_csi=loud=1", "cinder_csi=loud", "cinder_csi=", "[rpc]=debug", "a b=info"] {
+            let error = parsed(text).unwrap_err();
+            assert!(error.to_string().starts_with("RUST_LOG is not a filter"), "{text}: {error}");
+        }
+        let log = BoxMakeWriter::new(io::sink);
+        assert!(start(2, Format::Text, Some("[rpc]=debug"), log).is_err());
     }
 }

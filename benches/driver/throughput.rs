@@ -1,4 +1,4 @@
-//! How much is answered in a second: by the driver as it is shipped, and without its limit of 100 calls a second to a cloud.
+//! How much is answered in a second: by the driver as it is shipped, and without its limit of 500 calls a second to a cloud.
 //!
 //! Cloud, driver and caller share this machine's CPUs.
 

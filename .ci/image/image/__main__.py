@@ -33,8 +33,9 @@ def parse():
     parser.add_argument('--binary', type=pathlib.Path, metavar='PATH', help='the driver, compiled elsewhere')
     parser.add_argument('--tag', default=None, metavar='NAME:TAG', help='what containerd and docker call it')
     parser.add_argument('--revision', metavar='TEXT', help='the label org.opencontainers.image.revision')
-    parser.add_argument('--tree', action='store_true', help='a directory in place of the tar')
-    parser.add_argument('--driver', action='store_true', help="the driver's binary alone, for --binary")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument('--tree', action='store_true', help='a directory in place of the tar')
+    form.add_argument('--driver', action='store_true', help="the driver's binary alone, for --binary")
     parser.add_argument('out', type=pathlib.Path, metavar='OUT_DIR')
     return parser.parse_args()
 

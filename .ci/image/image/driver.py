@@ -3,14 +3,26 @@ import os
 import pathlib
 import re
 import subprocess
+from dataclasses import dataclass
 
 from image.failure import Failure
 
 FEATURES = ['--locked', '--no-default-features', '--features', 'k8s']
 TARGETS = {'amd64': 'x86_64-unknown-linux-gnu', 'arm64': 'aarch64-unknown-linux-gnu'}
 LINKERS = {'arm64': 'aarch64-linux-gnu-gcc'}
-# Shared libraries, and relocations one by one, would be a quarter of an idle driver's memory.
-SMALL = ['-Ctarget-feature=+crt-static', '-Clink-arg=-Wl,-z,pack-relative-relocs']
+# Shared libraries, and relocations one by one, would be a fifth of an idle driver's memory. Debian's libraries for another
+# machine's gcc aren't those with the security updates: a driver for another machine takes the image's.
+STATIC = ['-Ctarget-feature=+crt-static', '-Clink-arg=-Wl,-z,pack-relative-relocs']
+LIBRARIES = ['libc.a', 'libgcc_eh.a']
+
+
+@dataclass
+class Library:
+    """A Debian package of this machine that a library is linked from."""
+    name: str
+    version: str
+    architecture: str
+    source: str
 
 
 def build(root, arch):
@@ -31,20 +43,29 @@ def environment(root, arch):
     names = {root: '.', target_directory(root): './target'}
     names |= {index: 'crates' for index in sorted((home / 'registry/src').glob('*'))}
     # the last one that fits counts
-    flags = SMALL + ['--remap-path-prefix=%s=%s' % name for name in names.items()]
-    if arch in LINKERS and not native(arch):
+    flags = ['--remap-path-prefix=%s=%s' % name for name in names.items()]
+    if native(arch):
+        # cargo doesn't see that a library has changed: with another flag it compiles again
+        flags += [*STATIC, '-Cmetadata=%s' % linked(arch)]
+    elif arch in LINKERS:
         flags.append('-Clinker=' + LINKERS[arch])
     return os.environ | {'CARGO_ENCODED_RUSTFLAGS': '\x1f'.join(flags)}
 
 
-def c_library(arch):
-    """The Debian package whose libc.a is in what `build` makes, and its version."""
-    package = 'libc6-dev' if native(arch) else 'libc6-dev-%s-cross' % arch
-    asked = subprocess.run(['dpkg-query', '-W', '-f', '${Version}', package], capture_output=True, text=True)
-    if asked.returncode:
-        raise Failure('there is no package %s here, whose libc.a the driver is linked with: please install it'
-                      % package)
-    return package, asked.stdout
+def linked(arch):
+    """The packages whose libraries are in what `build` makes."""
+    return [library(file) for file in LIBRARIES] if native(arch) else []
+
+
+def library(file):
+    path = os.path.realpath(said('cc', '-print-file-name=' + file))
+    package = said('dpkg-query', '--search', path).partition(': ')[0]
+    fields = '${Package}\n${Version}\n${Architecture}\n${source:Package}'
+    return Library(*said('dpkg-query', '--show', '--showformat', fields, package).split('\n'))
+
+
+def said(*command):
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
 
 
 def native(arch):

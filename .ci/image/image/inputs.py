@@ -3,7 +3,7 @@ import hashlib
 import os
 import subprocess
 
-from image.driver import c_library
+from image.driver import linked
 
 SOURCES = ['.ci/image', 'Cargo.lock', 'Cargo.toml', 'LICENSE', 'build.rs', 'proto', 'src']
 
@@ -17,7 +17,7 @@ def digest(root, options):
         whole.update(options.binary.read_bytes() if options.binary.is_file() else b'')
     else:
         whole.update(subprocess.run(['rustc', '-Vv'], cwd=root, check=True, capture_output=True).stdout)
-        whole.update(repr(c_library(options.arch)).encode())
+        whole.update(repr(linked(options.arch)).encode())
     for path in files(root):
         content = (root / path).read_bytes()
         whole.update(b'%s %d\n' % (os.fsencode(path), len(content)))

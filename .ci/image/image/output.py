@@ -3,7 +3,7 @@ import os
 import shutil
 
 from image import contents, debian, oci
-from image.driver import c_library, version
+from image.driver import linked, version
 from image.failure import Failure
 from image.sbom import sbom
 from image.tree import Directory, Link, relative, with_parents
@@ -19,9 +19,9 @@ def write(root, options, out, image, binary):
     layers = [oci.layer(each, epoch) for each in (tools, driver)]
     tag = options.tag or 'localhost/cinder-csi:' + release
     content, digest = oci.image(options.arch, layers, labels(release, options.revision), tag, epoch)
-    # of a driver that was compiled elsewhere nobody knows it
-    libc = None if options.binary else c_library(options.arch)
-    bill = sbom(root, options.arch, release, digest, packages, tools, libc, epoch)
+    # of a driver that was compiled elsewhere nobody knows them
+    libraries = [] if options.binary else linked(options.arch)
+    bill = sbom(root, options.arch, release, digest, packages, tools, libraries, epoch)
     replace(out / ('cinder-csi-%s.cdx.json' % options.arch), bill)
     if options.tree:
         write_tree(image, tools | driver, epoch)

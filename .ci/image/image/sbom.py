@@ -14,12 +14,12 @@ from image.oci import stamp
 NAMESPACE = uuid.UUID('3c1b5f0a-6d51-4a1e-9d4e-6e1f6f1c2a77')
 
 
-def sbom(root, arch, version, digest, packages, entries, libc, epoch):
+def sbom(root, arch, version, digest, packages, entries, libraries, epoch):
     used = contents.used_packages(entries)
     distribution = distribution_of(packages)
     debian = [of_package(package, entries, distribution) for package in packages if package.name in used]
-    parts = [of_crate(*crate) for crate in linked(root, arch)]
-    parts += [of_c_library(*libc, arch, distribution)] if libc else []
+    parts = [of_crate(*crate) for crate in crates(root, arch)]
+    parts += [of_library(library, distribution) for library in libraries]
     driver = {'type': 'application', 'bom-ref': 'cinder-csi', 'name': 'cinder-csi', 'version': version,
               'licenses': [{'license': {'id': 'Apache-2.0'}}],
               'evidence': {'occurrences': [{'location': '/' + contents.DRIVER}]}}
@@ -62,12 +62,11 @@ def of_package(package, entries, distribution):
     }
 
 
-def of_c_library(name, version, arch, distribution):
+def of_library(library, distribution):
     """Linked into the driver: no file of the image is its own."""
-    purl = debian_purl(name, version, arch, distribution)
-    return {'type': 'library', 'bom-ref': purl, 'purl': purl, 'name': name, 'version': version,
-            'licenses': [{'license': {'id': 'LGPL-2.1-or-later'}}],
-            'properties': [{'name': 'debian:source', 'value': 'glibc'}]}
+    purl = debian_purl(library.name, library.version, library.architecture, distribution)
+    return {'type': 'library', 'bom-ref': purl, 'purl': purl, 'name': library.name, 'version': library.version,
+            'properties': [{'name': 'debian:source', 'value': library.source}]}
 
 
 def licences_of(text):
@@ -87,7 +86,7 @@ def of_crate(name, version, licence, sha256):
             'licenses': [{'expression': licence}] if licence else []}
 
 
-def linked(root, arch):
+def crates(root, arch):
     """Crates in the binary: none of build scripts, none that only write code at compile time."""
     command = ['cargo', 'tree', '--target', TARGETS[arch], *FEATURES, '--edges', 'normal,no-proc-macro',
                '--prefix', 'none', '--no-dedupe', '--format', '{p}\t{l}']

@@ -54,7 +54,7 @@ pub fn forsaken(method: &str, took: Duration) {
 }
 
 fn measure(method: &str, code: Code, seconds: f64) {
-    // The name of a method that isn't ours is whatever the peer wrote: each would be a series of its own.
+    // The name of a method that isn't served is whatever the peer wrote: each would be a series of its own.
     let method = if code == Code::Unimplemented { "unknown" } else { method };
     let labels = [("method", method.to_owned()), ("code", format!("{code:?}"))];
     metrics::histogram!("cinder_csi_rpc_duration_seconds", &labels).record(seconds);

@@ -180,6 +180,11 @@ mod tests {
     }
 
     #[test]
+    fn what_is_over_at_once_is_looked_at_after_the_shortest_pause() {
+        assert_eq!(looks(after([40; 40]).schedule(ATTACH), 1), [50]);
+    }
+
+    #[test]
     fn nothing_is_known_at_first() {
         let looks = looks(Experience::default().schedule(ATTACH), 2);
         assert!((75..=100).contains(&looks[0]) && looks[1] < 250, "{looks:?}");
