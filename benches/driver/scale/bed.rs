@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use cinder_csi::pace;
 use cinder_csi::sandbox::{ApiLimit, Latency, Mishap, Operation, Settings, Span};
 use tokio::sync::Mutex;
 
@@ -14,6 +15,9 @@ use super::Options;
 
 /// What every answer takes.
 pub const ANSWER: Duration = Duration::from_millis(30);
+
+/// Lists of what changed reach back three seconds more (`OVERLAP` in `volume/watch/poller.rs`).
+const UNCHANGED: Duration = Duration::from_secs(4);
 
 pub struct Bed {
     pub cloud: Cloud,
@@ -73,8 +77,8 @@ impl Bed {
         self.process().await.and_then(|id| process::processor_time(id).ok()).unwrap_or_default()
     }
 
-    /// Volumes that are there already.
-    pub fn volumes(&self, count: usize) -> Outcome<Vec<String>> {
+    /// Volumes that are there already, and that nobody has changed for a while.
+    pub async fn volumes(&self, count: usize) -> Outcome<Vec<String>> {
         let cloud = &self.cloud.cloud;
         let make = |number| {
             cloud.mishap(Mishap::Takes(Operation::Create, Duration::ZERO));
@@ -84,6 +88,7 @@ impl Bed {
         };
         let volumes = (0..count).map(make).collect();
         cloud.deeds();
+        pace::sleep(UNCHANGED).await;
         volumes
     }
 

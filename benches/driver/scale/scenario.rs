@@ -109,19 +109,19 @@ fn to_servers(bed: &Bed, volumes: Vec<String>, options: &Options) -> Vec<Order> 
 }
 
 async fn attaches(name: String, bed: &Bed, rpc: &Rpc, many: usize, options: &Options) -> Outcome<Run> {
-    let orders = to_servers(bed, bed.volumes(many)?, options);
+    let orders = to_servers(bed, bed.volumes(many).await?, options);
     at_once(name, bed, rpc, orders).await
 }
 
 async fn drain(bed: &Bed, rpc: &Rpc) -> Outcome<Run> {
-    let (server, volumes) = (bed.cloud.server(0), bed.volumes(DRAINED)?);
+    let (server, volumes) = (bed.cloud.server(0), bed.volumes(DRAINED).await?);
     bed.attach(&server, &volumes)?;
     let orders = volumes.into_iter().map(|volume| Order::Detach { volume, server: server.clone() });
     at_once(format!("drain of {DRAINED}"), bed, rpc, orders).await
 }
 
 async fn restart(bed: &Bed, rpc: &Rpc, options: &Options) -> Outcome<Run> {
-    let orders = to_servers(bed, bed.volumes(options.operations)?, options);
+    let orders = to_servers(bed, bed.volumes(options.operations).await?, options);
     let waiting = Waiting::default();
     let name = format!("{} attaches, restart", options.operations);
     let load = async {
@@ -137,7 +137,7 @@ async fn restart(bed: &Bed, rpc: &Rpc, options: &Options) -> Outcome<Run> {
 }
 
 async fn listing(bed: &Bed, rpc: &Rpc) -> Outcome<Run> {
-    bed.volumes(LISTED)?;
+    bed.volumes(LISTED).await?;
     let load = async {
         let listed = rpc.list_all().await?;
         if listed != LISTED {

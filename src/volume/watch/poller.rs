@@ -210,7 +210,7 @@ impl Poller {
     /// The last of so many lists is answered.
     fn listed(&self, began: &Began, lists: u32) {
         let share = Duration::from_secs_f64(f64::from(lists) / (LISTS * self.0.cinder.rate()));
-        let rest = (2 * began.at.elapsed()).max(share);
+        let rest = began.at.elapsed().max(share);
         self.0.lock().listing_from = Some(Instant::now() + rest.clamp(LIST_EVERY, LONGEST_DISTANCE));
     }
 
