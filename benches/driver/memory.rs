@@ -1,4 +1,4 @@
-//! Resident memory of the driver's own process, as it's in the image.
+//! Resident memory of the driver's own process.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use http::Method;
 use super::Outcome;
 use super::cloud::Cloud;
 use super::figures::{mib, title};
-use super::process::{Driver, Memory, shipped};
+use super::process::{Driver, Memory};
 
 const IN_FLIGHT: usize = 1000;
 /// Longer than it takes to order all at 100 calls a second, two for each.
@@ -23,7 +23,7 @@ pub async fn measure() -> Outcome<()> {
     let latency = Latency { attach: ATTACH, ..Latency::zero() };
     let cloud = Cloud::serve(IN_FLIGHT, Settings { latency, ..Settings::default() }).await?;
     println!("{:<42} {:>8} {:>8} {:>8}", "", "resident", "its own", "peak");
-    let mut driver = Driver::start_as(&shipped()?, &cloud)?;
+    let mut driver = Driver::start(&cloud)?;
     let rpc = driver.connect().await?;
     rpc.probe().await?;
     pace::sleep(Duration::from_secs(2)).await;

@@ -2,18 +2,15 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use super::Outcome;
 use super::cloud::Cloud;
 use super::rpc::Rpc;
 
-/// With the sandbox in it.
-pub const BUILT: &str = env!("CARGO_BIN_EXE_cinder-csi");
-
 /// A running driver of both roles; it ends with this. Its log goes to /dev/null.
 pub struct Driver {
-    binary: PathBuf,
     process: Child,
     directory: tempfile::TempDir,
     node: String,
@@ -32,33 +29,29 @@ pub struct Memory {
 
 impl Driver {
     pub fn start(cloud: &Cloud) -> Outcome<Self> {
-        Self::start_as(Path::new(BUILT), cloud)
-    }
-
-    pub fn start_as(binary: &Path, cloud: &Cloud) -> Outcome<Self> {
         let directory = tempfile::tempdir()?;
         cloud.write_cloud_conf(&directory.path().join("cloud.conf"))?;
-        Self::start_in(binary, directory, cloud.server(0))
+        Self::start_in(directory, cloud.server(0))
     }
 
     /// On a cloud that is not of this process.
     pub fn start_on(cloud_conf: &Path, server: &str) -> Outcome<Self> {
         let directory = tempfile::tempdir()?;
         std::fs::copy(cloud_conf, directory.path().join("cloud.conf"))?;
-        Self::start_in(Path::new(BUILT), directory, server.to_owned())
+        Self::start_in(directory, server.to_owned())
     }
 
-    fn start_in(binary: &Path, directory: tempfile::TempDir, node: String) -> Outcome<Self> {
+    fn start_in(directory: tempfile::TempDir, node: String) -> Outcome<Self> {
         std::fs::create_dir(directory.path().join("dev"))?;
-        let process = spawn(binary, directory.path(), &node)?;
-        Ok(Self { binary: binary.to_owned(), process, directory, node })
+        let process = spawn(directory.path(), &node)?;
+        Ok(Self { process, directory, node })
     }
 
     /// Kills it and starts it again.
     pub fn restart(&mut self) -> Outcome<()> {
         self.process.kill()?;
         self.process.wait()?;
-        self.process = spawn(&self.binary, self.directory.path(), &self.node)?;
+        self.process = spawn(self.directory.path(), &self.node)?;
         Ok(())
     }
 
@@ -94,8 +87,16 @@ impl Driver {
     }
 }
 
-/// The driver as it's in the image.
-pub fn shipped() -> Outcome<PathBuf> {
+/// The driver as it's in the image, built once.
+pub fn binary() -> Outcome<&'static Path> {
+    static BINARY: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    match BINARY.get_or_init(|| build().map_err(|error| error.to_string())) {
+        Ok(path) => Ok(path),
+        Err(why) => Err(why.as_str().into()),
+    }
+}
+
+fn build() -> Outcome<PathBuf> {
     #[allow(clippy::disallowed_methods, reason = "its features and flags are others than the bench's")]
     let built = Command::new(".ci/image/build")
         .args(["--driver", "target/shipped"])
@@ -107,9 +108,9 @@ pub fn shipped() -> Outcome<PathBuf> {
     }
 }
 
-fn spawn(binary: &Path, directory: &Path, node: &str) -> Outcome<Child> {
+fn spawn(directory: &Path, node: &str) -> Outcome<Child> {
     #[allow(clippy::disallowed_methods, reason = "the driver's memory must be its own")]
-    let process = Command::new(binary)
+    let process = Command::new(binary()?)
         .arg(format!("--endpoint=unix://{}", directory.join("csi.sock").display()))
         .arg("--cloud-config")
         .arg(directory.join("cloud.conf"))
