@@ -61,7 +61,7 @@ impl Volumes {
                     return Ok(published(seen, server));
                 }
                 Step::Attach if let Some(error) = &full => {
-                    return Err(self.over_limit(id, server, error).await);
+                    return Err(self.refused_beside(id, server, error).await);
                 }
                 Step::Attach if !place.has_turn() && self.unanswered.waiting((id, server)).is_none() => {
                     place.turn().await?;
@@ -155,12 +155,8 @@ impl Volumes {
     async fn refused(&self, id: VolumeId, server: ServerId, error: &openstack::Error) -> Error {
         match error.kind {
             Kind::NotFound => {}
-            // Nova's record of a detach, or of an earlier attach, outlives what Cinder shows of it: that goes on.
-            Kind::Refused => {
-                return match self.nova.has_attachment(server, id).await {
-                    Ok(false) => Error::reading(error),
-                    Ok(true) | Err(_) => Error::unsettled(error),
-                };
+            Kind::Refused | Kind::Unauthenticated | Kind::Forbidden => {
+                return self.refused_beside(id, server, error).await;
             }
             _ => return Error::reading(error),
         }
@@ -176,10 +172,11 @@ impl Volumes {
         }
     }
 
-    /// Nova refuses one disk too many with a 403, and it was so when it counted: by now the last one may be this very
+    /// What Nova has in its records goes on, whatever it answers: a detach, an earlier attach, one of another process. It
+    /// refuses one disk too many with a 403, and it was so when it counted: by now the last one may be this very
     /// volume, which Nova has in its records before Cinder shows it
     /// (`attach_volume` in <https://opendev.org/openstack/nova/src/branch/master/nova/conductor/manager.py>).
-    async fn over_limit(&self, id: VolumeId, server: ServerId, error: &openstack::Error) -> Error {
+    async fn refused_beside(&self, id: VolumeId, server: ServerId, error: &openstack::Error) -> Error {
         match self.nova.has_attachment(server, id).await {
             Ok(false) => Error::reading(error),
             Ok(true) | Err(_) => Error::unsettled(error),
