@@ -61,7 +61,7 @@ impl Volumes {
                     return Ok(published(seen, server));
                 }
                 Step::Attach if let Some(error) = &full => {
-                    return Err(self.refused_beside(id, server, error).await);
+                    return Err(self.unless_recorded(id, server, error).await);
                 }
                 Step::Attach if !place.has_turn() && self.unanswered.waiting((id, server)).is_none() => {
                     place.turn().await?;
@@ -156,7 +156,7 @@ impl Volumes {
         match error.kind {
             Kind::NotFound => {}
             Kind::Refused | Kind::Unauthenticated | Kind::Forbidden => {
-                return self.refused_beside(id, server, error).await;
+                return self.unless_recorded(id, server, error).await;
             }
             _ => return Error::reading(error),
         }
@@ -172,11 +172,11 @@ impl Volumes {
         }
     }
 
-    /// What Nova has in its records goes on, whatever it answers: a detach, an earlier attach, one of another process. It
-    /// refuses one disk too many with a 403, and it was so when it counted: by now the last one may be this very
-    /// volume, which Nova has in its records before Cinder shows it
+    /// A refusal is final unless Nova has this attachment in its records: whatever it answers, what it has there goes on, a
+    /// detach, an earlier attach, one of another process. One disk too many (a 403) was so when it counted: by now the last
+    /// one may be this very volume, which Nova has in its records before Cinder shows it
     /// (`attach_volume` in <https://opendev.org/openstack/nova/src/branch/master/nova/conductor/manager.py>).
-    async fn refused_beside(&self, id: VolumeId, server: ServerId, error: &openstack::Error) -> Error {
+    async fn unless_recorded(&self, id: VolumeId, server: ServerId, error: &openstack::Error) -> Error {
         match self.nova.has_attachment(server, id).await {
             Ok(false) => Error::reading(error),
             Ok(true) | Err(_) => Error::unsettled(error),

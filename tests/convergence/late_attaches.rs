@@ -77,6 +77,26 @@ async fn an_attach_that_did_nothing_says_nothing_of_one_before_it() {
     assert_eq!(error.condition, Condition::Unsettled, "{error}");
 }
 
+/// Another process has asked after we looked and before it was our turn in the server's line.
+#[tokio::test(start_paused = true)]
+async fn a_refusal_is_not_final_while_nova_carries_out_what_another_process_asked_for() {
+    let (bed, before) = a_busy_server().await;
+    let node = bed.server("node-1");
+    bed.cloud.mishap(Mishap::Takes(Operation::Create, Duration::ZERO));
+    let volume: VolumeId = bed.cloud.make_volume("pvc-3", 1).unwrap().id.parse().unwrap();
+    let attach = async |volume| rpc(MINUTE, bed.volumes.ensure_attached(volume, node)).await;
+    let another = async {
+        pause(Duration::from_secs(2)).await;
+        assert!(bed.cloud.attach_volume(&node.to_string(), &volume.to_string()));
+        let refused = Trouble::Refused(401);
+        bed.cloud.fault(Fault::on(Method::POST, "/servers/{id}/os-volume_attachments", refused).always());
+    };
+    let (_, refused, ()) = tokio::join!(attach(before), attach(volume), another);
+    let error = refused.unwrap_err();
+    assert!(error.message.contains("HTTP 401"), "{error}");
+    assert_eq!(error.condition, Condition::Unsettled, "{error}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_answer_that_never_comes_keeps_no_other_disk_of_the_server_waiting() {
     let bed = Bed::warm(taking(1000)).await;

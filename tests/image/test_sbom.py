@@ -61,7 +61,7 @@ class Sbom(unittest.TestCase):
         packages = self.of_kind('deb')
         of_driver = next(each for each in self.sbom['dependencies'] if each['ref'] == 'cinder-csi')
         for name in LINKED:
-            here = subprocess.run(['dpkg-query', '--show', '--showformat', '${Version}', name + ':amd64'],
+            here = subprocess.run(['dpkg-query', '--show', '--showformat', '${Version}', name],
                                   check=True, capture_output=True, text=True).stdout
             self.assertEqual(packages[name]['version'], here)
             self.assertIn(packages[name]['bom-ref'], of_driver['dependsOn'])

@@ -44,6 +44,8 @@ def make(options):
     root = pathlib.Path(__file__).resolve().parents[3]
     options.out.mkdir(parents=True, exist_ok=True)
     out = options.out.resolve()
+    if options.driver and options.binary:
+        raise Failure('--driver compiles the driver: give it without --binary')
     if options.driver:
         return shutil.copy2(build(root, options.arch), out / ('cinder-csi-' + options.arch))
     image = out / ('tree' if options.tree else 'cinder-csi-%s.tar' % options.arch)
