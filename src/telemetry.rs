@@ -51,10 +51,7 @@ pub fn start_traced(
     log: BoxMakeWriter,
     endpoint: Option<&str>,
 ) -> io::Result<(Metrics, Traces)> {
-    let filter = match filter {
-        Some(text) => parsed(text)?,
-        None => targets(verbosity),
-    };
+    let filter = filter.map_or(Ok(None), parsed)?.unwrap_or_else(|| targets(verbosity));
     let (traced, traces) = traces::layer(endpoint);
     // Each has a filter of its own: what is logged says nothing of what is traced.
     let logged = lines(format, log).with_filter(filter);
@@ -77,19 +74,25 @@ where
     }
 }
 
-/// `Targets` itself takes a space for a part of a name, nothing for ERROR, and what it doesn't know for a name: whatever was
-/// meant, the log would be silent.
-fn parsed(text: &str) -> io::Result<Targets> {
+/// `Targets` takes almost any text: `a b` and `loud` are names of targets to it, and an empty part is ERROR. Who mistyped a
+/// filter would have an empty log, so that what is no level, no part of the driver and no NAME=LEVEL is refused. `None`: it is empty.
+fn parsed(text: &str) -> io::Result<Option<Targets>> {
     let refused = |why: &str| {
         let why = format!("RUST_LOG is not a filter: {why}; write it as warn,cinder_csi::node=debug");
         io::Error::new(io::ErrorKind::InvalidInput, why)
     };
     let parts: Vec<_> = text.split(',').map(str::trim).filter(|part| !part.is_empty()).collect();
-    let is_whole = |part: &str| part.chars().all(|c| c.is_ascii_alphanumeric() || ":_=-".contains(c));
-    match parts.iter().find(|part| !is_whole(part) || part.ends_with('=')) {
-        Some(part) => Err(refused(part)),
-        None => parts.join(",").parse().map_err(|error: ParseError| refused(&error.to_string())),
+    let has_no_span = |part: &str| part.chars().all(|c| c.is_ascii_alphanumeric() || ":_=-".contains(c));
+    let says_what_it_is = |part: &str| {
+        part.contains('=') || part.starts_with("cinder_csi") || part.parse::<LevelFilter>().is_ok()
+    };
+    if let Some(part) =
+        parts.iter().find(|part| !has_no_span(part) || !says_what_it_is(part) || part.ends_with('='))
+    {
+        return Err(refused(part));
     }
+    let filter = (!parts.is_empty()).then(|| parts.join(",").parse());
+    filter.transpose().map_err(|error: ParseError| refused(&error.to_string()))
 }
 
 /// Other crates stay at warnings: at trace hyper and h2 print headers, and a token is one.
@@ -128,13 +131,24 @@ mod tests {
         for text in
             ["warn,cinder_csi::node=debug", " warn, cinder_csi::node=debug ,", "cinder_csi::node=DEBUG,,WARN"]
         {
-            assert_eq!(parsed(text).unwrap(), "warn,cinder_csi::node=debug".parse().unwrap(), "{text}");
+            assert_eq!(parsed(text).unwrap(), Some("warn,cinder_csi::node=debug".parse().unwrap()), "{text}");
+        }
+        for text in ["", " ", ",", " , "] {
+            assert_eq!(parsed(text).unwrap(), None, "{text:?}");
         }
     }
 
     #[test]
     fn a_bad_filter_is_refused() {
-        for text in ["cinder_csi=loud=1", "cinder_csi=loud", "cinder_csi=", "[rpc]=debug", "a b=info"] {
+        for text in [
+            "cinder_csi=loud=1",
+            "cinder_csi=loud",
+            "cinder_csi=",
+            "[rpc]=debug",
+            "a b=info",
+            "loud",
+            "info,hyper",
+        ] {
             let error = parsed(text).unwrap_err();
             assert!(error.to_string().starts_with("RUST_LOG is not a filter"), "{text}: {error}");
         }

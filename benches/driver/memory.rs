@@ -15,7 +15,7 @@ use super::figures::{mib, title};
 use super::process::{Driver, Memory};
 
 const IN_FLIGHT: usize = 1000;
-/// Longer than it takes to order all at 100 calls a second, two for each.
+/// Longer than it takes to order all, two calls for each.
 const ATTACH: Span = Span::of_millis(25_000, 0);
 
 pub async fn measure() -> Outcome<()> {
@@ -27,10 +27,10 @@ pub async fn measure() -> Outcome<()> {
     let rpc = driver.connect().await?;
     rpc.probe().await?;
     pace::sleep(Duration::from_secs(2)).await;
-    row("idle: started, probed", driver.memory()?, "10");
+    row("idle: started, probed", driver.memory()?, "9.5 (10 MB)");
     let volumes = volumes(&cloud, IN_FLIGHT).await?;
     rpc.list(1).await?;
-    row("idle: logged in, one list", driver.memory()?, "10");
+    row("idle: logged in, one list", driver.memory()?, "9.5 (10 MB)");
     cloud.exchanges();
     let publishes = volumes.into_iter().enumerate().map(|(number, volume)| {
         let (rpc, server) = (rpc.clone(), cloud.server(number));
@@ -39,7 +39,7 @@ pub async fn measure() -> Outcome<()> {
     let publishes = tokio::spawn(try_join_all(publishes.collect::<Vec<_>>()));
     let most = watch(&driver, &cloud, || publishes.is_finished()).await?;
     publishes.await??;
-    row(&format!("{IN_FLIGHT} publishes, all attaches ordered"), most, "40");
+    row(&format!("{IN_FLIGHT} publishes, all attaches ordered"), most, "38.1 (40 MB)");
     row("all answered", driver.memory()?, "");
     rpc.list(0).await?;
     row(&format!("one ListVolumes of all {IN_FLIGHT}"), driver.memory()?, "");

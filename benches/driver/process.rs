@@ -101,10 +101,11 @@ fn build() -> Outcome<PathBuf> {
     let built = Command::new(".ci/image/build")
         .args(["--driver", "target/shipped"])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .stderr(Stdio::inherit())
         .output()?;
     match built.status.success() {
         true => Ok(String::from_utf8(built.stdout)?.trim_end().into()),
-        false => Err(String::from_utf8_lossy(&built.stderr).into()),
+        false => Err("the image's driver can't be built: see above".into()),
     }
 }
 

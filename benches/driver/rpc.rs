@@ -24,7 +24,8 @@ pub struct Rpc {
 }
 
 const PATIENCE: Duration = Duration::from_secs(300);
-const LONGEST_START: Duration = Duration::from_secs(10);
+/// Another controller is started by hand.
+const LONGEST_START: Duration = Duration::from_secs(60);
 const MEGABYTES: usize = 64 << 20;
 
 impl Rpc {
@@ -38,7 +39,7 @@ impl Rpc {
         Ok(Self { channel })
     }
 
-    /// Connects as soon as somebody listens, or fails as `alive` does, or after 10 s.
+    /// Connects as soon as somebody listens, or fails as `alive` does, or after a minute.
     pub async fn connect_soon(socket: &Path, mut alive: impl FnMut() -> Outcome<()>) -> Outcome<Self> {
         let mut look = tokio::time::interval(Duration::from_micros(200));
         let began = Instant::now();

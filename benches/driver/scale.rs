@@ -1,7 +1,7 @@
 //! Many operations at once, on a cloud that takes as long as a production cloud and may limit its callers.
 //!
-//! Any CSI controller can be measured: ours is started, another one listens already (`--endpoint`), with the cloud.conf
-//! that is written for it (`--cloud-conf`).
+//! Any CSI controller can be measured: ours is started, another one (`--endpoint`) is started by hand once its cloud.conf is
+//! written (`--cloud-conf`). Each run has a cloud of its own, which such a controller can't follow: it has one run.
 
 mod added;
 mod bed;
@@ -46,8 +46,8 @@ pub struct Options {
     #[arg(long, default_value_t = 10)]
     minutes: u64,
 
-    /// The socket of a controller that runs, instead of starting ours
-    #[arg(long, value_name = "PATH")]
+    /// The socket of another controller, for which a minute is waited, instead of starting ours; with one --scenario and a --limit
+    #[arg(long, value_name = "PATH", requires_all = ["scenario", "limit"])]
     endpoint: Option<PathBuf>,
 
     /// The process behind --endpoint, for its memory and processor time
@@ -64,6 +64,12 @@ pub struct Options {
 }
 
 pub async fn measure(options: &Options) -> Outcome<()> {
+    if options.endpoint.is_some() && (options.scenario.len() != 1 || options.scenario == [Scenario::Restart])
+    {
+        return Err(
+            "--endpoint takes one --scenario, and not restart: its controller isn't started from here".into(),
+        );
+    }
     title("Many at once: a cloud that takes a production cloud's time (ms)");
     table::head();
     for scenario in options.scenarios() {

@@ -25,7 +25,7 @@ use super::rpc::Rpc;
 
 /// Callers, each with one RPC at a time.
 const CALLERS: usize = 64;
-/// Long enough to use up the burst of 200 calls that a quiet limit lets pass.
+/// Long enough to use up the burst of 500 calls that a quiet limit lets pass.
 const WARM_UP: Duration = Duration::from_secs(3);
 const MEASURED: Duration = Duration::from_secs(4);
 const LISTED: usize = 100;

@@ -27,8 +27,8 @@ use super::proto::identity_server::IdentityServer;
 use super::proto::node_server::NodeServer;
 use super::{Controller, Health, Identity, NodeService, Registration};
 
-/// RPCs at a time on one connection; a caller has the others wait. h2 ends a connection, and so all RPCs on it, where
-/// messages that nobody has read yet are many and small: each costs at most 256 bytes of half the connection's window
+/// RPCs at a time on one connection; more wait at the caller. h2 charges each small message that isn't read yet up to 256
+/// bytes, and closes the connection, with all its RPCs, where the charges exceed half the connection's window
 /// (<https://docs.rs/h2/latest/h2/server/struct.Builder.html#method.data_frame_budget>).
 const STREAMS: u32 = 8192;
 const WINDOW: u32 = 2 * 256 * STREAMS;

@@ -38,8 +38,12 @@ struct Entry {
 pub(super) fn read(answer: Result<Answer>, service: Service) -> Result<Option<Offer>> {
     match answer {
         Ok(answer) => Ok(answer.json::<Document>()?.offer(service)),
-        // A proxy that doesn't let the document through, or a service from before microversions.
-        Err(error) if matches!(error.status, Some(StatusCode::NOT_FOUND | StatusCode::FORBIDDEN)) => {
+        // A proxy that doesn't let the document through, or a service from before microversions. Keystone's 404, where a token was
+        // needed first, says nothing of either.
+        Err(error)
+            if error.service == service
+                && matches!(error.status, Some(StatusCode::NOT_FOUND | StatusCode::FORBIDDEN)) =>
+        {
             tracing::warn!(%error, "going on without microversions");
             Ok(None)
         }

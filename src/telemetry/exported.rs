@@ -66,7 +66,7 @@ const ALL: [(&str, Kind, &str); 19] = [
     (
         "openstack_api_budget_per_second",
         Kind::Gauge,
-        "How many requests a second the cloud takes, since it last answered 429.",
+        "Requests a second that the driver allows itself; none before the cloud's first 429.",
     ),
     ("cinder_csi_tasks", Kind::Gauge, "Asynchronous tasks that are alive."),
 ];

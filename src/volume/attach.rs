@@ -61,7 +61,7 @@ impl Volumes {
                     return Ok(published(seen, server));
                 }
                 Step::Attach if let Some(error) = &full => {
-                    return Err(self.unless_recorded(id, server, error).await);
+                    return Err(self.final_unless_recorded(id, server, error).await);
                 }
                 Step::Attach if !place.has_turn() && self.unanswered.waiting((id, server)).is_none() => {
                     place.turn().await?;
@@ -156,7 +156,7 @@ impl Volumes {
         match error.kind {
             Kind::NotFound => {}
             Kind::Refused | Kind::Unauthenticated | Kind::Forbidden => {
-                return self.unless_recorded(id, server, error).await;
+                return self.final_unless_recorded(id, server, error).await;
             }
             _ => return Error::reading(error),
         }
@@ -172,11 +172,11 @@ impl Volumes {
         }
     }
 
-    /// A refusal is final unless Nova has this attachment in its records: whatever it answers, what it has there goes on, a
-    /// detach, an earlier attach, one of another process. One disk too many (a 403) was so when it counted: by now the last
-    /// one may be this very volume, which Nova has in its records before Cinder shows it
+    /// Final only where Nova has no record of this attachment. Where it has one, something goes on whatever Nova answered now:
+    /// a detach, an earlier attach, or one that another process ordered; where it can't be asked, that isn't known. With one
+    /// disk too many (403) it may be this very volume that filled the server: Nova records it before Cinder shows it
     /// (`attach_volume` in <https://opendev.org/openstack/nova/src/branch/master/nova/conductor/manager.py>).
-    async fn unless_recorded(&self, id: VolumeId, server: ServerId, error: &openstack::Error) -> Error {
+    async fn final_unless_recorded(&self, id: VolumeId, server: ServerId, error: &openstack::Error) -> Error {
         match self.nova.has_attachment(server, id).await {
             Ok(false) => Error::reading(error),
             Ok(true) | Err(_) => Error::unsettled(error),

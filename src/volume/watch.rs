@@ -30,7 +30,7 @@ use poller::Poller;
 
 /// A look that takes longer is told of.
 const SILENCE: Duration = Duration::from_secs(2);
-/// Between lists, and at least twice as long as the last one took: they keep the cloud busy for a third of the time at most.
+/// Between lists at least; and as long as the last one took, up to a second.
 const LIST_EVERY: Duration = Duration::from_millis(50);
 /// The part of the requests that the cloud takes which lists may be; where it takes less than twenty a second they are more.
 const LISTS: f64 = 1.0 / 20.0;
@@ -214,6 +214,8 @@ struct Ask {
     due: Instant,
     /// No list has mentioned it until then: it gets a look of its own.
     forgotten: Instant,
+    /// A look at it is under way beside the poller.
+    has_look: bool,
     schedule: Schedule,
     reply: oneshot::Sender<Answer>,
 }
@@ -356,6 +358,7 @@ impl Shared {
             asked,
             due,
             forgotten: asked + looks.patience,
+            has_look: false,
             schedule,
             reply,
         };

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use cinder_csi::sandbox::{Call, Fault, Settings, Trouble};
+use cinder_csi::sandbox::{Call, Fault, Mishap, Operation, Settings, Trouble};
 use cinder_csi::volume::{Condition, VolumeId};
+use futures_util::future::join_all;
 use http::Method;
+use tokio::time::Instant;
 
 use crate::bed::{Bed, controller, nova, printed, rpc, wanted};
 use crate::{MINUTE, pause, taking};
@@ -115,4 +117,25 @@ async fn one_that_another_process_deleted_is_done() {
     bed.calls();
     rpc(MINUTE, bed.volumes.ensure_deleted(volume)).await.unwrap();
     assert_eq!(methods(&bed.calls()), ["DELETE", "GET"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_look_at_one_of_a_crowd_keeps_no_other_waiting_and_is_not_ordered_again() {
+    let bed = Bed::warm(taking(3000)).await;
+    let names: Vec<_> = (0..10).map(|n| format!("pvc-{n}")).collect();
+    let made = names.iter().map(async |name| rpc(MINUTE, bed.volumes.ensure_created(&wanted(name))).await);
+    let made = join_all(made).await;
+    bed.calls();
+    bed.cloud.fault(Fault::on(Method::GET, "/volumes/{id}", Trouble::Slow(Duration::from_secs(20))));
+    (0..3).for_each(|_| bed.cloud.mishap(Mishap::Takes(Operation::Delete, Duration::from_secs(9))));
+    let deleted = made.iter().map(async |made| {
+        let began = Instant::now();
+        rpc(MINUTE, bed.volumes.ensure_deleted(made.as_ref().unwrap().id)).await.unwrap();
+        began.elapsed()
+    });
+    let late = join_all(deleted).await.into_iter().filter(|took| *took > Duration::from_secs(10));
+    assert_eq!(late.count(), 1);
+    let calls = bed.calls();
+    let looks = calls.iter().filter(|call| call.method == Method::GET && call.path == "/volumes/{id}");
+    assert_eq!(looks.count(), 10, "{}", printed(&calls));
 }

@@ -12,19 +12,19 @@ from image.failure import Failure
 
 
 def main():
-    # stdout is for the path of the image alone
+    # stdout is for the path of what was made
     out = os.dup(1)
     os.dup2(2, 1)
     options = parse()
     try:
-        image = make(options)
+        made = make(options)
     except Failure as failure:
         sys.exit('image: %s' % failure)
     except FileNotFoundError as missing:
         sys.exit('image: there is no %s here: please install it' % missing.filename)
     except subprocess.CalledProcessError as failed:
         sys.exit('image: %s failed: see above' % ' '.join(map(str, failed.cmd)))
-    os.write(out, b'%s\n' % os.fsencode(image))
+    os.write(out, b'%s\n' % os.fsencode(made))
 
 
 def parse():
@@ -37,15 +37,16 @@ def parse():
     form.add_argument('--tree', action='store_true', help='a directory in place of the tar')
     form.add_argument('--driver', action='store_true', help="the driver's binary alone, for --binary")
     parser.add_argument('out', type=pathlib.Path, metavar='OUT_DIR')
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.driver and options.binary:
+        parser.error('--driver compiles the driver: give it without --binary')
+    return options
 
 
 def make(options):
     root = pathlib.Path(__file__).resolve().parents[3]
     options.out.mkdir(parents=True, exist_ok=True)
     out = options.out.resolve()
-    if options.driver and options.binary:
-        raise Failure('--driver compiles the driver: give it without --binary')
     if options.driver:
         return shutil.copy2(build(root, options.arch), out / ('cinder-csi-' + options.arch))
     image = out / ('tree' if options.tree else 'cinder-csi-%s.tar' % options.arch)

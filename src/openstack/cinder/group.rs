@@ -21,6 +21,8 @@ const GROUPS: Version = Version::Needed(Microversion(3, 13));
 const MEMBERS: Version = Version::Needed(Microversion(3, 25));
 /// Snapshots of groups came with 3.14, and filters for their list with 3.29.
 const GROUP_SNAPSHOTS: Version = Version::Wanted(Microversion(3, 29));
+/// Without it Cinder answers 404 for one that is there, too.
+const GROUP_SNAPSHOT: Version = Version::Needed(Microversion(3, 14));
 
 /// Cinder takes a list of ids that has 255 characters
 /// (<https://opendev.org/openstack/cinder/src/branch/master/cinder/api/schemas/groups.py>).
@@ -222,7 +224,7 @@ impl Cinder {
     /// GET /group_snapshots/ID, with a 404 as `None`.
     pub async fn find_group_snapshot(&self, id: GroupSnapshotId) -> Result<Option<GroupSnapshot>> {
         let request = get("show the group snapshot", &["group_snapshots", &id.to_string()]);
-        match self.call(request.version(GROUP_SNAPSHOTS)).await {
+        match self.call(request.version(GROUP_SNAPSHOT)).await {
             Ok(answer) => Ok(Some(answer.json::<OneSnapshot>()?.group_snapshot)),
             Err(error) if error.kind == Kind::NotFound => Ok(None),
             Err(error) => Err(error),

@@ -79,12 +79,12 @@ impl Limit {
     fn learn(&self, cloud: &Arc<str>, service: Service, sent: Instant, result: &Result<Answer>) {
         match result {
             // Keystone's, where a token was needed, says nothing of the service.
-            Err(error) if error.service != service => {}
-            Err(error) if error.kind == Kind::Throttled => {
-                let rate = self.turns.refused(sent, error.retry_after);
-                metrics::gauge!("openstack_api_budget_per_second", "cloud" => cloud.clone()).set(rate);
-            }
+            Err(error) if error.service != service => return,
+            Err(error) if error.kind == Kind::Throttled => self.turns.refused(sent, error.retry_after),
             _ => self.turns.taken(),
+        }
+        if let Some(rate) = self.turns.learnt() {
+            metrics::gauge!("openstack_api_budget_per_second", "cloud" => cloud.clone()).set(rate);
         }
     }
 }

@@ -109,7 +109,7 @@ mod tests {
     use serde_json::json;
 
     use super::super::super::recorded::{
-        CINDER_VERSIONS, NOVA_VERSIONS, Recorded, Reply, SERVER_ID, VOLUME_ID, options,
+        CINDER_VERSIONS, NOVA_VERSIONS, Recorded, Reply, SERVER_ID, TOKENS, VOLUME_ID, options, token,
     };
     use super::super::super::{Cloud, Effect};
     use super::*;
@@ -206,6 +206,18 @@ mod tests {
         crate::pace::sleep(Duration::from_secs(1)).await;
         changed(&cloud).await.unwrap();
         assert_eq!(recorded.count(CINDER_VERSIONS), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn keystones_404_says_nothing_of_what_a_service_offers() {
+        let recorded = Recorded::default();
+        let missing = Reply::json(404, json!({"error": {"code": 404, "message": "not here"}}));
+        recorded.on(TOKENS, [missing]);
+        recorded.on(DETAIL, [Reply::json(200, json!({"volumes": []}))]);
+        let cloud = recorded.cloud();
+        assert_eq!(changed(&cloud).await.unwrap_err().service, Service::Keystone);
+        recorded.on(TOKENS, [token("one", "2027-01-01T00:00:00Z")]);
+        changed(&cloud).await.unwrap();
     }
 
     #[tokio::test(start_paused = true)]

@@ -23,7 +23,7 @@ use crate::volume::{Condition, Error};
 /// Which volume, to which server.
 pub type Pair = (VolumeId, ServerId);
 
-/// With the id of Nova's request; `None`: it isn't there yet, or the call was ended: its attach is over, or by a bug of ours.
+/// The id of Nova's request. `None`: no answer within the RPC's time, or none at all, as the attach was over before it.
 type Answer = Option<Result<Option<String>>>;
 
 /// One whose connection was cut is carried out once nova-compute is done with the disks before it, or given up a minute

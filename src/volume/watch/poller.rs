@@ -193,13 +193,29 @@ impl Poller {
         match listed {
             Ok(passing) => {
                 let is_over = |ask: &Interest| ask.listed().is_none_or(|listed| !passing.contains(&listed));
-                let ended: Vec<_> = asks.into_iter().filter(is_over).collect();
-                let looks = join_all(ended.iter().map(|interest| self.look(interest))).await;
-                let seen: BTreeMap<_, _> = ended.iter().zip(looks).collect();
-                self.deliver(&began, |ask| ask.list() == Some(list), |ask| seen.get(&ask.interest).cloned());
+                let (ended, going): (BTreeSet<_>, BTreeSet<_>) = asks.into_iter().partition(is_over);
+                self.deliver(&began, |ask| !ask.has_look && going.contains(&ask.interest), |_| None);
+                self.look_beside(began, ended);
             }
             Err(error) => self.fail(&began, list, &error),
         }
+    }
+
+    /// A look each, beside the poller: in a crowd they wait for their turns at the cloud, and the lists go on meanwhile.
+    fn look_beside(&self, began: Began, interests: BTreeSet<Interest>) {
+        let concerned = |ask: &&mut Ask| ask.asked <= began.at && interests.contains(&ask.interest);
+        // By then the look has ended, and has told or put off who asked.
+        let end = Instant::now() + ONE_LOOK;
+        self.0.lock().asks.iter_mut().filter(concerned).for_each(|ask| (ask.due, ask.has_look) = (end, true));
+        let poller = Self(Arc::clone(&self.0));
+        tokio::spawn(async move {
+            let looks = interests.iter().map(async |interest| {
+                let seen = poller.look(interest).await;
+                poller.deliver(&began, |ask| ask.interest == *interest, |_| Some(seen.clone()));
+                poller.0.asked.notify_one();
+            });
+            join_all(looks).await;
+        });
     }
 
     fn begin(&self) -> Began {
@@ -265,6 +281,7 @@ impl Ask {
     }
 
     fn put_off(&mut self, looked: Instant, sharers: usize) {
+        self.has_look = false;
         self.due = looked + self.schedule.step(if self.list().is_some() { sharers } else { 1 });
     }
 }
@@ -329,7 +346,9 @@ fn crowd(state: &mut State, now: Instant) -> Plan {
             let since = asks.map(|ask| ask.since).min().unwrap_or(SystemTime::UNIX_EPOCH);
             Plan::Changes(since - OVERLAP)
         }
-        Some(list) => Plan::Passing(list, asks.map(|ask| ask.interest.clone()).collect()),
+        Some(list) => {
+            Plan::Passing(list, asks.filter(|ask| !ask.has_look).map(|ask| ask.interest.clone()).collect())
+        }
     }
 }
 

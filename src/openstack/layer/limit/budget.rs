@@ -90,6 +90,11 @@ impl Budget {
         self.rate
     }
 
+    /// Likewise; `None` before the cloud's first 429.
+    pub fn learnt(&self) -> Option<f64> {
+        self.slowed.map(|_| self.rate)
+    }
+
     /// The cloud answered something else than 429.
     pub fn taken(&mut self) {
         self.taken.count();

@@ -53,15 +53,17 @@ impl Turns {
         self.lock().budget.rate()
     }
 
+    /// Likewise; `None` before the cloud's first 429.
+    pub fn learnt(&self) -> Option<f64> {
+        self.lock().budget.learnt()
+    }
+
     pub fn taken(&self) {
         self.lock().budget.taken();
     }
 
-    /// Answers the new rate, requests a second.
-    pub fn refused(&self, sent: Instant, retry_after: Option<Duration>) -> f64 {
-        let mut state = self.lock();
-        state.budget.refused(sent, retry_after);
-        state.budget.rate()
+    pub fn refused(&self, sent: Instant, retry_after: Option<Duration>) {
+        self.lock().budget.refused(sent, retry_after);
     }
 
     async fn serve(self) {

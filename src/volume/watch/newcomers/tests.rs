@@ -13,7 +13,8 @@ fn clock(seconds: u64) -> SystemTime {
 fn ask(interest: Interest) -> Ask {
     let (now, reply) = (Instant::now(), oneshot::channel().0);
     let schedule = Schedule::default();
-    Ask { interest, since: clock(0), begun: now, asked: now, due: now, forgotten: now, schedule, reply }
+    let (since, has_look) = (clock(0), false);
+    Ask { interest, since, begun: now, asked: now, due: now, forgotten: now, has_look, schedule, reply }
 }
 
 fn new(name: &str, n: u128, from: u64) -> Ask {

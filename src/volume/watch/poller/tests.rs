@@ -14,7 +14,18 @@ struct Waiting {
 fn ask(interest: Interest, asked: Instant, due: Instant) -> (Ask, oneshot::Receiver<Answer>) {
     let (reply, answer) = oneshot::channel();
     let (schedule, forgotten) = (Schedule::default(), asked + PATIENCE);
-    (Ask { interest, since: clock(100), begun: asked, asked, due, forgotten, schedule, reply }, answer)
+    let ask = Ask {
+        interest,
+        since: clock(100),
+        begun: asked,
+        asked,
+        due,
+        forgotten,
+        has_look: false,
+        schedule,
+        reply,
+    };
+    (ask, answer)
 }
 
 fn clock(seconds: u64) -> SystemTime {
