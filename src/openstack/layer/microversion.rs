@@ -217,6 +217,8 @@ mod tests {
         let cloud = recorded.cloud();
         assert_eq!(changed(&cloud).await.unwrap_err().service, Service::Keystone);
         recorded.on(TOKENS, [token("one", "2027-01-01T00:00:00Z")]);
+        // A refusal of Keystone's is believed for a while.
+        crate::pace::sleep(KEPT / 2).await;
         changed(&cloud).await.unwrap();
     }
 
