@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use cinder_csi::sandbox::{Call, Fault, Mishap, Operation, Settings, Trouble};
 use cinder_csi::volume::{Condition, VolumeId};
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use http::Method;
 use tokio::time::Instant;
 
@@ -133,7 +133,13 @@ async fn the_look_at_one_of_a_crowd_keeps_no_other_waiting_and_is_not_ordered_ag
         rpc(MINUTE, bed.volumes.ensure_deleted(made.as_ref().unwrap().id)).await.unwrap();
         began.elapsed()
     });
-    let late = join_all(deleted).await.into_iter().filter(|took| *took > Duration::from_secs(10));
+    // A list that fails says nothing of what is looked at.
+    let trouble = async {
+        pause(Duration::from_secs(5)).await;
+        bed.cloud.fault(Fault::on(Method::GET, "/volumes", Trouble::Refused(500)));
+    };
+    let (deleted, ()) = join(join_all(deleted), trouble).await;
+    let late = deleted.into_iter().filter(|took| *took > Duration::from_secs(15));
     assert_eq!(late.count(), 1);
     let calls = bed.calls();
     let looks = calls.iter().filter(|call| call.method == Method::GET && call.path == "/volumes/{id}");

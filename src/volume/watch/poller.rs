@@ -182,7 +182,7 @@ impl Poller {
 
     /// Only those hear of it that would have been told by that list.
     fn fail(&self, began: &Began, list: List, error: &openstack::Error) {
-        self.deliver(began, |ask| ask.list() == Some(list), |_| Some(Err(error.clone())));
+        self.deliver(began, |ask| !ask.has_look && ask.list() == Some(list), |_| Some(Err(error.clone())));
     }
 
     /// What is no longer on the list of what is on its way has come to its end, or failed: a look at it tells.
@@ -195,7 +195,9 @@ impl Poller {
                 let is_over = |ask: &Interest| ask.listed().is_none_or(|listed| !passing.contains(&listed));
                 let (ended, going): (BTreeSet<_>, BTreeSet<_>) = asks.into_iter().partition(is_over);
                 self.deliver(&began, |ask| !ask.has_look && going.contains(&ask.interest), |_| None);
-                self.look_beside(began, ended);
+                if !ended.is_empty() {
+                    self.look_beside(began, ended);
+                }
             }
             Err(error) => self.fail(&began, list, &error),
         }
@@ -212,9 +214,13 @@ impl Poller {
             let looks = interests.iter().map(async |interest| {
                 let seen = poller.look(interest).await;
                 poller.deliver(&began, |ask| ask.interest == *interest, |_| Some(seen.clone()));
-                poller.0.asked.notify_one();
+                // Who was put off may be due before anybody else.
+                if seen.is_err() {
+                    poller.0.asked.notify_one();
+                }
             });
             join_all(looks).await;
+            poller.0.asked.notify_one();
         });
     }
 
