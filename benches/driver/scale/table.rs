@@ -44,7 +44,7 @@ pub fn rows(run: &Run, limit: Option<ApiLimit>) {
     if let Some(limit) = limit {
         let least = least_time(run, limit);
         println!(
-            "    with this limit no controller needs less than {least:.1} s: it took {:.2} times that",
+            "    so many requests take {least:.1} s at least with this limit: it took {:.2} times that",
             seconds / least
         );
     }
